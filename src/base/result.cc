@@ -1,0 +1,36 @@
+#include "base/result.h"
+
+#include <cerrno>
+#include <cstring>
+
+namespace airlock::base {
+
+std::string_view error_code_name(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kInvalidArgument: return "invalid_argument";
+    case ErrorCode::kNotFound: return "not_found";
+    case ErrorCode::kPermissionDenied: return "permission_denied";
+    case ErrorCode::kUnavailable: return "unavailable";
+    case ErrorCode::kLimitExceeded: return "limit_exceeded";
+    case ErrorCode::kProtocol: return "protocol";
+    case ErrorCode::kIo: return "io";
+  }
+  return "unknown";
+}
+
+std::string Error::to_string() const {
+  if (os_errno == 0) return message;
+  return message + ": " + strerror(os_errno);
+}
+
+Error errno_error(std::string_view what) { return errno_error(what, errno); }
+
+Error errno_error(std::string_view what, int os_errno) {
+  ErrorCode code = ErrorCode::kIo;
+  if (os_errno == ENOENT) code = ErrorCode::kNotFound;
+  if (os_errno == EPERM || os_errno == EACCES) code = ErrorCode::kPermissionDenied;
+  if (os_errno == EINVAL) code = ErrorCode::kInvalidArgument;
+  return Error{code, os_errno, std::string(what), {}};
+}
+
+}  // namespace airlock::base
