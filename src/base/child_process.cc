@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,6 +12,11 @@
 #include <cerrno>
 
 #include "base/check.h"
+
+// glibc 2.36 leaves out the C linkage of this header.
+extern "C" {
+#include <sys/pidfd.h>
+}
 
 namespace airlock::base {
 namespace {
