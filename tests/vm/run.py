@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+"""Runs the sandbox suites in a virtual machine that has cgroup v2 and Debian 12's cloud kernel.
+
+    tests/vm/run.py [--build build/release] [--slow FACTOR] [--timeout SECONDS] [SUITE...]
+
+Streams what the suites print, then prints one line per suite and, last, `N passed, N failed`. The
+exit status is 0 exactly when every chosen suite reported and none failed. See README.md.
+"""
+
+import argparse
+import json
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+import build_image
+import machine
+import suites
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+CARRIED = ("tests", "policies")
+STATE_IMAGE_BYTES = 2 << 30
+CONSOLE_TAIL_LINES = 40
+BOOT_SECONDS = 120
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description="Run the sandbox suites on cgroup v2 in QEMU.")
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help="default: all of suites.py")
+    parser.add_argument("--build", default="build/release", help="build folder with the binaries")
+    parser.add_argument("--slow", type=float, default=6.0,
+                        help="factor by which the suites stretch their deadlines (default: 6)")
+    parser.add_argument("--timeout", type=int, help="seconds for the whole machine (default: the "
+                        "sum of the suites' limits)")
+    arguments = parser.parse_args()
+    try:
+        arguments.suites = suites.selected(arguments.suites)
+    except ValueError as error:
+        parser.error(str(error))
+    return arguments
+
+
+def libraries_of(binary):
+    """Host paths of the shared libraries that a program needs; none for a static one."""
+    listing = subprocess.run(["ldd", binary], capture_output=True, text=True, check=False).stdout
+    words = [line.split() for line in listing.splitlines()]
+    return [line[2] for line in words if len(line) > 3 and line[1] == "=>"]
+
+
+def empty_file(path, size_bytes):
+    with open(path, "wb") as file:
+        file.truncate(size_bytes)
+    return path
+
+
+def make_payload(work, build, arguments):
+    """A disk with a small copy of this repository: binaries, their libraries, tests, policies."""
+    tree = work / "payload"
+    tree.mkdir()
+    for name in CARRIED:
+        shutil.copytree(ROOT / name, tree / name, symlinks=True,
+                        ignore=shutil.ignore_patterns("__pycache__"))
+    binaries = tree / "build" / "release" / "bin"
+    binaries.mkdir(parents=True)
+    libraries = tree / "lib"
+    libraries.mkdir()
+    for binary in sorted((build / "bin").glob("airlock*")):
+        shutil.copy2(binary, binaries / binary.name)
+        for library in libraries_of(binary):
+            shutil.copy2(library, libraries)
+    order = {"suites": [suite.name for suite in arguments.suites], "slow": arguments.slow}
+    (tree / "order.json").write_text(json.dumps(order))
+    image = empty_file(work / "payload.img", 0)
+    size = sum(entry.lstat().st_size for entry in tree.rglob("*")) * 5 // 4 + (16 << 20)
+    command = ["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-E", "root_owner=0:0",
+               "-d", tree, image, f"{size >> 10}K"]
+    subprocess.run(command, check=True)
+    return image
+
+
+def make_state_disk(work):
+    """The state disk: an ext4 that keeps quotas by project from its first mount on."""
+    image = empty_file(work / "state.img", STATE_IMAGE_BYTES)
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-O", "quota,project", "-E", "quotatype=prjquota",
+                    image], check=True)
+    return image
+
+
+def run_machine(guest, timeout_seconds):
+    """Runs the machine to its end; returns the results it reported and why it ended early."""
+    problem = None
+    with guest:
+        try:
+            for piece in guest.log(timeout_seconds):
+                sys.stdout.buffer.write(piece)
+                sys.stdout.flush()
+        except machine.MachineTimeout:
+            problem = f"the machine was still running after {timeout_seconds} s"
+    results = [json.loads(line) for line in guest.results.read_text().splitlines()]
+    for record in results:
+        problem = record.get("error") or problem
+    if not problem and not any(record.get("done") for record in results):
+        problem = "the machine switched off before its last suite had ended"
+    return results, problem
+
+
+def verdict(suite, results):
+    """Returns (passed, failed, remark) of one suite."""
+    reports = [record for record in results if record.get("suite") == suite.name]
+    if not reports:
+        return 0, 1, "did not report"
+    report = reports[0]
+    passed, failed = report["passed"] or 0, report["failed"] or 0
+    remarks = []
+    if report["timed_out"]:
+        remarks.append(f"was killed after {suite.timeout_seconds} s")
+    elif report["passed"] is None:
+        remarks.append("printed no verdict")
+    if (report["status"] != 0) != (failed > 0):
+        remarks.append(f"exit status {report['status']}")
+    remarks += [f"left behind: {left}" for left in report["left"]]
+    # A suite that ends badly without counting it itself is one failure more.
+    if remarks:
+        failed += 1
+    return passed, failed, "; ".join(remarks)
+
+
+def print_verdicts(chosen, results, problem, console):
+    passed_sum = failed_sum = 0
+    print("\n=== test machine")
+    for suite in chosen:
+        passed, failed, remark = verdict(suite, results)
+        print(f"{suite.name}: {passed} passed, {failed} failed{': ' + remark if remark else ''}")
+        passed_sum += passed
+        failed_sum += failed
+    if problem:
+        failed_sum += 1
+        tail = console.read_text(errors="replace").splitlines()[-CONSOLE_TAIL_LINES:]
+        print(f"FAILED: {problem}", "the end of its console:", *tail, sep="\n")
+    print(f"{passed_sum} passed, {failed_sum} failed")
+    return 1 if failed_sum else 0
+
+
+def main():
+    arguments = parse_arguments()
+    if not shutil.which(machine.QEMU):
+        sys.exit(f"test machine: {machine.QEMU} is missing; install qemu-system-x86")
+    # The clean-up of `with` must also run when the build that waits for us is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("test machine: stopped"))
+    base = build_image.base_image()
+    timeout_seconds = arguments.timeout or BOOT_SECONDS + sum(
+        suite.timeout_seconds for suite in arguments.suites)
+    with tempfile.TemporaryDirectory(prefix="run-", dir=build_image.CACHE) as name:
+        work = pathlib.Path(name)
+        payload = make_payload(work, ROOT / arguments.build, arguments)
+        guest = machine.Machine(base, payload, make_state_disk(work), work)
+        results, problem = run_machine(guest, timeout_seconds)
+        return print_verdicts(arguments.suites, results, problem, guest.console)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""What runs in the test machine: one entry per suite and user, in this order.
+
+A suite is a program below the payload (a small copy of this repository) that prints a last line
+`N passed, M failed` and exits 0 exactly when M is 0. Limits are seconds on an idle machine with two
+cores; a suite that passes its limit is killed and counts as failed.
+"""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Suite:
+    name: str
+    user: str  # "root" or "tester", the ordinary user with a delegated cgroup and subordinate ids
+    argv: tuple[str, ...]
+    timeout_seconds: int
+
+
+SUITES = (
+    Suite("selfcheck-root", "root", ("python3", "tests/vm/guest/selfcheck.py"), 120),
+    Suite("selfcheck-user", "tester", ("python3", "tests/vm/guest/selfcheck.py"), 120),
+)
+
+
+def selected(names):
+    """The suites whose name is in `names` or begins with one of them; all when `names` is empty."""
+    if not names:
+        return list(SUITES)
+    chosen = [suite for suite in SUITES
+              if any(suite.name == name or suite.name.startswith(name + "-") for name in names)]
+    for name in names:
+        if not any(suite.name == name or suite.name.startswith(name + "-") for suite in SUITES):
+            known = ", ".join(suite.name for suite in SUITES)
+            raise ValueError(f"no suite is called {name!r}; there are: {known}")
+    return chosen
