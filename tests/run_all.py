@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""Runs the test suites one after the other and adds up what they say.
+
+    tests/run_all.py [--only SUITE]... [--list] [--no-skips] [--presets]
+
+The programs must be built already (./dev test does that). The last line is `N passed, N failed`, with
+`, N skipped` if there are any; the exit status is 0 exactly when at least one test passed and none
+failed. A suite that is missing, crashes, hangs past its limit or prints no sum counts as one failed.
+"""
+
+import argparse
+import dataclasses
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SUM_LINE = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
+JOBS = str(os.cpu_count() or 1)
+
+
+@dataclasses.dataclass
+class Count:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __str__(self):
+        text = f"{self.passed} passed, {self.failed} failed"
+        return text + (f", {self.skipped} skipped" if self.skipped else "")
+
+
+@dataclasses.dataclass(frozen=True)
+class Suite:
+    name: str
+    preset: str           # what has to be built for it
+    program: str | None   # None: the ctest of the preset
+    timeout_seconds: int
+
+    def command(self):
+        if self.program:
+            return [sys.executable, str(ROOT / self.program)]
+        return ["ctest", "--preset", self.preset, "-j", JOBS, "--output-junit", str(self.junit())]
+
+    def junit(self):
+        return ROOT / "build" / self.preset / "ctest.xml"
+
+
+SUITES = (
+    Suite("unit", "release", None, 600),
+    Suite("unit-asan", "asan", None, 900),
+    Suite("blackbox", "release", "tests/blackbox/run.py", 900),
+    Suite("languages", "release", "tests/languages/run.py", 900),
+    Suite("security", "release", "tests/security/run.py", 1200),
+    Suite("fuzz", "fuzz", None, 900),
+    Suite("vm", "release", "tests/vm/run.py", 1800),
+)
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description="Run the test suites and add up their results.")
+    parser.add_argument("--only", action="append", metavar="SUITE", help="this suite; repeatable")
+    parser.add_argument("--list", action="store_true", help="print the suites and end")
+    parser.add_argument("--presets", action="store_true", help="print what has to be built and end")
+    parser.add_argument("--no-skips", action="store_true", help="a skipped test is a failed one")
+    arguments = parser.parse_args()
+    known = [suite.name for suite in SUITES]
+    for name in arguments.only or []:
+        if name not in known:
+            parser.error(f"there is no suite {name!r}; there are: {', '.join(known)}")
+    return arguments
+
+
+def kill_group(process):
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def run_streamed(command, timeout_seconds):
+    """Passes output through as it comes; gives (exit status or None for a timeout, last lines)."""
+    def on_alarm(*_):
+        raise TimeoutError
+
+    last_lines = []
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, start_new_session=True)
+    signal.signal(signal.SIGALRM, on_alarm)
+    signal.alarm(timeout_seconds)
+    try:
+        for raw in process.stdout:
+            line = raw.decode("utf-8", "replace").rstrip("\n")
+            print(line, flush=True)
+            last_lines = (last_lines + [line])[-20:]
+        return process.wait(), last_lines
+    except TimeoutError:
+        # Something that left the group may hold the pipe open, so its end is not waited for.
+        return None, last_lines
+    finally:
+        signal.alarm(0)
+        kill_group(process)
+
+
+def count_junit(path):
+    """The sum of a ctest run; None if it left no report."""
+    try:
+        root = xml.etree.ElementTree.parse(path).getroot()
+    except (OSError, xml.etree.ElementTree.ParseError):
+        return None
+    total, failed = int(root.get("tests", 0)), int(root.get("failures", 0))
+    skipped = int(root.get("skipped", 0)) + int(root.get("disabled", 0))
+    return Count(total - failed - skipped, failed, skipped) if total else None
+
+
+def count_sum_line(lines):
+    for line in reversed(lines):
+        match = SUM_LINE.match(line.strip())
+        if match:
+            return Count(*(int(number or 0) for number in match.groups()))
+    return None
+
+
+def run_suite(suite):
+    """The suite's count, and why it is not to be trusted if it is not."""
+    if suite.program and not (ROOT / suite.program).is_file():
+        return Count(failed=1), f"{suite.program} is missing"
+    if not suite.program:
+        suite.junit().unlink(missing_ok=True)
+    status, lines = run_streamed(suite.command(), suite.timeout_seconds)
+    count = count_sum_line(lines) if suite.program else count_junit(suite.junit())
+    if status is None:
+        count, problem = count or Count(), f"did not end within {suite.timeout_seconds} s"
+    elif count is None:
+        count, problem = Count(), f"ended with status {status} and without a sum"
+    elif status != 0 and count.failed == 0:
+        problem = f"ended with status {status} although no test failed"
+    elif count.passed + count.failed + count.skipped == 0:
+        problem = "ran no test"
+    else:
+        return count, None
+    count.failed += 1
+    return count, problem
+
+
+def main():
+    arguments = parse_arguments()
+    chosen = [suite for suite in SUITES if not arguments.only or suite.name in arguments.only]
+    if arguments.list:
+        print("\n".join(suite.name for suite in chosen))
+        return 0
+    if arguments.presets:
+        print("\n".join(dict.fromkeys(suite.preset for suite in chosen)))
+        return 0
+    total, summary = Count(), []
+    for suite in chosen:
+        print(f"\n=== {suite.name}", flush=True)
+        started = time.monotonic()
+        count, problem = run_suite(suite)
+        seconds = time.monotonic() - started
+        total.passed += count.passed
+        total.failed += count.failed
+        total.skipped += count.skipped
+        summary.append(f"{suite.name:<12} {seconds:6.0f} s  {count}"
+                       + (f"  ({problem})" if problem else ""))
+    print("\n=== all suites\n" + "\n".join(summary))
+    if arguments.no_skips and total.skipped:
+        print(f"{total.skipped} skipped tests count as failed here")
+        total.failed, total.skipped = total.failed + total.skipped, 0
+    print(total)
+    return 0 if total.failed == 0 and total.passed > 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
