@@ -1,0 +1,220 @@
+// Cgroups: which limits the kernel will enforce on a run, tried in a group that is removed again.
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <string>
+
+#include "host/cgroup_layout.h"
+#include "host/checks.h"
+#include "host/surroundings.h"
+#include "model/isolation.h"
+
+namespace airlock::host {
+
+namespace {
+
+constexpr std::string_view kGroup = "cgroup";
+
+struct ControllerRule {
+  std::string_view name;
+  std::string_view missing;  // of model/isolation.h
+  CgroupLimit v1;
+  CgroupLimit v2;
+};
+
+const ControllerRule kRules[] = {
+    {"memory", model::kMissingCgroupMemory, {"memory.limit_in_bytes", "67108864"},
+     {"memory.max", "67108864"}},
+    {"pids", model::kMissingCgroupPids, {"pids.max", "64"}, {"pids.max", "64"}},
+    {"cpu", model::kMissingCgroupCpu, {"cpu.cfs_quota_us", "100000"}, {"cpu.max", "100000 100000"}},
+};
+
+// What the trials came to, by controller: empty if its limit holds, else why it does not.
+struct Trials {
+  std::map<std::string, std::string, std::less<>> problems;
+  std::vector<std::string> files;
+  bool memory_tried = false;  // a group with the memory controller was seen
+  bool holds(std::string_view controller) const {
+    const auto found = problems.find(controller);
+    return found != problems.end() && found->second.empty();
+  }
+  bool has_file(std::string_view name) const { return has(files, name); }
+};
+
+std::string failure_at(const std::string& path, int os_errno) {
+  return path + ": " + std::strerror(os_errno);
+}
+
+// A v2 controller that is offered but not yet handed down: the launcher does that at its start.
+std::string judge_absent_limit(HostProbe& probe, const CgroupPlace& place,
+                               const std::string& file, int os_errno) {
+  if (!place.unified || os_errno != ENOENT) return failure_at(place.parent + "/*/" + file, os_errno);
+  if (can_enable_controllers(probe, place.parent)) return {};
+  return place.parent + " holds other processes, so it hands no controllers down";
+}
+
+void try_place(HostProbe& probe, const CgroupPlace& place, Trials* trials) {
+  CgroupTrial trial{.parent = place.parent,
+                    .limits = {},
+                    .files = {"memory.peak", "memory.max_usage_in_bytes", "pids.peak",
+                              "memory.swap.max", "memory.memsw.limit_in_bytes"}};
+  for (const ControllerRule& rule : kRules) {
+    if (!has(place.controllers, rule.name)) continue;
+    trial.limits.push_back(place.unified ? rule.v2 : rule.v1);
+  }
+  if (trial.limits.empty()) return;
+  const CgroupAttempt attempt = probe.attempt_cgroup(trial);
+  trials->files.insert(trials->files.end(), attempt.files.begin(), attempt.files.end());
+  std::size_t index = 0;
+  for (const ControllerRule& rule : kRules) {
+    if (!has(place.controllers, rule.name)) continue;
+    std::string problem;
+    if (rule.name == "memory" && attempt.made.worked() && attempt.limits[index].worked()) {
+      trials->memory_tried = true;
+    }
+    if (!attempt.made.worked()) {
+      problem = failure_at("mkdir in " + place.parent, attempt.made.os_errno);
+    } else if (!attempt.limits[index].worked()) {
+      problem = judge_absent_limit(probe, place, trial.limits[index].file,
+                                   attempt.limits[index].os_errno);
+    } else if (!attempt.entered.worked()) {
+      problem = failure_at(place.parent + "/*/cgroup.procs", attempt.entered.os_errno);
+    }
+    ++index;
+    // A second hierarchy never takes away what a first one gave.
+    if (!trials->holds(rule.name)) trials->problems[std::string(rule.name)] = problem;
+  }
+}
+
+std::string delegation_fix(HostProbe& probe, const Trials& trials) {
+  if (systemd_is_running(probe)) {
+    const bool offered = !trials.problems.empty();
+    const std::string scope = "systemd-run --user --scope -p Delegate=yes airlock run PROGRAM";
+    if (offered) return scope;
+    return "sudo mkdir -p /etc/systemd/system/user@.service.d\n"
+           "printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' | sudo tee "
+           "/etc/systemd/system/user@.service.d/delegate.conf\n"
+           "sudo systemctl daemon-reload (then log in again)\n" +
+           scope;
+  }
+  const std::string user = std::to_string(probe.identity().uid);
+  const std::string group = find_cgroup_layout(probe).unified_mount + "/airlock-user-" + user;
+  return "echo '+memory +pids +cpu' | sudo tee " + find_cgroup_layout(probe).unified_mount +
+         "/cgroup.subtree_control\nsudo mkdir " + group + " && sudo chown -R " + user + " " + group +
+         "\nsh -c 'echo $$ | sudo tee " + group + "/cgroup.procs && exec airlock run PROGRAM'";
+}
+
+std::string limits_fix(HostProbe& probe, const CgroupLayout& layout, const Trials& trials) {
+  const ContainerKind container = find_container(probe);
+  if (container != ContainerKind::kHost) {
+    return "give the container its cgroup writable: docker run --privileged --cgroupns=private, or "
+           "run Airlock on the host";
+  }
+  if (!probe.identity().is_root()) {
+    if (layout.version == model::CgroupVersion::kV2) return delegation_fix(probe, trials);
+    return "run as root, or change this host to cgroup v2: add systemd.unified_cgroup_hierarchy=1 "
+           "to GRUB_CMDLINE_LINUX in /etc/default/grub, then sudo update-grub && sudo reboot";
+  }
+  if (layout.version == model::CgroupVersion::kNone) {
+    return "mount -t cgroup2 cgroup2 /sys/fs/cgroup";
+  }
+  return "boot with cgroup_enable=memory (cat /proc/cgroups shows what is switched off), or free "
+         "the group that holds the processes named above";
+}
+
+Finding check_version(HostProbe& probe, const CgroupLayout& layout) {
+  using model::CgroupVersion;
+  if (layout.version == CgroupVersion::kNone) {
+    return warn_finding(kGroup, "cgroup_version", "no cgroup file system is mounted",
+                        "limits are set by rlimits, which count each process by itself",
+                        limits_fix(probe, layout, {}));
+  }
+  std::string seen(model::cgroup_version_name(layout.version));
+  if (!layout.unified_mount.empty()) seen += ", v2 at " + layout.unified_mount;
+  return ok_finding(kGroup, "cgroup_version", seen);
+}
+
+Finding check_limits(HostProbe& probe, const CgroupLayout& layout, const Trials& trials) {
+  std::string holding;
+  std::string problems;
+  std::vector<std::string> missing;
+  for (const ControllerRule& rule : kRules) {
+    if (trials.holds(rule.name)) {
+      holding += (holding.empty() ? "" : ", ") + std::string(rule.name);
+      continue;
+    }
+    missing.emplace_back(rule.missing);
+    const auto found = trials.problems.find(rule.name);
+    const std::string why = found != trials.problems.end() ? found->second : "not offered";
+    // One cause for all controllers is said once.
+    if (problems.find(why) != std::string::npos) continue;
+    problems += (problems.empty() ? "" : "; ") + std::string(rule.name) + ": " + why;
+  }
+  if (missing.empty()) {
+    return ok_finding(kGroup, "cgroup_limits", "a group was made, limited and entered: " + holding);
+  }
+  const bool none = holding.empty();
+  if (none) missing = {std::string(model::kMissingCgroup)};
+  const char* meaning =
+      none ? "memory and processes are limited by rlimits only: each process by itself, not the "
+             "program as a whole, and a result cannot say out_of_memory for certain"
+           : "these limits are set by rlimits only; the others hold";
+  Finding finding = warn_finding(kGroup, "cgroup_limits",
+                                 (none ? "no limit holds: " : holding + " hold; ") + problems,
+                                 meaning, limits_fix(probe, layout, trials));
+  finding.missing = missing;
+  return finding;
+}
+
+// Peaks are only measured where the kernel keeps them: memory.peak by 5.19, pids.peak by 6.11.
+Finding check_usage(const Trials& trials) {
+  std::string absent;
+  std::vector<std::string> missing;
+  const bool memory_seen =
+      trials.has_file("memory.peak") || trials.has_file("memory.max_usage_in_bytes");
+  if (!memory_seen) {
+    absent = "peak memory";
+    missing.emplace_back(model::kMissingMemoryPeak);
+  }
+  if (!trials.has_file("pids.peak")) {
+    absent += (absent.empty() ? "" : " and ") + std::string("peak process count");
+    missing.emplace_back(model::kMissingPidsPeak);
+  }
+  if (missing.empty()) {
+    return ok_finding(kGroup, "cgroup_usage", "peak memory and peak process count are measured");
+  }
+  Finding finding = ok_finding(kGroup, "cgroup_usage", absent + " not kept by this kernel",
+                               "the limits hold all the same; usage leaves the figure out");
+  finding.missing = missing;
+  return finding;
+}
+
+Finding check_swap(HostProbe& probe, const Trials& trials) {
+  const std::string swaps = probe.read("/proc/swaps").value_or("");
+  const bool swap_on = lines_of(swaps).size() > 1;  // the first line is the heading
+  if (!swap_on) return ok_finding(kGroup, "swap", "none");
+  if (trials.has_file("memory.swap.max") || trials.has_file("memory.memsw.limit_in_bytes")) {
+    return ok_finding(kGroup, "swap", "on; programs are kept out of it");
+  }
+  return warn_finding(kGroup, "swap", "on, and its use cannot be limited",
+                      "a program may use more than its memory limit by filling the host's swap",
+                      sudo_prefix(probe) + "swapoff -a");
+}
+
+}  // namespace
+
+Findings check_cgroup(HostProbe& probe) {
+  const CgroupLayout layout = find_cgroup_layout(probe);
+  Trials trials;
+  for (const CgroupPlace& place : layout.places) {
+    const bool usable = place.unified || probe.identity().is_root();
+    if (usable) try_place(probe, place, &trials);
+  }
+  Findings findings{check_version(probe, layout), check_limits(probe, layout, trials)};
+  if (trials.memory_tried) findings.push_back(check_usage(trials));
+  findings.push_back(check_swap(probe, trials));
+  return findings;
+}
+
+}  // namespace airlock::host

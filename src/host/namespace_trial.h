@@ -1,0 +1,12 @@
+// The trials that need namespaces: making what the launcher makes, and mounting in it.
+#pragma once
+
+#include "host/child_trial.h"
+
+namespace airlock::host {
+
+// Both are for run_in_child.
+void try_namespaces(TrialRecord* record);
+void try_overlay(TrialRecord* record);
+
+}  // namespace airlock::host
