@@ -22,6 +22,9 @@ struct ArgumentTest {
   std::span<const std::uint32_t> values;
 };
 
+// The number under which the explanation of foreign calls is found.
+inline constexpr std::int32_t kForeignCall = -1;
+
 // One way to be reported. The first whose number and tests all match a call explains it.
 struct DenialEntry {
   std::int32_t syscall;

@@ -1,0 +1,19 @@
+// Writes what was compiled as C++ source: the definitions that sys/seccomp_profiles.h and
+// jail/host_view.h declare. Everything emitted is constant data plus trivial accessors.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "host_view_policy.h"
+#include "profile.h"
+
+namespace airlock::policygen {
+
+std::string emit_seccomp(std::span<const Profile> profiles, const Architecture& architecture);
+std::string emit_host_view(const HostView& view);
+
+// A C++ string literal, quotes included.
+std::string quote(std::string_view text);
+
+}  // namespace airlock::policygen
