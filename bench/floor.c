@@ -1,7 +1,7 @@
 // floor: the least that any tool could do. The same namespaces, mounts and cgroups as airlock, in a
 // loop.
 //
-//   floor --count N [--warmup W] [--workers C] [--without PART]... PROGRAM
+//   floor --count N [--warmup W] [--workers C] [--parent NAME] [--without PART]... PROGRAM
 //
 // Each iteration makes the groups, clones, maps ids, attaches, builds the view, execs PROGRAM,
 // waits and removes the groups; its wall time is one sample. Prints {"samples_us": [...], "wall_s":
@@ -30,8 +30,8 @@
 enum { kGroupsMax = 4, kGuestId = 1000, kWorkersMax = 64 };
 
 struct Group {
-  char parent[64];      // made once
-  char path[96];        // one per sandbox
+  char parent[64];
+  char path[96];        // one per worker
   const char* file[2];  // limits
   const char* value[2];
   int unified;  // cgroup v2: the child is born inside
@@ -40,6 +40,7 @@ struct Group {
 
 static struct Group groups[kGroupsMax];
 static int group_count;
+static const char* parent_name = "";
 static struct FloorParts parts = {(1U << kPartCount) - 1};
 static struct FloorFailure* failure;
 static const char* const kPartNames[kPartCount] = {
@@ -69,20 +70,18 @@ static void add_group(int unified, const char* mount_point, const char* file, co
                       const char* file2, const char* value2) {
   struct Group* group = &groups[group_count++];
   group->unified = unified;
-  snprintf(group->parent, sizeof group->parent, "%s/airlock-bench", mount_point);
+  snprintf(group->parent, sizeof group->parent, "%s/%s", mount_point, parent_name);
   group->file[0] = file;
   group->value[0] = value;
   group->file[1] = file2;
   group->value[1] = value2;
-  if (mkdir(group->parent, 0755) != 0 && errno != EEXIST) die(group->parent);
+  if (access(group->parent, W_OK) != 0) die(group->parent);
 }
 
 // As airlock does without a cpu rate: memory, pids and cpuacct on v1, one group on v2.
 static void find_groups(void) {
   if (access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0) {
-    write_text("/sys/fs/cgroup/cgroup.subtree_control", "+memory +pids", 13);
     add_group(1, "/sys/fs/cgroup", "memory.max", "536870912", "pids.max", "128");
-    write_text("/sys/fs/cgroup/airlock-bench/cgroup.subtree_control", "+memory +pids", 13);
     return;
   }
   add_group(0, "/sys/fs/cgroup/memory", "memory.limit_in_bytes", "536870912",
@@ -93,7 +92,8 @@ static void find_groups(void) {
 
 static void name_groups(int worker) {
   for (int i = 0; i < group_count; ++i) {
-    snprintf(groups[i].path, sizeof groups[i].path, "%s/s%d", groups[i].parent, worker);
+    snprintf(groups[i].path, sizeof groups[i].path, "%s/floor-%d-%d", groups[i].parent,
+             (int)getpid(), worker);
   }
 }
 
@@ -263,6 +263,8 @@ int main(int argc, char** argv) {
       warmup = atoi(argv[at + 1]);
     else if (strcmp(argv[at], "--workers") == 0)
       workers = atoi(argv[at + 1]);
+    else if (strcmp(argv[at], "--parent") == 0)
+      parent_name = argv[at + 1];
     else if (strcmp(argv[at], "--without") == 0)
       leave_out(argv[at + 1]);
     else
@@ -270,7 +272,8 @@ int main(int argc, char** argv) {
   }
   if (at != argc - 1 || count < 1 || workers < 1 || workers > kWorkersMax) {
     fprintf(stderr,
-            "usage: floor --count N [--warmup W] [--workers C] [--without PART]... PROGRAM\n");
+            "usage: floor --count N [--warmup W] [--workers C] [--parent NAME] [--without PART]... "
+            "PROGRAM\n");
     return 2;
   }
   const int program = open(argv[at], O_RDONLY | O_CLOEXEC);
@@ -285,7 +288,6 @@ int main(int argc, char** argv) {
   int failed = run_worker(0, program, warmup, count, samples);
   for (int status = 0; wait(&status) > 0;) failed += status != 0 ? 1 : 0;
   const double wall_s = (now_us() - start) / 1e6;
-  for (int i = 0; i < group_count; ++i) rmdir(groups[i].parent);
   if (failed > 0) {
     fprintf(stderr, "floor: %d failed, at %s: %s\n", failed, failure->step ? failure->step : "exec",
             strerror(failure->error));

@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""Measures airlock against its peers in one run and writes docs/performance.md.
+
+    bench/run.py [--build build/release] [--rounds 30] [--only KEY,KEY] [--json FILE] [--write-docs] [--check]
+
+Every round starts each peer a few times, one peer after the other, so that noise of the machine hits all
+alike; the order turns by one from round to round. Needs root, as docker, crun and the floor do.
+--check: exit code 1 when a budget does not hold.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import report
+from measure import MeasureError, Series, run_measurer
+from peers import Peer, cgroup_parent, docker_peer, own_peers, process_peers, runtime_peers
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+CONCURRENCIES = (1, 2)
+REST_MS = 100
+REST_SAMPLES = 30
+REST_PEERS = ("fork", "floor_process", "airlock", "bwrap")
+STEP_SAMPLES = 40
+STEP_ROUNDS = 8
+# What a part of the floor cannot be left out without: proc needs a pid namespace of its own.
+STEPS = {
+    "user": ["user"], "pid, proc": ["pid", "proc", "masks"], "net": ["net", "loopback"], "ipc": ["ipc"],
+    "uts": ["uts"], "cgroup namespace": ["cgroupns"], "cgroups": ["cgroups"], "/usr": ["view"],
+    "/etc": ["etc"], "/dev": ["dev"], "devpts": ["devpts"], "proc masks": ["masks"],
+    "writable file system": ["workspace"],
+}
+
+
+def measure_once(peer: Peer, harness: str, workers: int, count: int, gap_ms: int = 0) -> dict:
+    counts = ["--count", str(count), "--warmup", "1", "--workers", str(workers)]
+    if peer.measurer == "self":
+        argv = [*peer.argv[:-1], *counts, peer.argv[-1]]
+    else:
+        gap = ["--gap-ms", str(gap_ms)] if gap_ms else []
+        argv = [*peer.wrapper, harness, *counts, *gap, "--", *peer.argv]
+    return run_measurer(argv, peer.timeout_s)
+
+
+def measure_peers(peers: list[Peer], harness: str, rounds: int, scale: float) -> dict:
+    """{concurrency: {key: Series}}. A peer that fails is marked missing and not tried again."""
+    table = {workers: {} for workers in CONCURRENCIES}
+    for number in range(rounds):
+        turned = peers[number % len(peers):] + peers[:number % len(peers)]
+        for peer in turned:
+            for workers in CONCURRENCIES:
+                if peer.missing:
+                    continue
+                count = max(2, int(peer.iterations * scale))
+                try:
+                    result = measure_once(peer, harness, workers, count)
+                except MeasureError as error:
+                    peer.missing = str(error)
+                    continue
+                table[workers].setdefault(peer.key, Series()).add(result)
+        print(f"round {number + 1} of {rounds}", file=sys.stderr)
+    return table
+
+
+def measure_after_rest(peers: list[Peer], harness: str) -> dict:
+    """{key: Series} with REST_MS between the starts: what one command costs a person."""
+    rested = {}
+    for peer in peers:
+        if peer.key in REST_PEERS and not peer.missing:
+            with contextlib.suppress(MeasureError):
+                series = rested.setdefault(peer.key, Series())
+                series.add(measure_once(peer, harness, 1, REST_SAMPLES, REST_MS))
+    return rested
+
+
+def measure_steps(floor: Peer) -> dict:
+    """{step: microseconds that the floor is faster without it}, by median."""
+    if floor.missing:
+        return {}
+    variants = {"": [], **STEPS}
+    series = {name: Series() for name in variants}
+    for _ in range(STEP_ROUNDS):
+        for name, parts in variants.items():
+            without = [word for part in parts for word in ("--without", part)]
+            argv = [*floor.argv[:-1], "--count", str(STEP_SAMPLES), "--warmup", "2", *without,
+                    floor.argv[-1]]
+            series[name].add(run_measurer(argv, floor.timeout_s))
+    whole = series.pop("")
+    return {"": whole.p50, **{name: whole.p50 - one.p50 for name, one in series.items()}}
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--build", type=Path, default=REPOSITORY / "build" / "release")
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--scale", type=float, default=1.0, help="more or fewer starts per round")
+    parser.add_argument("--only", default="", help="keys of peers, comma-separated")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--write-docs", action="store_true", help="write docs/performance.md")
+    parser.add_argument("--check", action="store_true", help="fail when a budget does not hold")
+    return parser.parse_args()
+
+
+def main() -> int:
+    arguments = parse_arguments()
+    bin_dir = (arguments.build / "bin").resolve()
+    harness = str(bin_dir / "bench-harness")
+    if not os.access(harness, os.X_OK):
+        print(f"bench/run.py: {harness} is not built: run ./dev build, or name the folder with --build",
+              file=sys.stderr)
+        return 2
+    if os.geteuid() != 0:
+        print("bench/run.py: needs root: the floor and most peers make cgroups and mounts", file=sys.stderr)
+        return 2
+    wanted = {key for key in arguments.only.split(",") if key}
+    machine = report.describe_machine()
+    with contextlib.ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="airlock-bench-"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        stack.enter_context(cgroup_parent())
+        (folder / "noop").mkdir()
+        noop = Path(shutil.copy(bin_dir / "bench-noop", folder / "noop" / "bench-noop"))
+        peers = own_peers(bin_dir, noop) + process_peers(noop) + runtime_peers(folder, noop)
+        if not wanted or "docker" in wanted:
+            peers.append(stack.enter_context(docker_peer(folder, noop)))
+        peers = [peer for peer in peers if not wanted or peer.key in wanted]
+        table = measure_peers(peers, harness, arguments.rounds, arguments.scale)
+        rested = measure_after_rest(peers, harness)
+        floor = next((peer for peer in peers if peer.key == "floor"), None)
+        steps = measure_steps(floor) if floor is not None else {}
+    budgets = report.check_budgets(table)
+    page = report.render(machine, peers, table, rested, steps, budgets)
+    print(page)
+    if arguments.json:
+        figures = {str(workers): {key: series.summary() for key, series in row.items()}
+                   for workers, row in table.items()}
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
+    if arguments.write_docs:
+        (REPOSITORY / "docs" / "performance.md").write_text(page)
+    return 1 if arguments.check and not all(budget.holds for budget in budgets) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
