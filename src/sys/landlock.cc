@@ -66,7 +66,7 @@ int create_ruleset(int abi, LandlockScope scope) {
 }
 
 int add_opened_tree(int ruleset, int fd, std::uint64_t rights) {
-  struct stat status {};
+  struct stat status{};
   if (fstat(fd, &status) != 0) return errno;
   PathBeneath rule{};
   rule.allowed_access = S_ISDIR(status.st_mode) ? rights : rights & kRightsOfFiles;

@@ -58,8 +58,8 @@ int install_seccomp(const SeccompProgram& program, SeccompListener listener) {
   if (listener == SeccompListener::kNone) {
     return seccomp_call(SECCOMP_SET_MODE_FILTER, 0, &filter) == 0 ? 0 : -errno;
   }
-  int fd = seccomp_call(SECCOMP_SET_MODE_FILTER,
-                        SECCOMP_FILTER_FLAG_NEW_LISTENER | kWaitKillable, &filter);
+  int fd = seccomp_call(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER | kWaitKillable,
+                        &filter);
   if (fd < 0 && errno == EINVAL) {
     fd = seccomp_call(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
   }

@@ -15,15 +15,17 @@
 #include <array>
 #include <cerrno>
 
-#define AIRLOCK_NAMED(constant) \
-  NamedConstant { #constant, static_cast<std::uint32_t>(constant) }
+#define AIRLOCK_NAMED(constant)                     \
+  NamedConstant {                                   \
+    #constant, static_cast<std::uint32_t>(constant) \
+  }
 
 namespace airlock::policygen {
 namespace {
 
 // clone() takes the exit signal in its low byte, where unshare() has CLONE_NEWTIME.
-constexpr std::uint32_t kCloneNewAny = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS |
-                                       CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
+constexpr std::uint32_t kCloneNewAny = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
+                                       CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
 
 constexpr std::array kArgumentConstants = {
     NamedConstant{"CLONE_NEW_ANY", kCloneNewAny},
@@ -122,8 +124,12 @@ constexpr std::array kErrnoConstants = {
 
 }  // namespace
 
-std::span<const NamedConstant> argument_constants() { return kArgumentConstants; }
-std::span<const NamedConstant> errno_constants() { return kErrnoConstants; }
+std::span<const NamedConstant> argument_constants() {
+  return kArgumentConstants;
+}
+std::span<const NamedConstant> errno_constants() {
+  return kErrnoConstants;
+}
 
 std::optional<std::uint32_t> find_constant(std::span<const NamedConstant> constants,
                                            std::string_view name) {

@@ -15,8 +15,8 @@ enum class Patterns { kForbidden, kAllowed };
 
 // How the entries of one list look.
 struct ListShape {
-  std::string_view key;       // in the yaml
-  std::string_view below;     // every path starts with it
+  std::string_view key;        // in the yaml
+  std::string_view below;      // every path starts with it
   std::string_view extra_key;  // the one key beside path and reason, "" for none
   Patterns patterns = Patterns::kForbidden;
 };
@@ -77,7 +77,8 @@ Result<std::vector<ViewEntry>> read_list(const YamlFile& file, const YamlMap& vi
     AIRLOCK_TRY(check_path(file, map.node("path"), shape, entry));
     AIRLOCK_TRY(read_extra(file, map, shape, entry));
     if (!paths.insert(entry.path).second) {
-      return base::fail(yaml_error(file, map.node("path"), "path '" + entry.path + "' appears twice"));
+      return base::fail(
+          yaml_error(file, map.node("path"), "path '" + entry.path + "' appears twice"));
     }
     entries.push_back(std::move(entry));
   }
@@ -88,10 +89,9 @@ Result<std::vector<ViewEntry>> read_list(const YamlFile& file, const YamlMap& vi
 
 Result<HostView> load_host_view(const std::string& path) {
   AIRLOCK_ASSIGN(const YamlFile file, load_yaml(path));
-  AIRLOCK_ASSIGN(const YamlMap map,
-                 YamlMap::open(file, file.root,
-                               {"trees", "roots", "etc", "devices", "files", "links", "proc_masks",
-                                "proc_guarded"}));
+  AIRLOCK_ASSIGN(const YamlMap map, YamlMap::open(file, file.root,
+                                                  {"trees", "roots", "etc", "devices", "files",
+                                                   "links", "proc_masks", "proc_guarded"}));
   HostView view;
   std::set<std::string> paths;
   const auto read = [&](const ListShape& shape) { return read_list(file, map, shape, paths); };

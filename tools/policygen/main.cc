@@ -26,8 +26,7 @@ base::Status generate(const std::string& folder, const std::string& seccomp_path
                       const std::string& host_view_path) {
   std::vector<Profile> profiles;
   for (const char* name : kProfiles) {
-    AIRLOCK_ASSIGN(Profile profile,
-                   load_profile(folder + "/seccomp", name, native_architecture()));
+    AIRLOCK_ASSIGN(Profile profile, load_profile(folder + "/seccomp", name, native_architecture()));
     profiles.push_back(std::move(profile));
   }
   AIRLOCK_ASSIGN(const HostView view, load_host_view(folder + "/host-view.yaml"));

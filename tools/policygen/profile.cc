@@ -44,11 +44,11 @@ Result<std::uint32_t> read_number(const YamlFile& file, const YAML::Node& node,
   std::uint32_t value = 0;
   const bool hexadecimal = text.starts_with("0x");
   const std::string_view digits = hexadecimal ? text.substr(2) : text;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value,
-                                            hexadecimal ? 16 : 10);
+  const auto [end, error] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), value, hexadecimal ? 16 : 10);
   if (error != std::errc() || end != digits.data() + digits.size()) {
-    return base::fail(yaml_error(file, node, "'" + std::string(text) +
-                                                 "' is not a number that fits 32 bits"));
+    return base::fail(
+        yaml_error(file, node, "'" + std::string(text) + "' is not a number that fits 32 bits"));
   }
   return value;
 }
@@ -87,8 +87,8 @@ Result<Action> read_action(const YamlFile& file, const YamlMap& map, std::string
   }
   std::vector<std::string_view> valid = names_of(errno_constants());
   valid.insert(valid.end(), {"allow", "report", "ignore"});
-  return base::fail(yaml_error(file, map.node(key),
-                               "unknown action '" + text + "'" + suggest_name(text, valid)));
+  return base::fail(
+      yaml_error(file, map.node(key), "unknown action '" + text + "'" + suggest_name(text, valid)));
 }
 
 Result<ArgumentCondition> read_condition(const YamlFile& file, const YAML::Node& node) {
@@ -163,15 +163,15 @@ Result<std::optional<std::uint32_t>> resolve_call(const YamlFile& file, const YA
   const std::vector<std::string> known = known_call_names(architecture);
   std::vector<std::string_view> valid(known.begin(), known.end());
   for (const auto& [extra_name, unused] : profile.extra_calls) valid.push_back(extra_name);
-  return base::fail(yaml_error(file, node, "unknown system call '" + name + "'" +
-                                               suggest_name(name, valid)));
+  return base::fail(
+      yaml_error(file, node, "unknown system call '" + name + "'" + suggest_name(name, valid)));
 }
 
 Status read_rule(const YamlFile& file, const YAML::Node& node, const Architecture& architecture,
                  std::set<std::uint32_t>& decided, Profile& profile) {
-  AIRLOCK_ASSIGN(const YamlMap rule,
-                 YamlMap::open(file, node,
-                               {"rule", "calls", "action", "what", "reason", "fix", "cases"}));
+  AIRLOCK_ASSIGN(
+      const YamlMap rule,
+      YamlMap::open(file, node, {"rule", "calls", "action", "what", "reason", "fix", "cases"}));
   AIRLOCK_ASSIGN(const std::vector<CallCase> cases, read_cases(file, rule));
   AIRLOCK_ASSIGN(const auto calls, rule.sequence("calls"));
   for (const YAML::Node& item : calls) {
@@ -223,9 +223,9 @@ Status read_defaults(const YamlFile& file, const YamlMap& map, Profile& profile)
 Result<Profile> load_at_depth(const std::string& folder, const std::string& name,
                               const Architecture& architecture, int depth) {
   AIRLOCK_ASSIGN(const YamlFile file, load_yaml(folder + "/" + name + ".yaml"));
-  AIRLOCK_ASSIGN(const YamlMap map,
-                 YamlMap::open(file, file.root,
-                               {"profile", "extends", "unknown", "foreign", "extra_calls", "rules"}));
+  AIRLOCK_ASSIGN(const YamlMap map, YamlMap::open(file, file.root,
+                                                  {"profile", "extends", "unknown", "foreign",
+                                                   "extra_calls", "rules"}));
   AIRLOCK_ASSIGN(const std::string stated_name, map.text("profile"));
   if (stated_name != name) {
     return base::fail(yaml_error(file, map.node("profile"), "must be the file's name, " + name));

@@ -59,9 +59,9 @@ struct Profile {
 };
 
 struct Architecture {
-  std::string name;               // as the yaml and uname say it: "x86_64"
-  std::uint32_t audit_arch = 0;   // AUDIT_ARCH_*
-  std::uint32_t seccomp_arch = 0; // SCMP_ARCH_*
+  std::string name;                // as the yaml and uname say it: "x86_64"
+  std::uint32_t audit_arch = 0;    // AUDIT_ARCH_*
+  std::uint32_t seccomp_arch = 0;  // SCMP_ARCH_*
   // Numbers from here on belong to another table in the same architecture (x32); 0: none do.
   std::uint32_t foreign_numbers_from = 0;
 };

@@ -27,7 +27,9 @@ sock_filter load(std::size_t offset) {
   return BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<std::uint32_t>(offset));
 }
 
-sock_filter give_back(std::uint32_t value) { return BPF_STMT(BPF_RET | BPF_K, value); }
+sock_filter give_back(std::uint32_t value) {
+  return BPF_STMT(BPF_RET | BPF_K, value);
+}
 
 sock_filter jump(std::uint16_t test, std::uint32_t value, std::size_t if_true,
                  std::size_t if_false) {
@@ -37,7 +39,9 @@ sock_filter jump(std::uint16_t test, std::uint32_t value, std::size_t if_true,
                   static_cast<std::uint8_t>(if_true), static_cast<std::uint8_t>(if_false));
 }
 
-void append(Block& block, const Block& more) { block.insert(block.end(), more.begin(), more.end()); }
+void append(Block& block, const Block& more) {
+  block.insert(block.end(), more.begin(), more.end());
+}
 
 // Little endian, as both architectures are: the low half comes first.
 std::size_t argument_offset(std::uint8_t argument) {
@@ -96,7 +100,8 @@ bool same_answer(std::span<const CallCase> left, std::span<const CallCase> right
 std::vector<Range> make_ranges(const Profile& profile, std::span<const CallCase> unknown) {
   std::vector<Range> ranges;
   const auto add = [&ranges](std::uint32_t first, std::span<const CallCase> cases) {
-    if (ranges.empty() || !same_answer(ranges.back().cases, cases)) ranges.push_back({first, cases});
+    if (ranges.empty() || !same_answer(ranges.back().cases, cases))
+      ranges.push_back({first, cases});
   };
   std::uint32_t next = 0;
   for (const auto& [number, call] : profile.calls) {
@@ -108,7 +113,8 @@ std::vector<Range> make_ranges(const Profile& profile, std::span<const CallCase>
   return ranges;
 }
 
-Block foreign_check(const Architecture& architecture, std::uint32_t foreign, std::uint32_t unknown) {
+Block foreign_check(const Architecture& architecture, std::uint32_t foreign,
+                    std::uint32_t unknown) {
   Block block{load(offsetof(seccomp_data, arch)), jump(BPF_JEQ, architecture.audit_arch, 1, 0),
               give_back(foreign), load(offsetof(seccomp_data, nr))};
   if (architecture.foreign_numbers_from != 0) {

@@ -38,7 +38,7 @@ class YamlMap {
   YAML::Node node(std::string_view key) const;
   base::Error error(std::string_view message) const;
 
-  base::Result<std::string> text(std::string_view key) const;       // must be there, not empty
+  base::Result<std::string> text(std::string_view key) const;           // must be there, not empty
   base::Result<std::string> optional_text(std::string_view key) const;  // "" when absent
   // Must be there; a sequence with at least one item.
   base::Result<std::vector<YAML::Node>> sequence(std::string_view key) const;
