@@ -3,9 +3,9 @@
 
     tests/run_all.py [--only SUITE]... [--list] [--no-skips] [--presets]
 
-The programs must be built already (./dev test does that). The last line is `N passed, N failed`, with
-`, N skipped` if there are any; the exit status is 0 exactly when at least one test passed and none
-failed. A suite that is missing, crashes, hangs past its limit or prints no sum counts as one failed.
+The programs must be built already (./dev test does that). The last line is `N passed, N failed`,
+with `, N skipped` if there are any; the exit status is 0 exactly when at least one test passed and
+none failed. A suite that is missing, crashes, hangs past its limit or prints no sum is one failed.
 """
 
 import argparse

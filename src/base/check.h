@@ -21,18 +21,18 @@ std::string describe_operands(const A& left, const B& right) {
 
 }  // namespace airlock::base
 
-#define AIRLOCK_CHECK(condition)                                                     \
-  do {                                                                               \
-    if (!(condition)) [[unlikely]]                                                   \
-      ::airlock::base::check_failed(__FILE__, __LINE__, #condition, std::string());  \
+#define AIRLOCK_CHECK(condition)                                                    \
+  do {                                                                              \
+    if (!(condition)) [[unlikely]]                                                  \
+      ::airlock::base::check_failed(__FILE__, __LINE__, #condition, std::string()); \
   } while (false)
-#define AIRLOCK_CHECK_OP(op, left, right)                                                     \
-  do {                                                                                        \
-    if (const auto& check_left = (left); true)                                                \
-      if (const auto& check_right = (right); !(check_left op check_right)) [[unlikely]]       \
-        ::airlock::base::check_failed(__FILE__, __LINE__, #left " " #op " " #right,           \
-                                      ::airlock::base::describe_operands(check_left,          \
-                                                                         check_right));       \
+#define AIRLOCK_CHECK_OP(op, left, right)                                               \
+  do {                                                                                  \
+    if (const auto& check_left = (left); true)                                          \
+      if (const auto& check_right = (right); !(check_left op check_right)) [[unlikely]] \
+        ::airlock::base::check_failed(                                                  \
+            __FILE__, __LINE__, #left " " #op " " #right,                               \
+            ::airlock::base::describe_operands(check_left, check_right));               \
   } while (false)
 #define AIRLOCK_CHECK_EQ(left, right) AIRLOCK_CHECK_OP(==, left, right)
 #define AIRLOCK_CHECK_NE(left, right) AIRLOCK_CHECK_OP(!=, left, right)

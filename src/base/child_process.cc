@@ -47,7 +47,7 @@ class SpawnPlan {
 
 Status plan_fds(const std::vector<PassedFd>& passed, posix_spawn_file_actions_t* actions) {
   for (std::size_t i = 0; i < passed.size(); ++i) {
-    // The child's table is filled in order: a number that is still to be read must not be overwritten.
+    // The child's table is filled in order: what is still to be read must not be overwritten.
     for (std::size_t later = i + 1; later < passed.size(); ++later) {
       if (passed[later].ours == passed[i].theirs || passed[later].theirs == passed[i].theirs) {
         return fail(ErrorCode::kInvalidArgument, "passed_fds overwrite one another");
@@ -89,8 +89,8 @@ std::vector<char*> pointers_to(const std::vector<std::string>& strings) {
 }
 
 int remaining_ms(std::chrono::steady_clock::time_point deadline) {
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-      deadline - std::chrono::steady_clock::now());
+  const auto left =
+      std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
   return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 86'400'000));
 }
 
@@ -105,9 +105,8 @@ Result<ChildProcess> ChildProcess::start(const ChildProcessOptions& options) {
   const std::vector<char*> envp =
       options.environment ? pointers_to(*options.environment) : std::vector<char*>();
   pid_t pid = -1;
-  const int spawn_errno =
-      posix_spawnp(&pid, argv[0], plan.actions(), plan.attributes(), argv.data(),
-                   options.environment ? envp.data() : environ);
+  const int spawn_errno = posix_spawnp(&pid, argv[0], plan.actions(), plan.attributes(),
+                                       argv.data(), options.environment ? envp.data() : environ);
   if (spawn_errno != 0) return fail(errno_error("start " + options.arguments[0], spawn_errno));
   // Why safe: the child is ours and nobody has waited for it, so its pid cannot be another's.
   UniqueFd pidfd(pidfd_open(pid, 0));
@@ -148,8 +147,7 @@ ChildProcess::~ChildProcess() { kill_and_reap(); }
 void ChildProcess::kill_and_reap() {
   if (pid_ < 0 || status_) return;
   send_signal(SIGKILL);
-  while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
-  }
+  while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {}
   pid_ = -1;
 }
 

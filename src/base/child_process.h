@@ -1,9 +1,9 @@
 // ChildProcess: a program of the host that we started and that never outlives its owner.
 //
-// Guarantees: the destructor kills it with SIGKILL and reaps it; it is known by a pidfd, so a signal
-// never reaches a stranger with a recycled pid; of our descriptors it gets just those in `passed_fds`.
-// Does not confine anything: it is for tools of the host (a compiler's --version, the launcher).
-// Guests are started by the launcher only. One owner, one thread.
+// Guarantees: the destructor kills it with SIGKILL and reaps it; it is known by a pidfd, so that a
+// signal never reaches a stranger with a recycled pid; of our descriptors it gets just those in
+// `passed_fds`. Does not confine anything: it is for tools of the host (a compiler's --version, the
+// launcher). Guests are started by the launcher only. One owner, one thread.
 #pragma once
 
 #include <sys/types.h>
@@ -27,8 +27,8 @@ struct PassedFd {
 struct ChildProcessOptions {
   std::vector<std::string> arguments;  // [0] is a path, or a name that is looked up in PATH
   std::optional<std::vector<std::string>> environment;  // "KEY=value"; absent: the same as ours
-  std::vector<PassedFd> passed_fds;    // of 0, 1 and 2 those that are not named are /dev/null
-  bool own_process_group = false;      // Ctrl-C on our terminal does not reach it
+  std::vector<PassedFd> passed_fds;  // of 0, 1 and 2 those that are not named are /dev/null
+  bool own_process_group = false;    // Ctrl-C on our terminal does not reach it
 };
 
 class ChildProcess {

@@ -67,7 +67,8 @@ TEST(ChildProcessTest, AssignmentEndsTheChildOwnedBefore) {
 TEST(ChildProcessTest, AMovedFromChildIsNotKilled) {
   ChildProcess first = start_shell("exit 4");
   ChildProcess second = std::move(first);
-  { const ChildProcess ended = std::move(first); }  // NOLINT(bugprone-use-after-move): is the test
+  // NOLINTNEXTLINE(bugprone-use-after-move): the state after a move is the test
+  { const ChildProcess ended = std::move(first); }
   EXPECT_EQ(WEXITSTATUS(second.wait().value()), 4);
 }
 
@@ -88,8 +89,8 @@ TEST(ChildProcessTest, ThePidfdBecomesReadableAtTheEnd) {
 }
 
 TEST(ChildProcessTest, AProgramThatIsNotThereIsAnErrorWithItsName) {
-  const Result<ChildProcess> child = ChildProcess::start(
-      {.arguments = {"/no/such/program"}, .environment = {}, .passed_fds = {}});
+  const Result<ChildProcess> child =
+      ChildProcess::start({.arguments = {"/no/such/program"}, .environment = {}, .passed_fds = {}});
   ASSERT_FALSE(child.has_value());
   EXPECT_EQ(child.error().code, ErrorCode::kNotFound);
   EXPECT_EQ(child.error().to_string(), "start /no/such/program: No such file or directory");

@@ -1,8 +1,8 @@
-// Ids: names that nobody can guess and nothing else has: "run_" and 26 characters of 128 random bits.
+// Ids: names that nothing else has, "run_" and 26 characters of 128 random bits.
 //
-// Guarantees: only [a-z0-9_], so an id is safe in a path, a URL, a cgroup name and a log line; never
-// longer than kIdBytesMax. Not a secret: an id grants nothing. Randomness is passed in; SeededRandom
-// repeats itself and is for tests and simulation only.
+// Guarantees: only [a-z0-9_], so that an id is safe in a path, a URL, a cgroup name and a log line;
+// never longer than kIdBytesMax. Not a secret: an id grants nothing. Randomness is passed in;
+// SeededRandom repeats itself and is for tests and simulation only.
 #pragma once
 
 #include <cstddef>

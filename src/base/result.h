@@ -74,11 +74,9 @@ inline std::unexpected<Error> fail_errno(std::string_view what) {
       return ::airlock::base::fail(std::move(try_result).error()); \
     }                                                              \
   } while (false)
-#define AIRLOCK_ASSIGN_INNER(holder, declaration, expression)              \
-  auto holder = (expression);                                              \
-  if (!holder.has_value()) {                                               \
-    return ::airlock::base::fail(std::move(holder).error());               \
-  }                                                                        \
+#define AIRLOCK_ASSIGN_INNER(holder, declaration, expression)                           \
+  auto holder = (expression);                                                           \
+  if (!holder.has_value()) { return ::airlock::base::fail(std::move(holder).error()); } \
   declaration = std::move(*holder)
 // AIRLOCK_ASSIGN(auto fd, open_file(path));
 #define AIRLOCK_ASSIGN(declaration, expression) \

@@ -1,8 +1,8 @@
 // UniqueFd: the one owner of a file descriptor.
 //
-// Guarantees: closed exactly once, in the destructor or by reset(). No conversion to int or bool, so
-// that an fd is never mistaken for a number. Does not set CLOEXEC: whoever creates the descriptor
-// creates it with O_CLOEXEC.
+// Guarantees: closed exactly once, in the destructor or by reset(). No conversion to int or bool,
+// so that an fd is never mistaken for a number. Does not set CLOEXEC: whoever makes the descriptor
+// makes it with O_CLOEXEC.
 #pragma once
 
 #include <utility>

@@ -21,7 +21,10 @@ bool is_open(int fd) { return fcntl(fd, F_GETFD) >= 0; }
 
 TEST(UniqueFdTest, ClosesWhenItEnds) {
   const int fd = open_null();
-  { const UniqueFd owner(fd); EXPECT_TRUE(is_open(fd)); }
+  {
+    const UniqueFd owner(fd);
+    EXPECT_TRUE(is_open(fd));
+  }
   EXPECT_FALSE(is_open(fd));
 }
 
@@ -29,7 +32,8 @@ TEST(UniqueFdTest, AMovedFromOwnerOwnsNothing) {
   UniqueFd first(open_null());
   const int fd = first.get();
   UniqueFd second(std::move(first));
-  EXPECT_FALSE(first.valid());  // NOLINT(bugprone-use-after-move): the state after a move is the test
+  // NOLINTNEXTLINE(bugprone-use-after-move): the state after a move is the test
+  EXPECT_FALSE(first.valid());
   EXPECT_EQ(second.get(), fd);
   EXPECT_TRUE(is_open(fd));
 }

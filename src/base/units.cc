@@ -121,12 +121,14 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
 }
 
 std::string format_byte_count(ByteCount bytes) {
-  constexpr std::array<std::string_view, 7> kUnits = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  constexpr std::array<std::string_view, 7> kUnits = {"B",   "KiB", "MiB", "GiB",
+                                                      "TiB", "PiB", "EiB"};
   std::size_t unit = 0;
   const auto tenths_in = [bytes](std::size_t power) {
     const unsigned shift = static_cast<unsigned>(10 * power);
     const unsigned __int128 scaled = static_cast<unsigned __int128>(bytes.count()) * 10;
-    const unsigned __int128 half = shift == 0 ? 0 : static_cast<unsigned __int128>(1) << (shift - 1);
+    const unsigned __int128 half =
+        shift == 0 ? 0 : static_cast<unsigned __int128>(1) << (shift - 1);
     return static_cast<std::uint64_t>((scaled + half) >> shift);
   };
   while (unit + 1 < kUnits.size() && tenths_in(unit) >= 10'240) ++unit;

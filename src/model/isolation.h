@@ -18,18 +18,18 @@ std::optional<IsolationLevel> find_isolation_level(std::string_view name);
 enum class CgroupVersion { kNone, kV1, kV2, kHybrid };
 std::string_view cgroup_version_name(CgroupVersion version);
 
-inline constexpr std::string_view kMissingCgroup = "cgroup";              // limits by rlimits only
+inline constexpr std::string_view kMissingCgroup = "cgroup";  // limits by rlimits only
 inline constexpr std::string_view kMissingCgroupMemory = "cgroup_memory";
 inline constexpr std::string_view kMissingCgroupPids = "cgroup_pids";
 inline constexpr std::string_view kMissingCgroupCpu = "cgroup_cpu";
-inline constexpr std::string_view kMissingMemoryPeak = "memory_peak";     // not observed
-inline constexpr std::string_view kMissingPidsPeak = "pids_peak";         // not observed
-inline constexpr std::string_view kMissingUidRange = "uid_range";         // guest runs as the caller's uid
+inline constexpr std::string_view kMissingMemoryPeak = "memory_peak";  // not observed
+inline constexpr std::string_view kMissingPidsPeak = "pids_peak";      // not observed
+inline constexpr std::string_view kMissingUidRange = "uid_range";  // guest runs as the caller's uid
 inline constexpr std::string_view kMissingSupplementaryGroups = "supplementary_groups";
 inline constexpr std::string_view kMissingLandlock = "landlock";
 inline constexpr std::string_view kMissingCoreScheduling = "core_scheduling";
-inline constexpr std::string_view kMissingDiskQuota = "disk_quota";       // watched, not enforced
-inline constexpr std::string_view kMissingDenialReport = "denial_report"; // denials not observed
+inline constexpr std::string_view kMissingDiskQuota = "disk_quota";        // watched, not enforced
+inline constexpr std::string_view kMissingDenialReport = "denial_report";  // denials not observed
 
 struct Isolation {
   std::string backend = "direct";

@@ -1,7 +1,8 @@
 // Limits: everything that bounds one process tree, and the bounds of those bounds.
 //
 // A pure value. Every default and maximum that a caller can meet is a named constant here, so that
-// "what is the limit and where is it set" has one answer. Reaching a limit is an Outcome, not an error.
+// "what is the limit and where is it set" has one answer. Reaching a limit is an Outcome, never an
+// error.
 #pragma once
 
 #include <chrono>
@@ -12,8 +13,8 @@
 namespace airlock::model {
 
 struct Limits {
-  std::chrono::milliseconds wall_time{10'000};  // from exec to exit
-  std::chrono::milliseconds cpu_time{10'000};   // user + system of the whole tree
+  std::chrono::milliseconds wall_time{10'000};    // from exec to exit
+  std::chrono::milliseconds cpu_time{10'000};     // user + system of the whole tree
   base::ByteCount memory = base::mebibytes(512);  // no swap; tmpfs files count as memory
   std::uint32_t pids = 128;                       // processes and threads
   std::uint32_t cpu_rate_percent = 0;             // 100 = one core; 0 = not limited
@@ -45,7 +46,7 @@ inline constexpr std::uint32_t kOpenFilesMax = 1'048'576;
 // Between SIGTERM and SIGKILL when a run is ended from outside (Ctrl-C, cancel).
 inline constexpr std::chrono::milliseconds kTermGrace{2'000};
 
-inline constexpr std::uint32_t kArgumentsMax = 4'096;               // argv and env entries, each
+inline constexpr std::uint32_t kArgumentsMax = 4'096;  // argv and env entries, each
 inline constexpr base::ByteCount kArgumentBytesMax = base::kibibytes(96);  // argv + env, together
 inline constexpr std::uint32_t kInputFilesMax = 10'000;
 inline constexpr std::uint32_t kOutputFilesMax = 10'000;

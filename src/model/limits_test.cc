@@ -74,7 +74,8 @@ TEST(LimitsTest, AnErrorNamesFieldValueAndRange) {
   EXPECT_EQ(error_of(limits), "limit pids is 0; it must be between 1 and 65536");
   limits = Limits{};
   limits.wall_time = std::chrono::milliseconds(0);
-  EXPECT_EQ(error_of(limits), "limit wall_time is 0.0 ms; it must be between 1.0 ms and 72 h 00 min");
+  EXPECT_EQ(error_of(limits),
+            "limit wall_time is 0.0 ms; it must be between 1.0 ms and 72 h 00 min");
 }
 
 }  // namespace

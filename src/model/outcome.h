@@ -33,7 +33,16 @@ enum class OutcomeKind {
 std::string_view outcome_name(OutcomeKind kind);
 
 // Limits that can be touched; a bit set, so that `limits_hit` lists all of them.
-enum class LimitKind : std::uint8_t { kWall, kCpu, kMemory, kPids, kOutput, kDisk, kInodes, kFiles };
+enum class LimitKind : std::uint8_t {
+  kWall,
+  kCpu,
+  kMemory,
+  kPids,
+  kOutput,
+  kDisk,
+  kInodes,
+  kFiles
+};
 std::string_view limit_name(LimitKind kind);  // "wall", "cpu", "memory", "pids", "output", ...
 
 // Why we killed the program, if we did.
@@ -43,8 +52,8 @@ enum class KillReason : std::uint8_t {
   kCpuTime,
   kOutputLimit,
   kCancelled,
-  kMemory,          // cgroup v1: one task was OOM-killed, we killed the rest
-  kPolicy,          // a system call that is answered with death (foreign architecture)
+  kMemory,  // cgroup v1: one task was OOM-killed, we killed the rest
+  kPolicy,  // a system call that is answered with death (foreign architecture)
 };
 
 struct Denial {
@@ -67,10 +76,10 @@ struct ProcessFacts {
   std::optional<SetupFailure> setup_failure;
   KillReason kill_reason = KillReason::kNone;
   bool has_exit_status = false;
-  int wait_status = 0;              // as of wait(2)
-  std::uint64_t oom_kills = 0;      // rise of the cgroup's oom_kill
-  std::uint64_t pids_denied = 0;    // rise of pids.events max
-  bool disk_full = false;           // bytes of the writable file system used up at exit
+  int wait_status = 0;            // as of wait(2)
+  std::uint64_t oom_kills = 0;    // rise of the cgroup's oom_kill
+  std::uint64_t pids_denied = 0;  // rise of pids.events max
+  bool disk_full = false;         // bytes of the writable file system used up at exit
   bool inodes_full = false;
   bool output_truncated = false;
   std::vector<Denial> denials;

@@ -41,8 +41,8 @@ Cause killed_for(std::string name, OutcomeKind verdict, KillReason reason) {
           }};
 }
 
-// From the strongest to the weakest. Causes of one group exclude one another: there is one reason to
-// kill and one wait status.
+// From the strongest to the weakest. Causes of one group exclude one another: there is one reason
+// to kill and one wait status.
 std::vector<std::vector<Cause>> causes_by_strength() {
   return {
       {{"cancelled", OutcomeKind::kCancelled, [](ProcessFacts& facts) { facts.cancelled = true; }}},
@@ -51,11 +51,13 @@ std::vector<std::vector<Cause>> causes_by_strength() {
       {killed_for("wall", OutcomeKind::kWallTimeout, KillReason::kWallTime),
        killed_for("cpu", OutcomeKind::kCpuTimeout, KillReason::kCpuTime),
        killed_for("output", OutcomeKind::kOutputLimit, KillReason::kOutputLimit)},
-      {{"oom", OutcomeKind::kOutOfMemory, [](ProcessFacts& facts) {
+      {{"oom", OutcomeKind::kOutOfMemory,
+        [](ProcessFacts& facts) {
           facts.oom_kills = 1;
           if (!facts.has_exit_status) exit_with(facts, 0);
         }}},
-      {{"denied", OutcomeKind::kDenied, [](ProcessFacts& facts) {
+      {{"denied", OutcomeKind::kDenied,
+        [](ProcessFacts& facts) {
           facts.denials.push_back({"ptrace", "seccomp default: ptrace", "none"});
           fail_if_unset(facts);
         }}},
@@ -64,11 +66,13 @@ std::vector<std::vector<Cause>> causes_by_strength() {
           facts.disk_full = true;
           fail_if_unset(facts);
         }},
-       {"inodes", OutcomeKind::kDiskLimit, [](ProcessFacts& facts) {
+       {"inodes", OutcomeKind::kDiskLimit,
+        [](ProcessFacts& facts) {
           facts.inodes_full = true;
           fail_if_unset(facts);
         }}},
-      {{"pids", OutcomeKind::kProcessLimit, [](ProcessFacts& facts) {
+      {{"pids", OutcomeKind::kProcessLimit,
+        [](ProcessFacts& facts) {
           facts.pids_denied = 3;
           fail_if_unset(facts);
         }}},
@@ -125,8 +129,8 @@ TEST(OutcomePrecedenceTest, AgainstASignalOnlyWhatNeedsNoExitCodeWins) {
       ProcessFacts facts;
       end_by(facts, SIGSEGV);
       cause.add(facts);
-      const bool needs_exit_code = cause.verdict == OutcomeKind::kDiskLimit ||
-                                   cause.verdict == OutcomeKind::kProcessLimit;
+      const bool needs_exit_code =
+          cause.verdict == OutcomeKind::kDiskLimit || cause.verdict == OutcomeKind::kProcessLimit;
       const OutcomeKind expected = needs_exit_code ? OutcomeKind::kSignalled : cause.verdict;
       const Outcome outcome = classify(facts);
       EXPECT_EQ(outcome_name(outcome.kind), outcome_name(expected)) << cause.name;

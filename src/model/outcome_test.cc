@@ -197,9 +197,9 @@ TEST(OutcomeTest, TheDetailOfADenialNamesTheFirstAndCountsTheOthers) {
 }
 
 TEST(OutcomeTest, EveryDetailIsOneLine) {
-  for (const KillReason reason : {KillReason::kWallTime, KillReason::kCpuTime, KillReason::kMemory,
-                                  KillReason::kOutputLimit, KillReason::kCancelled,
-                                  KillReason::kPolicy}) {
+  for (const KillReason reason :
+       {KillReason::kWallTime, KillReason::kCpuTime, KillReason::kMemory, KillReason::kOutputLimit,
+        KillReason::kCancelled, KillReason::kPolicy}) {
     const Outcome outcome = classify(killed(reason), Limits{});
     EXPECT_NE(outcome.detail, "");
     EXPECT_EQ(outcome.detail.find('\n'), std::string::npos);
@@ -211,10 +211,10 @@ TEST(OutcomeTest, NamesAreThoseOfTheResultObject) {
   for (int kind = 0; kind <= static_cast<int>(OutcomeKind::kCancelled); ++kind) {
     names.insert(outcome_name(static_cast<OutcomeKind>(kind)));
   }
-  EXPECT_EQ(names, (std::set<std::string_view>{
-                       "exited", "signalled", "wall_timeout", "cpu_timeout", "out_of_memory",
-                       "output_limit", "disk_limit", "process_limit", "denied", "setup_failed",
-                       "cancelled"}));
+  EXPECT_EQ(names,
+            (std::set<std::string_view>{"exited", "signalled", "wall_timeout", "cpu_timeout",
+                                        "out_of_memory", "output_limit", "disk_limit",
+                                        "process_limit", "denied", "setup_failed", "cancelled"}));
   std::set<std::string_view> limits;
   for (int kind = 0; kind <= static_cast<int>(LimitKind::kFiles); ++kind) {
     limits.insert(limit_name(static_cast<LimitKind>(kind)));

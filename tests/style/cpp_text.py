@@ -1,4 +1,4 @@
-"""What the style rules need to know of C and C++: text without comments, and where functions are."""
+"""What the style rules know of C and C++: text without comments, and where functions are."""
 
 import re
 

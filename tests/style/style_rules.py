@@ -198,11 +198,11 @@ def rule_launcher_budget(tree):
 
 # --- bans -----------------------------------------------------------------------------------------
 def rule_using_namespace(tree):
-    return matches(tree, CPP, r"\busing\s+namespace\b", "using namespace hides where a name is from")
+    return matches(tree, CPP, r"\busing\s+namespace\b", "using namespace hides origins")
 
 
 def rule_streams(tree):
-    return matches(tree, CPP, r"\bstd::(cout|cerr|clog)\b", "only a program prints: return the text",
+    return matches(tree, CPP, r"\bstd::(cout|cerr|clog)\b", "only a program prints: return text",
                    lambda path: not path.startswith("apps/"))
 
 
@@ -216,7 +216,7 @@ def rule_unfinished(tree):
     for path in tree.having(CODE):
         for number, line in enumerate(tree.lines(path), 1):
             if words.search(line):
-                yield Finding(path, number, "finish it, or file an issue: no such marks in the code")
+                yield Finding(path, number, "finish it, or file an issue: no marks in code")
 
 
 def rule_null(tree):
@@ -233,8 +233,8 @@ def rule_headers(tree):
         lines = tree.lines(path)
         comment = next((i for i, line in enumerate(lines) if not line.startswith("//")), len(lines))
         if comment not in HEADER_COMMENT_LINES and not is_test(path):
-            yield Finding(path, 1, f"opens with {comment} lines of comment; 3 to 10 (20 for a protocol) "
-                          "say what it is for, what it guarantees and what it does not do")
+            yield Finding(path, 1, f"opens with {comment} lines of comment; 3 to 10 (20 for a "
+                          "protocol) say what it is for, guarantees and does not do")
         if "#pragma once" not in lines:
             yield Finding(path, 1, "has no #pragma once")
 
