@@ -1,13 +1,12 @@
 #include "apps/airlock/doctor.h"
 
+#include <sys/ioctl.h>
+#include <unistd.h>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <string>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
-#include <boost/json/serialize.hpp>
 #include <filesystem>
 
 #include "host/checks.h"
@@ -61,11 +60,10 @@ int run_doctor(const DoctorOptions& options) {
   question.state = options.state.empty() ? default_state_dir() : options.state;
   host::LiveProbe probe;
   const host::Report report = host::examine(probe, question);
-  const std::string text = options.json
-                               ? boost::json::serialize(http::doctor_json(report)) + "\n"
-                               : host::report_text(report, text_options());
-  const bool printed = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
-                       std::fflush(stdout) == 0;
+  const std::string text =
+      options.json ? http::doctor_json(report) + "\n" : host::report_text(report, text_options());
+  const bool printed =
+      std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
   return printed && report.runs_will_work() ? 0 : 1;
 }
 
@@ -73,9 +71,11 @@ int run_doctor(const DoctorOptions& options) {
 
 void add_doctor_verb(CLI::App& app, int& exit_code) {
   const auto options = std::make_shared<DoctorOptions>();
-  CLI::App* verb = app.add_subcommand("doctor", "Check whether this host can run programs, and how to fix it");
+  CLI::App* verb =
+      app.add_subcommand("doctor", "Check whether this host can run programs, and how to fix it");
   verb->add_flag("--json", options->json, "Print the report as one JSON object");
-  verb->add_option("--state-dir", options->state, "Where durable state would live; checked for room");
+  verb->add_option("--state-dir", options->state,
+                   "Where durable state would live; checked for room");
   verb->callback([options, &exit_code] { exit_code = run_doctor(*options); });
 }
 

@@ -1,6 +1,7 @@
 // `airlock doctor`: will runs work on this host, as this user, and what is the fix if not?
 //
-// Exit code 0: runs work at the full tier (warnings allowed); 1: they do not. Leaves nothing behind.
+// Exit code 0: runs work at the full tier (warnings allowed); 1: they do not. Leaves nothing
+// behind.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -24,7 +24,9 @@ struct ControllerRule {
 };
 
 const ControllerRule kRules[] = {
-    {"memory", model::kMissingCgroupMemory, {"memory.limit_in_bytes", "67108864"},
+    {"memory",
+     model::kMissingCgroupMemory,
+     {"memory.limit_in_bytes", "67108864"},
      {"memory.max", "67108864"}},
     {"pids", model::kMissingCgroupPids, {"pids.max", "64"}, {"pids.max", "64"}},
     {"cpu", model::kMissingCgroupCpu, {"cpu.cfs_quota_us", "100000"}, {"cpu.max", "100000 100000"}},
@@ -47,9 +49,10 @@ std::string failure_at(const std::string& path, int os_errno) {
 }
 
 // A v2 controller that is offered but not yet handed down: the launcher does that at its start.
-std::string judge_absent_limit(HostProbe& probe, const CgroupPlace& place,
-                               const std::string& file, int os_errno) {
-  if (!place.unified || os_errno != ENOENT) return failure_at(place.parent + "/*/" + file, os_errno);
+std::string judge_absent_limit(HostProbe& probe, const CgroupPlace& place, const std::string& file,
+                               int os_errno) {
+  if (!place.unified || os_errno != ENOENT)
+    return failure_at(place.parent + "/*/" + file, os_errno);
   if (can_enable_controllers(probe, place.parent)) return {};
   return place.parent + " holds other processes, so it hands no controllers down";
 }
@@ -101,8 +104,9 @@ std::string delegation_fix(HostProbe& probe, const Trials& trials) {
   const std::string user = std::to_string(probe.identity().uid);
   const std::string group = find_cgroup_layout(probe).unified_mount + "/airlock-user-" + user;
   return "echo '+memory +pids +cpu' | sudo tee " + find_cgroup_layout(probe).unified_mount +
-         "/cgroup.subtree_control\nsudo mkdir " + group + " && sudo chown -R " + user + " " + group +
-         "\nsh -c 'echo $$ | sudo tee " + group + "/cgroup.procs && exec airlock run PROGRAM'";
+         "/cgroup.subtree_control\nsudo mkdir " + group + " && sudo chown -R " + user + " " +
+         group + "\nsh -c 'echo $$ | sudo tee " + group +
+         "/cgroup.procs && exec airlock run PROGRAM'";
 }
 
 std::string limits_fix(HostProbe& probe, const CgroupLayout& layout, const Trials& trials) {
@@ -113,8 +117,10 @@ std::string limits_fix(HostProbe& probe, const CgroupLayout& layout, const Trial
   }
   if (!probe.identity().is_root()) {
     if (layout.version == model::CgroupVersion::kV2) return delegation_fix(probe, trials);
-    return "run as root, or change this host to cgroup v2: add systemd.unified_cgroup_hierarchy=1 "
-           "to GRUB_CMDLINE_LINUX in /etc/default/grub, then sudo update-grub && sudo reboot";
+    if (!systemd_is_running(probe)) return "run as root: sudo airlock run PROGRAM";
+    return "sudo sed -i 's/^GRUB_CMDLINE_LINUX=\"/&systemd.unified_cgroup_hierarchy=1 /' "
+           "/etc/default/grub && sudo update-grub && sudo reboot (changes this host to cgroup v2; "
+           "or run as root)";
   }
   if (layout.version == model::CgroupVersion::kNone) {
     return "mount -t cgroup2 cgroup2 /sys/fs/cgroup";
@@ -135,6 +141,21 @@ Finding check_version(HostProbe& probe, const CgroupLayout& layout) {
   return ok_finding(kGroup, "cgroup_version", seen);
 }
 
+std::string absence_text(HostProbe& probe, const CgroupLayout& layout) {
+  using model::CgroupVersion;
+  switch (layout.version) {
+    case CgroupVersion::kNone: return "no cgroup file system is mounted";
+    case CgroupVersion::kV1:
+    case CgroupVersion::kHybrid:
+      if (!probe.identity().is_root()) {
+        return "the controllers are on cgroup v1, which only root may use";
+      }
+      [[fallthrough]];
+    case CgroupVersion::kV2: break;
+  }
+  return "the controller is not offered";
+}
+
 Finding check_limits(HostProbe& probe, const CgroupLayout& layout, const Trials& trials) {
   std::string holding;
   std::string problems;
@@ -146,10 +167,11 @@ Finding check_limits(HostProbe& probe, const CgroupLayout& layout, const Trials&
     }
     missing.emplace_back(rule.missing);
     const auto found = trials.problems.find(rule.name);
-    const std::string why = found != trials.problems.end() ? found->second : "not offered";
+    const std::string why =
+        found != trials.problems.end() ? found->second : absence_text(probe, layout);
     // One cause for all controllers is said once.
     if (problems.find(why) != std::string::npos) continue;
-    problems += (problems.empty() ? "" : "; ") + std::string(rule.name) + ": " + why;
+    problems += (problems.empty() ? "" : "; ") + why;
   }
   if (missing.empty()) {
     return ok_finding(kGroup, "cgroup_limits", "a group was made, limited and entered: " + holding);
@@ -160,9 +182,10 @@ Finding check_limits(HostProbe& probe, const CgroupLayout& layout, const Trials&
       none ? "memory and processes are limited by rlimits only: each process by itself, not the "
              "program as a whole, and a result cannot say out_of_memory for certain"
            : "these limits are set by rlimits only; the others hold";
-  Finding finding = warn_finding(kGroup, "cgroup_limits",
-                                 (none ? "no limit holds: " : holding + " hold; ") + problems,
-                                 meaning, limits_fix(probe, layout, trials));
+  Finding finding =
+      warn_finding(kGroup, "cgroup_limits",
+                   (none ? "no limit holds: " : "only " + holding + " hold: ") + problems, meaning,
+                   limits_fix(probe, layout, trials));
   finding.missing = missing;
   return finding;
 }

@@ -49,8 +49,7 @@ CgroupLayout find_cgroup_layout(HostProbe& probe) {
     const auto controllers = known_controllers(split(mount.super_options, ','));
     if (controllers.empty()) continue;
     v1_found = true;
-    layout.places.push_back(
-        {.unified = false, .parent = mount.point, .controllers = controllers});
+    layout.places.push_back({.unified = false, .parent = mount.point, .controllers = controllers});
   }
   using model::CgroupVersion;
   const bool v2_found = !layout.unified_mount.empty();

@@ -1,7 +1,8 @@
 // CgroupLayout: where on this host the launcher would make its groups, found by reading only.
 //
 // Follows the launcher's own rule (sys/cgroup.h): root uses every v1 hierarchy with a controller we
-// need and the top of v2; an ordinary user only the v2 group that it runs in, if that was delegated.
+// need and the top of v2; an ordinary user only the v2 group that it runs in, if that was
+// delegated.
 #pragma once
 
 #include <string>

@@ -1,12 +1,12 @@
 // The trial of a cgroup: a group under a name that is never the launcher's, so that the two cannot
 // get in each other's way, and gone before the call returns.
-#include <cerrno>
-#include <csignal>
 #include <fcntl.h>
-#include <string>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <cerrno>
+#include <csignal>
+#include <string>
 
 #include "base/unique_fd.h"
 #include "host/trials.h"

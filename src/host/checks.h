@@ -17,11 +17,11 @@ namespace airlock::host {
 
 // What of Airlock itself is to be checked.
 struct Question {
-  std::string programs;             // the folder of airlock, airlock-jail and airlock-init
-  std::string state;                // the state directory; need not exist
+  std::string programs;  // the folder of airlock, airlock-jail and airlock-init
+  std::string state;     // the state directory; need not exist
   std::vector<std::uint16_t> ports{8088, 8443, 9090};  // HTTP, HTTPS, metrics of the service
   std::uint64_t uid_pool_first = 0x7800'0000;          // the launcher's pool when it runs as root
-  std::uint64_t uid_pool_count = 0x0800'0000;
+  std::uint64_t uid_pool_count = 0x0400'0000;
 };
 
 using Findings = std::vector<Finding>;

@@ -29,8 +29,8 @@ Finding check_overlay(HostProbe& probe) {
 // Up to kTmpfsDiskMax the quota is the size of a tmpfs; above it a loop image holds the files.
 Finding check_disk_quota(HostProbe& probe) {
   const std::string tmpfs = base::format_byte_count(model::kTmpfsDiskMax);
-  const std::string meaning = "--disk above " + tmpfs + " is watched and not enforced; up to " +
-                              tmpfs + " it always holds";
+  const std::string meaning =
+      "--disk above " + tmpfs + " is watched and not enforced; up to " + tmpfs + " it always holds";
   std::string problem;
   std::string fix;
   if (!probe.identity().is_root()) {
@@ -41,7 +41,7 @@ Finding check_disk_quota(HostProbe& probe) {
     fix = find_container(probe) == ContainerKind::kHost
               ? "modprobe loop"
               : "give the container loop devices: docker run --privileged IMAGE";
-  } else if (!probe.find_program("mkfs.ext4")) {
+  } else if (!probe.may_execute("/usr/sbin/mkfs.ext4") && !probe.may_execute("/sbin/mkfs.ext4")) {
     problem = "mkfs.ext4 is not installed";
     fix = "apt-get install -y e2fsprogs";
   }
@@ -67,8 +67,9 @@ Finding check_devices(HostProbe& probe) {
   if (absent.empty()) return ok_finding(kGroup, "devices", "null, zero, full, random, urandom");
   return fail_finding(kGroup, "devices", "not character devices: " + absent,
                       "a sandbox's /dev is made of these nodes of the host",
-                      sudo_prefix(probe) + "mount -t devtmpfs devtmpfs /dev (in a container: start "
-                      "it without a volume over /dev)");
+                      sudo_prefix(probe) +
+                          "mount -t devtmpfs devtmpfs /dev (in a container: start "
+                          "it without a volume over /dev)");
 }
 
 Finding check_state(HostProbe& probe, const Question& question) {
@@ -82,14 +83,14 @@ Finding check_state(HostProbe& probe, const Question& question) {
     return warn_finding(kGroup, "disk_space",
                         seen + ", " + std::to_string(space->free_inodes) + " files more",
                         "runs with a large --disk and outputs may find no room",
-                        "free some space on the file system of " + space->folder + ": du -xh -d 2 " +
-                            space->folder + " | sort -h | tail");
+                        "free some space on the file system of " + space->folder +
+                            ": du -xh -d 2 " + space->folder + " | sort -h | tail");
   }
   if (!probe.may_write(space->folder)) {
-    return warn_finding(kGroup, "disk_space", seen + ", but " + space->folder + " is not writable",
-                        "`airlock run` does not need it; what is kept between runs does",
-                        "sudo install -d -o " + std::to_string(probe.identity().uid) + " " +
-                            question.state);
+    return warn_finding(
+        kGroup, "disk_space", seen + ", but " + space->folder + " is not writable",
+        "`airlock run` does not need it; what is kept between runs does",
+        "sudo install -d -o " + std::to_string(probe.identity().uid) + " " + question.state);
   }
   return ok_finding(kGroup, "disk_space", seen);
 }

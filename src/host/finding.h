@@ -21,19 +21,18 @@ enum class FindingStatus {
 std::string_view finding_status_name(FindingStatus status);
 
 struct Finding {
-  std::string group;    // "kernel", "namespaces", ...: see kGroups
-  std::string id;       // "user_namespaces"; unique in a report
+  std::string group;  // "kernel", "namespaces", ...: see kGroups
+  std::string id;     // "user_namespaces"; unique in a report
   FindingStatus status = FindingStatus::kOk;
-  std::string seen;     // what is so on this host, one line
-  std::string meaning;  // what that means for runs; empty for most that are ok
-  std::string fix;      // commands to copy, one per line; empty when ok
+  std::string seen;                  // what is so on this host, one line
+  std::string meaning;               // what that means for runs; empty for most that are ok
+  std::string fix;                   // commands to copy, one per line; empty when ok
   std::vector<std::string> missing;  // what results will list in isolation.missing because of it
 };
 
 // In the order in which groups are shown.
-inline constexpr std::string_view kGroups[] = {"kernel",  "namespaces", "cgroup",  "files",
-                                               "memory",  "host",       "install", "languages",
-                                               "ports"};
+inline constexpr std::string_view kGroups[] = {
+    "kernel", "namespaces", "cgroup", "files", "memory", "host", "install", "languages", "ports"};
 
 Finding ok_finding(std::string_view group, std::string_view id, std::string seen,
                    std::string meaning = {});

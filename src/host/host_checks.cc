@@ -20,8 +20,7 @@ Finding check_available(HostProbe& probe) {
   const auto total = parse_meminfo(text, "MemTotal");
   if (!available || !total) {
     return warn_finding(kMemory, "memory", "/proc/meminfo cannot be read",
-                        "how much memory runs can have is not known",
-                        "mount -t proc proc /proc");
+                        "how much memory runs can have is not known", "mount -t proc proc /proc");
   }
   const std::string seen = base::format_byte_count(base::ByteCount(*available)) + " available of " +
                            base::format_byte_count(base::ByteCount(*total));
@@ -64,9 +63,7 @@ Finding check_core_pattern(HostProbe& probe) {
 
 Finding check_security_modules(HostProbe& probe) {
   std::string seen;
-  const auto add = [&seen](const std::string& text) {
-    seen += (seen.empty() ? "" : ", ") + text;
-  };
+  const auto add = [&seen](const std::string& text) { seen += (seen.empty() ? "" : ", ") + text; };
   if (const auto label = probe.read("/proc/self/attr/apparmor/current")) {
     add("AppArmor: " + std::string(trimmed(*label)));
   } else if (probe.facts("/sys/kernel/security/apparmor")) {
@@ -92,7 +89,9 @@ Finding check_user_namespace_block(HostProbe& probe) {
 
 }  // namespace
 
-Findings check_memory(HostProbe& probe) { return {check_available(probe), check_overcommit(probe)}; }
+Findings check_memory(HostProbe& probe) {
+  return {check_available(probe), check_overcommit(probe)};
+}
 
 Findings check_host(HostProbe& probe) {
   return {check_container(probe), check_security_modules(probe), check_user_namespace_block(probe),

@@ -18,17 +18,17 @@ namespace airlock::host {
 
 // Things that only trying can tell.
 enum class Trial {
-  kNamespaces,      // every namespace of a sandbox, mounts in it, a new root
-  kSeccompFilter,   // a filter is installed
-  kSeccompNotify,   // a filter with a listener is installed
-  kLandlock,        // value: the ABI
+  kNamespaces,     // every namespace of a sandbox, mounts in it, a new root
+  kSeccompFilter,  // a filter is installed
+  kSeccompNotify,  // a filter with a listener is installed
+  kLandlock,       // value: the ABI
   kPidfd,
   kClone3,
   kOpenat2,
-  kMountApi,        // fsopen of a tmpfs; EPERM means that the kernel has it
+  kMountApi,  // fsopen of a tmpfs; EPERM means that the kernel has it
   kCoreScheduling,
-  kOverlay,         // an overlay mounted in a user namespace
-  kLoopDevice,      // /dev/loop-control can be opened
+  kOverlay,     // an overlay mounted in a user namespace
+  kLoopDevice,  // /dev/loop-control can be opened
 };
 
 struct Attempt {
@@ -98,8 +98,6 @@ class HostProbe {
   virtual std::optional<FileFacts> facts(const std::string& path) = 0;
   virtual bool may_write(const std::string& path) = 0;
   virtual bool may_execute(const std::string& path) = 0;
-  // Looked up in PATH and the sbin folders.
-  virtual std::optional<std::string> find_program(const std::string& name) = 0;
   virtual std::optional<Space> space(const std::string& folder) = 0;
   // "nginx (pid 812)"; nullopt if it belongs to nobody whose descriptors we may read.
   virtual std::optional<std::string> find_socket_owner(std::uint64_t inode) = 0;

@@ -21,7 +21,8 @@ Finding check_program(HostProbe& probe, const Question& question, std::string_vi
     return fail_finding(kInstall, name, path + " is not there",
                         "airlock starts it for every sandbox and looks for it beside itself only",
                         "install all three programs into one folder: install -m 0755 airlock "
-                        "airlock-jail airlock-init " + question.programs);
+                        "airlock-jail airlock-init " +
+                            question.programs);
   }
   if (!probe.may_execute(path)) {
     return fail_finding(kInstall, name, path + " may not be executed by this user",
@@ -53,12 +54,12 @@ Finding check_port(HostProbe& probe, std::uint16_t port) {
     const auto inodes = find_listening_inodes(probe.read(table).value_or(""), port);
     if (inodes.empty()) continue;
     const auto owner = probe.find_socket_owner(inodes.front());
-    return warn_finding(kPorts, id,
-                        std::to_string(port) + " is in use by " +
-                            owner.value_or("a process of another user"),
-                        "`airlock run` opens no port; only the service would want this one",
-                        sudo_prefix(probe) + "ss -ltnp 'sport = :" + std::to_string(port) +
-                            "' (then stop that program, or give the service another port)");
+    return warn_finding(
+        kPorts, id,
+        std::to_string(port) + " is in use by " + owner.value_or("a process of another user"),
+        "`airlock run` opens no port; only the service would want this one",
+        sudo_prefix(probe) + "ss -ltnp 'sport = :" + std::to_string(port) +
+            "' (then stop that program, or give the service another port)");
   }
   return ok_finding(kPorts, id, std::to_string(port) + " is free");
 }

@@ -29,8 +29,7 @@ Finding check_version(HostProbe& probe) {
   const std::string seen = kernel.release + " " + kernel.machine;
   const auto version = parse_kernel_version(kernel.release);
   if (kernel.machine != "x86_64") {
-    return fail_finding(kGroup, "kernel", seen,
-                        "the seccomp profiles are made for x86_64 only",
+    return fail_finding(kGroup, "kernel", seen, "the seccomp profiles are made for x86_64 only",
                         "run Airlock on an x86_64 machine");
   }
   if (!version || *version < kKernelMin) {
@@ -68,21 +67,21 @@ Finding check_calls(HostProbe& probe) {
   }
   if (absent.empty()) return ok_finding(kGroup, "system_calls", present);
   const ContainerKind container = find_container(probe);
-  return fail_finding(kGroup, "system_calls", "refused: " + absent,
-                      "sandboxes are started with these calls; an old kernel lacks them, a "
-                      "container's seccomp profile may refuse them",
-                      container == ContainerKind::kHost ? upgrade_fix(probe)
-                                                        : container_fix(container));
+  return fail_finding(
+      kGroup, "system_calls", "refused: " + absent,
+      "sandboxes are started with these calls; an old kernel lacks them, a "
+      "container's seccomp profile may refuse them",
+      container == ContainerKind::kHost ? upgrade_fix(probe) : container_fix(container));
 }
 
 Finding check_seccomp(HostProbe& probe) {
   const Attempt filter = probe.attempt(Trial::kSeccompFilter);
   if (!filter.worked()) {
-    return fail_finding(kGroup, "seccomp",
-                        std::string("no filter can be installed: ") +
-                            std::strerror(filter.os_errno),
-                        "no program is run without a system call filter",
-                        "boot a kernel with CONFIG_SECCOMP_FILTER=y (every distribution's has it)");
+    return fail_finding(
+        kGroup, "seccomp",
+        std::string("no filter can be installed: ") + std::strerror(filter.os_errno),
+        "no program is run without a system call filter",
+        "boot a kernel with CONFIG_SECCOMP_FILTER=y (every distribution's has it)");
   }
   const Attempt notify = probe.attempt(Trial::kSeccompNotify);
   if (notify.worked()) return ok_finding(kGroup, "seccomp", "filter, user notification");
@@ -129,8 +128,7 @@ Finding check_core_scheduling(HostProbe& probe) {
                          "no two programs ever share a core at the same time");
   } else {
     finding = warn_finding(
-        kGroup, "core_scheduling",
-        std::string("not to be had: ") + std::strerror(attempt.os_errno),
+        kGroup, "core_scheduling", std::string("not to be had: ") + std::strerror(attempt.os_errno),
         "two sandboxes may run on the two threads of one core at once, which side-channel attacks "
         "need; it matters where tenants do not trust each other",
         "boot a kernel with CONFIG_SCHED_CORE=y, or switch SMT off: echo off | " +

@@ -1,13 +1,12 @@
 #include "host/live_probe.h"
 
-#include <cerrno>
-#include <cstdlib>
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+#include <cerrno>
 
 #include <filesystem>
 #include <memory>
@@ -21,8 +20,6 @@ namespace airlock::host {
 
 namespace {
 
-constexpr std::string_view kDefaultPath = "/usr/local/bin:/usr/bin:/bin";
-constexpr std::string_view kSystemPath = ":/usr/local/sbin:/usr/sbin:/sbin";
 // A host with more processes than this is not searched to its end for the owner of a port.
 constexpr int kProcessesMax = 20'000;
 
@@ -115,23 +112,11 @@ bool LiveProbe::may_execute(const std::string& path) {
   return faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) == 0;
 }
 
-std::optional<std::string> LiveProbe::find_program(const std::string& name) {
-  const char* own_path = std::getenv("PATH");
-  std::string folders(own_path != nullptr ? std::string_view(own_path) : kDefaultPath);
-  folders += kSystemPath;
-  for (const std::string_view folder : split(folders, ':')) {
-    if (!folder.starts_with('/')) continue;
-    std::string path = std::string(folder) + "/" + name;
-    const auto found = facts(path);
-    if (found && found->kind == FileKind::kRegular && may_execute(path)) return path;
-  }
-  return std::nullopt;
-}
-
 std::optional<Space> LiveProbe::space(const std::string& folder) {
   std::error_code error;
   std::filesystem::path existing = std::filesystem::absolute(folder, error);
-  while (!error && !std::filesystem::is_directory(existing, error) && existing.has_relative_path()) {
+  while (!error && !std::filesystem::is_directory(existing, error) &&
+         existing.has_relative_path()) {
     existing = existing.parent_path();
     error.clear();
   }

@@ -16,7 +16,6 @@ class LiveProbe : public HostProbe {
   std::optional<FileFacts> facts(const std::string& path) override;
   bool may_write(const std::string& path) override;
   bool may_execute(const std::string& path) override;
-  std::optional<std::string> find_program(const std::string& name) override;
   std::optional<Space> space(const std::string& folder) override;
   std::optional<std::string> find_socket_owner(std::uint64_t inode) override;
   Attempt attempt(Trial trial) override;

@@ -1,7 +1,8 @@
 // Namespaces: whether a sandbox can be made at all, and under whose user ids its program runs.
 //
-// The trial makes everything that the launcher makes. When it fails, the files of /proc and /sys only
-// serve to tell why: each known reason has a fix of its own, most certain first.
+// The trial makes everything that the launcher makes. When it fails, the files of /proc and /sys
+// only serve to tell why: each known reason has a fix of its own, most certain first.
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -18,7 +19,9 @@ namespace {
 constexpr std::string_view kGroup = "namespaces";
 constexpr std::string_view kNoSandbox = "no sandbox can be made";
 constexpr std::string_view kNamespaceLimit = "15000";
-constexpr std::uint64_t kSandboxIds = 65'536;  // one range, as /etc/subuid gives them out
+constexpr std::uint64_t kIdsPerSandbox = 2;     // init and the guest, when the ids are subordinate
+constexpr std::uint64_t kRangeFirst = 100'000;  // where useradd begins to give out ranges
+constexpr std::uint64_t kRangeCount = 65'536;   // and how large each of them is
 
 std::string failure_text(const Attempt& attempt) {
   return attempt.step + ": " + std::strerror(attempt.os_errno);
@@ -28,8 +31,9 @@ std::string failure_text(const Attempt& attempt) {
 std::string apparmor_fix(HostProbe& probe, const Question& question) {
   const std::string sudo = sudo_prefix(probe);
   return "printf 'abi <abi/4.0>,\\ninclude <tunables/global>\\nprofile airlock \"" +
-         question.programs + "/{airlock,airlock-jail}\" flags=(unconfined) {\\n  userns,\\n}\\n' | " +
-         sudo + "tee /etc/apparmor.d/airlock\n" + sudo + "apparmor_parser -r /etc/apparmor.d/airlock";
+         question.programs +
+         "/{airlock,airlock-jail}\" flags=(unconfined) {\\n  userns,\\n}\\n' | " + sudo +
+         "tee /etc/apparmor.d/airlock\n" + sudo + "apparmor_parser -r /etc/apparmor.d/airlock";
 }
 
 // "user", "net": the first word of the step that hit its limit.
@@ -83,10 +87,10 @@ Finding diagnose(HostProbe& probe, const Question& question, const Attempt& atte
   const ContainerKind container = find_container(probe);
   if (container != ContainerKind::kHost) {
     const std::string masked = proc_is_masked(probe) ? "; parts of /proc are masked" : "";
-    return fail_finding(kGroup, "user_namespaces",
-                        seen + " (inside " + std::string(container_kind_name(container)) + masked + ")",
-                        "the container does not let sandboxes be made inside it",
-                        container_fix(container));
+    return fail_finding(
+        kGroup, "user_namespaces",
+        seen + " (inside " + std::string(container_kind_name(container)) + masked + ")",
+        "the container does not let sandboxes be made inside it", container_fix(container));
   }
   if (proc_is_masked(probe) && attempt.step == "mount proc") {
     return fail_finding(kGroup, "user_namespaces", seen + " (parts of /proc are mounted over)",
@@ -96,8 +100,9 @@ Finding diagnose(HostProbe& probe, const Question& question, const Attempt& atte
   }
   if (!probe.identity().is_root()) return diagnose_ordinary(probe, question, attempt);
   return fail_finding(kGroup, "user_namespaces", seen,
-                      std::string(kNoSandbox) + ": root itself is confined here, by a seccomp "
-                      "filter, dropped capabilities or a security module",
+                      std::string(kNoSandbox) +
+                          ": root itself is confined here, by a seccomp "
+                          "filter, dropped capabilities or a security module",
                       "run it from an unconfined root shell; `grep -E 'Seccomp|CapEff' "
                       "/proc/self/status` shows this one's confinement");
 }
@@ -130,22 +135,36 @@ Finding check_limits(HostProbe& probe) {
                       sysctl_fix(probe, smallest_name, kNamespaceLimit));
 }
 
+// "231072-296607": the first range behind all that were given out, below the launcher's pool.
+std::string free_range(HostProbe& probe, const Question& question) {
+  std::uint64_t first = kRangeFirst;
+  for (const char* file : {"/etc/subuid", "/etc/subgid"}) {
+    for (const IdRange& range : parse_id_ranges(probe.read(file).value_or(""))) {
+      const std::uint64_t end = range.first + range.count;
+      if (range.first < question.uid_pool_first) first = std::max(first, end);
+    }
+  }
+  return std::to_string(first) + "-" + std::to_string(first + kRangeCount - 1);
+}
+
 Finding check_root_pool(HostProbe& probe, const Question& question) {
   const std::string pool = std::to_string(question.uid_pool_first) + "-" +
                            std::to_string(question.uid_pool_first + question.uid_pool_count - 1);
   for (const char* file : {"/etc/subuid", "/etc/subgid"}) {
     for (const IdRange& range : parse_id_ranges(probe.read(file).value_or(""))) {
       if (!range.overlaps(question.uid_pool_first, question.uid_pool_count)) continue;
-      return warn_finding(
-          kGroup, "uid_range",
-          std::string(file) + " gives ids " + std::to_string(range.first) + "-" +
-              std::to_string(range.first + range.count - 1) + " to " + range.owner +
-              ", inside the pool " + pool,
-          "a container of " + range.owner + " and a sandbox could own the same user ids and "
-          "signal each other or open each other's files",
-          "give " + range.owner + " another range: usermod --del-subuids " +
-              std::to_string(range.first) + "-" + std::to_string(range.first + range.count - 1) +
-              " --add-subuids 100000-165535 " + range.owner + " (and the same with subgids)");
+      return warn_finding(kGroup, "uid_range",
+                          std::string(file) + " gives ids " + std::to_string(range.first) + "-" +
+                              std::to_string(range.first + range.count - 1) + " to " + range.owner +
+                              ", inside the pool " + pool,
+                          "a container of " + range.owner +
+                              " and a sandbox could own the same user ids and "
+                              "signal each other or open each other's files",
+                          "give " + range.owner + " another range: usermod --del-subuids " +
+                              std::to_string(range.first) + "-" +
+                              std::to_string(range.first + range.count - 1) + " --add-subuids " +
+                              free_range(probe, question) + " " + range.owner +
+                              " (and the same with subgids)");
     }
   }
   return ok_finding(kGroup, "uid_range", "own ids for every sandbox, from " + pool);
@@ -154,17 +173,17 @@ Finding check_root_pool(HostProbe& probe, const Question& question) {
 const IdRange* find_range(const std::vector<IdRange>& ranges, const Identity& identity) {
   for (const IdRange& range : ranges) {
     const bool ours = range.owner == identity.name || range.owner == std::to_string(identity.uid);
-    if (ours && range.count >= kSandboxIds) return &range;
+    if (ours && range.count >= kIdsPerSandbox) return &range;
   }
   return nullptr;
 }
 
-Finding check_subordinate_ids(HostProbe& probe) {
+Finding check_subordinate_ids(HostProbe& probe, const Question& question) {
   const Identity identity = probe.identity();
   const std::string user = identity.name.empty() ? std::to_string(identity.uid) : identity.name;
   std::string absent;
   std::string fix;
-  if (!probe.find_program("newuidmap") || !probe.find_program("newgidmap")) {
+  if (!probe.may_execute("/usr/bin/newuidmap") || !probe.may_execute("/usr/bin/newgidmap")) {
     absent = "newuidmap and newgidmap are not installed";
     fix = "sudo apt-get install -y uidmap\n";
   }
@@ -174,7 +193,8 @@ Finding check_subordinate_ids(HostProbe& probe) {
   if (uid_range == nullptr || find_range(gids, identity) == nullptr) {
     absent += std::string(absent.empty() ? "" : "; ") + "no range for " + user +
               " in /etc/subuid and /etc/subgid";
-    fix += "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 " + user;
+    const std::string range = free_range(probe, question);
+    fix += "sudo usermod --add-subuids " + range + " --add-subgids " + range + " " + user;
   }
   if (absent.empty()) {
     return ok_finding(kGroup, "uid_range",
@@ -195,7 +215,7 @@ Finding check_subordinate_ids(HostProbe& probe) {
 Findings check_namespaces(HostProbe& probe, const Question& question) {
   return {check_trial(probe, question), check_limits(probe),
           probe.identity().is_root() ? check_root_pool(probe, question)
-                                     : check_subordinate_ids(probe)};
+                                     : check_subordinate_ids(probe, question)};
 }
 
 }  // namespace airlock::host

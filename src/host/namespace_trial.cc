@@ -1,9 +1,5 @@
 #include "host/namespace_trial.h"
 
-#include <cerrno>
-#include <csignal>
-#include <cstdio>
-#include <cstring>
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -12,6 +8,10 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
 
 namespace airlock::host {
 
@@ -54,8 +54,9 @@ void try_mounts(TrialRecord* record) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (!note(record, mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) == 0,
             "mount proc") ||
-      !note(record, mount("tmpfs", kMountPoint, "tmpfs", MS_NOSUID | MS_NODEV,
-                          "size=64k,nr_inodes=16,mode=755") == 0,
+      !note(record,
+            mount("tmpfs", kMountPoint, "tmpfs", MS_NOSUID | MS_NODEV,
+                  "size=64k,nr_inodes=16,mode=755") == 0,
             "mount tmpfs") ||
       !note(record, chdir(kMountPoint) == 0, "enter the new root")) {
     return;

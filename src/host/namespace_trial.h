@@ -1,4 +1,6 @@
 // The trials that need namespaces: making what the launcher makes, and mounting in it.
+//
+// Everything happens in namespaces of the calling child and is gone with it. Allocates nothing.
 #pragma once
 
 #include "host/child_trial.h"

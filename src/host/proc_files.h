@@ -1,5 +1,7 @@
-// Parsers of the kernel's text files that the checks read. Pure functions: text in, values out;
-// lines that make no sense are passed over, since the kernel may add forms that we do not know.
+// Parsers of the kernel's text files that the checks read. Pure functions: text in, values out.
+//
+// Lines that make no sense are passed over, since the kernel may add forms that we do not know.
+// Views that are returned point into the text that was given.
 #pragma once
 
 #include <algorithm>

@@ -38,21 +38,24 @@ class TextWriter {
         columns_(std::max(options.columns, kColumnsMin)) {}
 
   void add_verdict(const Report& report) {
-    const std::string host = "(" + printable(report.user) + ", Linux " + printable(report.kernel) + ")";
+    const std::string host =
+        "(" + printable(report.user) + ", Linux " + printable(report.kernel) + ")";
     const std::size_t failures = report.count(FindingStatus::kFail);
     if (failures == 0) {
       text_ += paint(kBold, "Runs will work on this host, at the full tier.") + " " + host + "\n";
     } else {
-      text_ += paint(kBold, "Runs will NOT work on this host until " +
-                                (failures == 1 ? std::string("this is") : "these are") + " fixed.") +
-               " " + host + "\n";
+      text_ +=
+          paint(kBold, "Runs will NOT work on this host until " +
+                           (failures == 1 ? std::string("this is") : "these are") + " fixed.") +
+          " " + host + "\n";
     }
   }
 
   // A problem: everything there is to say, each part on its own lines.
   void add_problem(const Finding& finding) {
     const bool failed = finding.status == FindingStatus::kFail;
-    text_ += "\n" + paint(failed ? kRed : kYellow, padded(failed ? "FAIL" : "WARN", kLabelColumns)) +
+    text_ += "\n" +
+             paint(failed ? kRed : kYellow, padded(failed ? "FAIL" : "WARN", kLabelColumns)) +
              paint(kBold, finding.group + ": " + finding.id) + "\n";
     add_part("seen", finding.seen);
     add_part("means", finding.meaning);
@@ -67,7 +70,8 @@ class TextWriter {
   }
 
   void add_ok(const Finding& finding, std::size_t id_columns) {
-    const std::string_view group = finding.group == last_group_ ? "" : std::string_view(finding.group);
+    const std::string_view group =
+        finding.group == last_group_ ? "" : std::string_view(finding.group);
     last_group_ = finding.group;
     text_ += paint(kGreen, padded("ok", kLabelColumns)) + padded(group, kGroupColumns) +
              padded(finding.id, id_columns) + printable(finding.seen);
@@ -85,8 +89,8 @@ class TextWriter {
   }
 
   void add_line(std::string_view label, std::string_view line) {
-    text_ += std::string(kLabelColumns, ' ') + padded(label, kLabelColumns + 1) + std::string(line) +
-             "\n";
+    text_ += std::string(kLabelColumns, ' ') + padded(label, kLabelColumns + 1) +
+             std::string(line) + "\n";
   }
 
   void add_part(std::string_view label, std::string_view words) {
@@ -122,7 +126,8 @@ std::string report_text(const Report& report, const TextOptions& options) {
   }
   writer.add_text("\n");
   std::size_t id_columns = 0;
-  for (const Finding& finding : report.findings) id_columns = std::max(id_columns, finding.id.size());
+  for (const Finding& finding : report.findings)
+    id_columns = std::max(id_columns, finding.id.size());
   for (const std::string_view group : kGroups) {
     for (const Finding& finding : report.findings) {
       const bool shown = finding.status == FindingStatus::kOk && finding.group == group;

@@ -19,6 +19,15 @@ ContainerKind container_by_name(std::string_view name) {
   return ContainerKind::kOther;
 }
 
+// The root of a plain disk: a virtual machine made from an image keeps the container's markers.
+bool root_is_a_disk(HostProbe& probe) {
+  const std::vector<Mount> mounts = parse_mounts(probe.read("/proc/self/mountinfo").value_or(""));
+  return std::ranges::any_of(mounts, [](const Mount& mount) {
+    const bool disk = mount.type == "ext4" || mount.type == "xfs" || mount.type == "btrfs";
+    return mount.point == "/" && mount.root == "/" && disk;
+  });
+}
+
 }  // namespace
 
 std::string_view container_kind_name(ContainerKind kind) {
@@ -40,8 +49,10 @@ ContainerKind find_container(HostProbe& probe) {
     return ContainerKind::kGvisor;
   }
   if (probe.facts("/var/run/secrets/kubernetes.io")) return ContainerKind::kKubernetes;
-  if (probe.facts("/.dockerenv")) return ContainerKind::kDocker;
-  if (probe.facts("/run/.containerenv")) return ContainerKind::kPodman;
+  if (!root_is_a_disk(probe)) {
+    if (probe.facts("/.dockerenv")) return ContainerKind::kDocker;
+    if (probe.facts("/run/.containerenv")) return ContainerKind::kPodman;
+  }
   if (const auto name = probe.read("/run/systemd/container"); name && !trimmed(*name).empty()) {
     return container_by_name(trimmed(*name));
   }

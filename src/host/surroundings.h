@@ -1,7 +1,7 @@
 // Surroundings: where Airlock runs, as far as it decides which fix is the right one.
 //
-// A container needs another `docker run` option where a host needs a sysctl; Ubuntu's AppArmor needs
-// a profile. Found from a few files; never an error: what cannot be told is kHost.
+// A container needs another `docker run` option where a host needs a sysctl; Ubuntu's AppArmor
+// needs a profile. Found from a few files; never an error: what cannot be told is kHost.
 #pragma once
 
 #include <string>

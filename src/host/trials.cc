@@ -1,7 +1,5 @@
 #include "host/trials.h"
 
-#include <cerrno>
-#include <csignal>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/landlock.h>
@@ -12,6 +10,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <cerrno>
+#include <csignal>
 
 #include "base/unique_fd.h"
 #include "host/child_trial.h"
@@ -22,10 +22,10 @@ namespace airlock::host {
 namespace {
 
 // Constants of the kernel's uapi that the headers of Debian 12's compiler may lack.
-constexpr int kPrSchedCore = 62;           // linux/prctl.h: PR_SCHED_CORE
-constexpr int kPrSchedCoreCreate = 1;      // PR_SCHED_CORE_CREATE
-constexpr int kPrSchedCoreScopeThread = 0; // PR_SCHED_CORE_SCOPE_THREAD
-constexpr unsigned kFsopenCloexec = 1;     // linux/mount.h: FSOPEN_CLOEXEC
+constexpr int kPrSchedCore = 62;            // linux/prctl.h: PR_SCHED_CORE
+constexpr int kPrSchedCoreCreate = 1;       // PR_SCHED_CORE_CREATE
+constexpr int kPrSchedCoreScopeThread = 0;  // PR_SCHED_CORE_SCOPE_THREAD
+constexpr unsigned kFsopenCloexec = 1;      // linux/mount.h: FSOPEN_CLOEXEC
 
 // Closes what a call returned, if it was a descriptor.
 bool opened(long result) {
@@ -50,8 +50,7 @@ void try_seccomp_notify(TrialRecord* record) {
 
 void try_landlock(TrialRecord* record) {
   // Why safe: with this flag the call only returns the ABI (landlock_create_ruleset(2)).
-  record->value =
-      syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
+  record->value = syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
   note(record, record->value > 0, "landlock_create_ruleset");
 }
 

@@ -1,9 +1,12 @@
 #include "http/doctor_json.h"
 
 #include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace airlock::http {
@@ -33,7 +36,7 @@ boost::json::object finding_json(const host::Finding& finding) {
 
 }  // namespace
 
-boost::json::object doctor_json(const host::Report& report) {
+std::string doctor_json(const host::Report& report) {
   boost::json::array findings;
   for (const host::Finding& finding : report.findings) findings.push_back(finding_json(finding));
   boost::json::object object;
@@ -46,7 +49,7 @@ boost::json::object doctor_json(const host::Report& report) {
                       {"warn", report.count(host::FindingStatus::kWarn)},
                       {"fail", report.count(host::FindingStatus::kFail)}};
   object["findings"] = std::move(findings);
-  return object;
+  return boost::json::serialize(object);
 }
 
 }  // namespace airlock::http

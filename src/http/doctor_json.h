@@ -7,12 +7,13 @@
 // `ok` is the exit code's meaning: runs will work at the full tier. `fix` may hold several lines.
 #pragma once
 
-#include <boost/json/object.hpp>
+#include <string>
 
 #include "host/finding.h"
 
 namespace airlock::http {
 
-boost::json::object doctor_json(const host::Report& report);
+// One line, without a newline at its end.
+std::string doctor_json(const host::Report& report);
 
 }  // namespace airlock::http
