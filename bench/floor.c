@@ -1,7 +1,8 @@
 // floor: the least that any tool could do. The same namespaces, mounts and cgroups as airlock, in a
 // loop.
 //
-//   floor --count N [--warmup W] [--workers C] [--parent NAME] [--without PART]... PROGRAM
+//   floor --count N [--warmup W] [--workers C] [--parent NAME] [--view FILE]
+//         [--without PART]... PROGRAM
 //
 // Each iteration makes the groups, clones, maps ids, attaches, builds the view, execs PROGRAM,
 // waits and removes the groups; its wall time is one sample. Prints {"samples_us": [...], "wall_s":
@@ -27,19 +28,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { kGroupsMax = 4, kGuestId = 1000, kWorkersMax = 64 };
+enum { kGuestId = 1000, kWorkersMax = 64 };
 
-struct Group {
-  char parent[64];
-  char path[96];        // one per worker
-  const char* file[2];  // limits
-  const char* value[2];
-  int unified;  // cgroup v2: the child is born inside
-  int fd;       // v1: its `tasks`, v2: the group's directory
-};
-
-static struct Group groups[kGroupsMax];
-static int group_count;
 static const char* parent_name = "";
 static struct FloorParts parts = {(1U << kPartCount) - 1};
 static struct FloorFailure* failure;
@@ -58,87 +48,13 @@ static double now_us(void) {
   return (double)time.tv_sec * 1e6 + (double)time.tv_nsec / 1e3;
 }
 
-static int write_text(const char* path, const char* text, size_t size) {
-  const int fd = open(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return -1;
-  const ssize_t written = write(fd, text, size);
-  close(fd);
-  return written == (ssize_t)size ? 0 : -1;
-}
-
-static void add_group(int unified, const char* mount_point, const char* file, const char* value,
-                      const char* file2, const char* value2) {
-  struct Group* group = &groups[group_count++];
-  group->unified = unified;
-  snprintf(group->parent, sizeof group->parent, "%s/%s", mount_point, parent_name);
-  group->file[0] = file;
-  group->value[0] = value;
-  group->file[1] = file2;
-  group->value[1] = value2;
-  if (access(group->parent, W_OK) != 0) die(group->parent);
-}
-
-// As airlock does without a cpu rate: memory, pids and cpuacct on v1, one group on v2.
-static void find_groups(void) {
-  if (access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0) {
-    add_group(1, "/sys/fs/cgroup", "memory.max", "536870912", "pids.max", "128");
-    return;
-  }
-  add_group(0, "/sys/fs/cgroup/memory", "memory.limit_in_bytes", "536870912",
-            "memory.memsw.limit_in_bytes", "536870912");
-  add_group(0, "/sys/fs/cgroup/pids", "pids.max", "128", NULL, NULL);
-  add_group(0, "/sys/fs/cgroup/cpuacct", NULL, NULL, NULL, NULL);
-}
-
-static void name_groups(int worker) {
-  for (int i = 0; i < group_count; ++i) {
-    snprintf(groups[i].path, sizeof groups[i].path, "%s/floor-%d-%d", groups[i].parent,
-             (int)getpid(), worker);
-  }
-}
-
-static int make_groups(void) {
-  for (int i = 0; i < group_count; ++i) {
-    struct Group* group = &groups[i];
-    if (mkdir(group->path, 0755) != 0) return -1;
-    char path[160];
-    for (int k = 0; k < 2 && group->file[k] != NULL; ++k) {
-      snprintf(path, sizeof path, "%s/%s", group->path, group->file[k]);
-      const int set = write_text(path, group->value[k], strlen(group->value[k]));
-      if (set != 0 && k == 0) return -1;  // the second is absent on some kernels
-    }
-    snprintf(path, sizeof path, "%s/%s", group->path, group->unified ? "." : "tasks");
-    group->fd = open(path, (group->unified ? O_RDONLY | O_DIRECTORY : O_WRONLY) | O_CLOEXEC);
-    if (group->fd < 0) return -1;
-  }
-  return 0;
-}
-
-// v1, in the child: "0" written to `tasks` moves the calling thread without the lock that a pid
-// written to cgroup.procs waits for, which on an idle machine is milliseconds (a grace period of
-// RCU).
-static int join_groups(void) {
-  for (int i = 0; i < group_count; ++i) {
-    if (!groups[i].unified && write(groups[i].fd, "0", 1) != 1) return -1;
-  }
-  return 0;
-}
-
-static int remove_groups(void) {
-  for (int i = 0; i < group_count; ++i) {
-    close(groups[i].fd);
-    if (rmdir(groups[i].path) != 0) return -1;
-  }
-  return 0;
-}
-
 static int map_ids(long pid) {
   static const char kMap[] = "0 2029977600 65536\n";
   char path[48];
   snprintf(path, sizeof path, "/proc/%ld/uid_map", pid);
-  if (write_text(path, kMap, sizeof kMap - 1) != 0) return -1;
+  if (floor_write(path, kMap, sizeof kMap - 1) != 0) return -1;
   snprintf(path, sizeof path, "/proc/%ld/gid_map", pid);
-  return write_text(path, kMap, sizeof kMap - 1);
+  return floor_write(path, kMap, sizeof kMap - 1);
 }
 
 static int raise_loopback(void) {
@@ -158,7 +74,7 @@ static void stop(const char* step) {
 }
 
 static void run_child(int gate, int program) {
-  if (floor_has(parts, kPartCgroups) && join_groups() != 0) stop("cgroup");
+  if (floor_has(parts, kPartCgroups) && floor_join_groups() != 0) stop("cgroup");
   if (floor_has(parts, kPartCgroupns) && unshare(CLONE_NEWCGROUP) != 0) stop("cgroup namespace");
   char byte;
   if (read(gate, &byte, 1) != 0) stop("gate");
@@ -197,13 +113,14 @@ static unsigned long long namespaces(void) {
 // One sandbox from nothing to nothing. Returns 0 when the program ran and exited with 0.
 static int run_once(int program) {
   const int with_groups = floor_has(parts, kPartCgroups);
-  if (with_groups && make_groups() != 0) die("cgroup");
+  if (with_groups && floor_make_groups() != 0) die("cgroup");
   int gate[2];
   if (pipe2(gate, O_CLOEXEC) != 0) die("pipe");
   struct clone_args arguments = {.flags = namespaces(), .exit_signal = SIGCHLD};
-  if (with_groups && groups[0].unified) {
+  const int unified = with_groups ? floor_unified_group() : -1;
+  if (unified >= 0) {
     arguments.flags |= CLONE_INTO_CGROUP;
-    arguments.cgroup = (unsigned long long)groups[0].fd;
+    arguments.cgroup = (unsigned long long)unified;
   }
   const long pid = syscall(SYS_clone3, &arguments, sizeof arguments);
   if (pid < 0) die("clone3");
@@ -216,13 +133,13 @@ static int run_once(int program) {
   close(gate[1]);
   int status = -1;
   if (waitpid((pid_t)pid, &status, 0) < 0) die("wait");
-  if (with_groups && remove_groups() != 0) die("rmdir");
+  if (with_groups && floor_remove_groups() != 0) die("rmdir");
   return status;
 }
 
 static int run_worker(int worker, int program, int warmup, int count, double* samples) {
   int failed = 0;
-  name_groups(worker);
+  floor_name_groups(worker);
   for (int i = -warmup; i < count; ++i) {
     const double start = now_us();
     const int status = run_once(program);
@@ -251,49 +168,62 @@ static void leave_out(const char* name) {
   exit(2);
 }
 
-int main(int argc, char** argv) {
-  int count = 0;
-  int warmup = 0;
-  int workers = 1;
-  int at = 1;
-  for (; at + 1 < argc && argv[at][0] == '-'; at += 2) {
-    if (strcmp(argv[at], "--count") == 0)
-      count = atoi(argv[at + 1]);
-    else if (strcmp(argv[at], "--warmup") == 0)
-      warmup = atoi(argv[at + 1]);
-    else if (strcmp(argv[at], "--workers") == 0)
-      workers = atoi(argv[at + 1]);
-    else if (strcmp(argv[at], "--parent") == 0)
-      parent_name = argv[at + 1];
-    else if (strcmp(argv[at], "--without") == 0)
-      leave_out(argv[at + 1]);
-    else
-      break;
+struct Options {
+  int count;
+  int warmup;
+  int workers;
+};
+
+static void set_option(struct Options* options, const char* name, const char* value) {
+  if (strcmp(name, "--count") == 0) {
+    options->count = atoi(value);
+  } else if (strcmp(name, "--warmup") == 0) {
+    options->warmup = atoi(value);
+  } else if (strcmp(name, "--workers") == 0) {
+    options->workers = atoi(value);
+  } else if (strcmp(name, "--parent") == 0) {
+    parent_name = value;
+  } else if (strcmp(name, "--without") == 0) {
+    leave_out(value);
+  } else if (strcmp(name, "--view") == 0) {
+    if (floor_read_view(value) != 0) die(value);
+  } else {
+    options->count = 0;
   }
-  if (at != argc - 1 || count < 1 || workers < 1 || workers > kWorkersMax) {
-    fprintf(stderr,
-            "usage: floor --count N [--warmup W] [--workers C] [--parent NAME] [--without PART]... "
-            "PROGRAM\n");
-    return 2;
-  }
-  const int program = open(argv[at], O_RDONLY | O_CLOEXEC);
-  if (program < 0) die(argv[at]);
-  if (floor_has(parts, kPartCgroups)) find_groups();
-  failure = shared(sizeof *failure);
-  double* samples = shared(sizeof(double) * (size_t)count * (size_t)workers);
-  const double start = now_us();
-  for (int i = 1; i < workers; ++i) {
-    if (fork() == 0) _exit(run_worker(i, program, warmup, count, samples + i * count) != 0);
-  }
-  int failed = run_worker(0, program, warmup, count, samples);
-  for (int status = 0; wait(&status) > 0;) failed += status != 0 ? 1 : 0;
-  const double wall_s = (now_us() - start) / 1e6;
+}
+
+static void print_samples(const double* samples, int count, int failed, double wall_s) {
   if (failed > 0) {
     fprintf(stderr, "floor: %d failed, at %s: %s\n", failed, failure->step ? failure->step : "exec",
             strerror(failure->error));
   }
   printf("{\"failed\": %d, \"wall_s\": %.6f, \"samples_us\": [", failed, wall_s);
-  for (int i = 0; i < count * workers; ++i) printf("%s%.1f", i > 0 ? ", " : "", samples[i]);
+  for (int i = 0; i < count; ++i) printf("%s%.1f", i > 0 ? ", " : "", samples[i]);
   printf("]}\n");
+}
+
+int main(int argc, char** argv) {
+  struct Options options = {.count = -1, .workers = 1};
+  int at = 1;
+  for (; at + 1 < argc; at += 2) set_option(&options, argv[at], argv[at + 1]);
+  if (at != argc - 1 || options.count < 1 || options.workers < 1 || options.workers > kWorkersMax) {
+    fprintf(stderr,
+            "usage: floor --count N [--warmup W] [--workers C] [--parent NAME] [--view FILE] "
+            "[--without PART]... PROGRAM\n");
+    return 2;
+  }
+  const int program = open(argv[at], O_RDONLY | O_CLOEXEC);
+  if (program < 0) die(argv[at]);
+  if (floor_has(parts, kPartCgroups)) floor_find_groups(parent_name);
+  failure = shared(sizeof *failure);
+  const int count = options.count;
+  double* samples = shared(sizeof(double) * (size_t)count * (size_t)options.workers);
+  const double start = now_us();
+  for (int i = 1; i < options.workers; ++i) {
+    if (fork() == 0) _exit(run_worker(i, program, options.warmup, count, samples + i * count) != 0);
+  }
+  int failed = run_worker(0, program, options.warmup, count, samples);
+  for (int status = 0; wait(&status) > 0;) failed += status != 0 ? 1 : 0;
+  print_samples(samples, count * options.workers, failed, (now_us() - start) / 1e6);
   return failed > 0 ? 1 : 0;
 }

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -12,28 +14,39 @@
 
 enum { kReadOnly = MS_RDONLY | MS_NOSUID | MS_NODEV };
 
-static const char* const kTrees[] = {"usr"};
-static const char* const kLinks[][2] = {{"bin", "usr/bin"},
-                                        {"sbin", "usr/sbin"},
-                                        {"lib", "usr/lib"},
-                                        {"lib64", "usr/lib64"},
-                                        {"dev/fd", "/proc/self/fd"},
-                                        {"dev/stdin", "/proc/self/fd/0"},
-                                        {"dev/stdout", "/proc/self/fd/1"},
-                                        {"dev/stderr", "/proc/self/fd/2"},
-                                        {"dev/ptmx", "pts/ptmx"}};
-static const char* const kFolders[] = {"usr",     "etc",  "etc/ssl",   "dev",       "dev/pts",
-                                       "dev/shm", "proc", "workspace", "tmp",       "output",
-                                       "input",   "run",  "var",       "var/empty", ".old"};
-static const char* const kEtcFiles[] = {"etc/ld.so.cache", "etc/localtime"};
-static const char* const kEtcFolders[] = {"etc/ssl/certs", "etc/alternatives"};
-static const char* const kMadeFiles[] = {"etc/passwd",   "etc/group",       "etc/hosts",
-                                         "etc/hostname", "etc/resolv.conf", "etc/nsswitch.conf"};
-static const char* const kDevices[] = {"dev/null",   "dev/zero",    "dev/full",
-                                       "dev/random", "dev/urandom", "dev/tty"};
-static const char* const kMasks[] = {"proc/kcore", "proc/keys", "proc/timer_list",
-                                     "proc/sched_debug"};
-static const char* const kWorkspace[] = {"workspace", "tmp", "output", "dev/shm"};
+enum { kPathsMax = 64 };
+
+// Paths of the host without their first '/', so that they are also the paths below the new root.
+struct Paths {
+  const char* at[kPathsMax];
+  size_t count;
+};
+static struct Paths etc = {{"etc/ld.so.cache", "etc/alternatives", "etc/ssl/certs"}, 3};
+static struct Paths devices = {
+    {"dev/null", "dev/zero", "dev/full", "dev/random", "dev/urandom", "dev/tty"}, 6};
+static struct Paths masks = {{"proc/cmdline", "proc/keys", "proc/bus", "proc/irq"}, 4};
+
+static const char* const kLinks[][2] = {
+    {"bin", "usr/bin"},
+    {"sbin", "usr/sbin"},
+    {"lib", "usr/lib"},
+    {"lib64", "usr/lib64"},
+    {"lib32", "usr/lib32"},
+    {"etc/localtime", "/usr/share/zoneinfo/Etc/UTC"},
+    {"etc/mtab", "../proc/self/mounts"},
+    {"etc/os-release", "../usr/lib/os-release"},
+    {"dev/fd", "/proc/self/fd"},
+    {"dev/stdin", "/proc/self/fd/0"},
+    {"dev/stdout", "/proc/self/fd/1"},
+    {"dev/stderr", "/proc/self/fd/2"},
+    {"dev/ptmx", "pts/ptmx"},
+};
+static const char* const kFolders[] = {"usr", "etc",       "dev",    "dev/pts", "dev/shm", "proc",
+                                       "tmp", "workspace", "output", "input",   ".empty"};
+static const char* const kMadeFiles[] = {
+    "etc/passwd",   "etc/group",         "etc/hosts",  "etc/hostname",    "etc/host.conf",
+    "etc/timezone", "etc/nsswitch.conf", "etc/shells", "etc/resolv.conf", "etc/machine-id"};
+static const char* const kWorkspace[] = {"workspace", "tmp", "output", "dev/shm", "input"};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -59,15 +72,23 @@ static int bind(const char* inside, unsigned long extra_flags) {
   return mount(NULL, inside, NULL, MS_BIND | MS_REMOUNT | MS_NOSUID | extra_flags, NULL);
 }
 
-static int is_there(const char* inside) {
-  char host[64] = "/";
-  for (size_t i = 0; inside[i] != '\0' && i < sizeof host - 2; ++i) host[i + 1] = inside[i];
-  return access(host, F_OK) == 0;
+// The mount point like the thing on the host that comes there, and the folders above it.
+static int make_target(const char* inside) {
+  char path[64] = "/";
+  for (size_t i = 0; inside[i] != '\0' && i < sizeof path - 2; ++i) path[i + 1] = inside[i];
+  struct stat status;
+  if (stat(path, &status) != 0) return -1;
+  for (char* slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+    *slash = '\0';
+    if (mkdir(path + 1, 0755) != 0 && errno != EEXIST) return -1;
+    *slash = '/';
+  }
+  return S_ISDIR(status.st_mode) ? mkdir(inside, 0755) : make_file(inside, "", 0);
 }
 
 static int make_root(void) {
   if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) return -1;
-  if (mount("floor", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=1m,nr_inodes=256") !=
+  if (mount("floor", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=2m,nr_inodes=1024") !=
       0) {
     return -1;
   }
@@ -79,9 +100,7 @@ static int make_root(void) {
 }
 
 static int show_host(void) {
-  for (size_t i = 0; i < COUNT(kTrees); ++i) {
-    if (bind(kTrees[i], kReadOnly) != 0) return -1;
-  }
+  if (bind("usr", kReadOnly) != 0) return -1;
   for (size_t i = 0; i < COUNT(kLinks); ++i) {
     if (symlink(kLinks[i][1], kLinks[i][0]) != 0) return -1;
   }
@@ -94,20 +113,15 @@ static int make_etc(void) {
   for (size_t i = 0; i < COUNT(kMadeFiles); ++i) {
     if (make_file(kMadeFiles[i], kText, sizeof kText - 1) != 0) return -1;
   }
-  for (size_t i = 0; i < COUNT(kEtcFiles); ++i) {
-    if (!is_there(kEtcFiles[i])) continue;
-    if (make_file(kEtcFiles[i], "", 0) != 0 || bind(kEtcFiles[i], kReadOnly) != 0) return -1;
-  }
-  for (size_t i = 0; i < COUNT(kEtcFolders); ++i) {
-    if (!is_there(kEtcFolders[i])) continue;
-    if (mkdir(kEtcFolders[i], 0755) != 0 || bind(kEtcFolders[i], kReadOnly) != 0) return -1;
+  for (size_t i = 0; i < etc.count; ++i) {
+    if (make_target(etc.at[i]) != 0 || bind(etc.at[i], kReadOnly) != 0) return -1;
   }
   return 0;
 }
 
 static int make_devices(void) {
-  for (size_t i = 0; i < COUNT(kDevices); ++i) {
-    if (make_file(kDevices[i], "", 0) != 0 || bind(kDevices[i], MS_NOEXEC) != 0) return -1;
+  for (size_t i = 0; i < devices.count; ++i) {
+    if (make_file(devices.at[i], "", 0) != 0 || bind(devices.at[i], MS_NOEXEC) != 0) return -1;
   }
   return 0;
 }
@@ -130,17 +144,36 @@ static int make_workspace(void) {
 }
 
 static int hide_in_proc(void) {
-  for (size_t i = 0; i < COUNT(kMasks); ++i) {
-    if (access(kMasks[i], F_OK) != 0) continue;
-    if (mount("/dev/null", kMasks[i], NULL, MS_BIND, NULL) != 0) return -1;
+  for (size_t i = 0; i < masks.count; ++i) {
+    struct stat status;
+    if (stat(masks.at[i], &status) != 0) return -1;
+    const char* cover = S_ISDIR(status.st_mode) ? ".empty" : "/dev/null";
+    if (mount(cover, masks.at[i], NULL, MS_BIND, NULL) != 0) return -1;
   }
   return 0;
 }
 
 static int enter_root(void) {
-  if (syscall(SYS_pivot_root, ".", ".old") != 0 || chdir("/") != 0) return -1;
-  if (umount2("/.old", MNT_DETACH) != 0 || rmdir("/.old") != 0) return -1;
+  if (syscall(SYS_pivot_root, ".", ".") != 0 || umount2(".", MNT_DETACH) != 0 || chdir("/") != 0) {
+    return -1;
+  }
   return mount(NULL, "/", NULL, MS_BIND | MS_REMOUNT | kReadOnly, NULL);
+}
+
+int floor_read_view(const char* path) {
+  FILE* file = fopen(path, "re");
+  if (file == NULL) return -1;
+  etc.count = devices.count = masks.count = 0;
+  char kind[16];
+  char name[128];
+  int read = 0;
+  while ((read = fscanf(file, "%15s /%127s", kind, name)) == 2) {
+    struct Paths* paths = kind[0] == 'e' ? &etc : kind[0] == 'd' ? &devices : &masks;
+    if (paths->count == kPathsMax) break;
+    paths->at[paths->count++] = strdup(name);
+  }
+  fclose(file);
+  return read == EOF ? 0 : -1;
 }
 
 int floor_enter_view(struct FloorParts parts, struct FloorFailure* failure) {

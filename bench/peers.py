@@ -5,9 +5,11 @@ that is not installed is in the table with the package that brings it.
 """
 
 import contextlib
+import glob
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -62,9 +64,23 @@ def needs(peer: Peer, program: str, package: str) -> Peer:
     return peer
 
 
-def own_peers(bin_dir: Path, noop: Path) -> list[Peer]:
+def write_view(folder: Path, policy: Path) -> Path:
+    """What of the host airlock shows, for the floor: it makes as many mounts as airlock does."""
+    kinds = {"etc": "etc", "devices": "device", "proc_masks": "mask"}
+    lines, kind = [], None
+    for line in policy.read_text().splitlines():
+        if section := re.match(r"(\w+):", line):
+            kind = kinds.get(section[1])
+        elif kind and (entry := re.match(r'\s*- \{path: "?([^",]+)"?,', line)):
+            lines += [f"{kind} {path}" for path in sorted(glob.glob(entry[1]))]
+    view = folder / "view"
+    view.write_text("\n".join(lines) + "\n")
+    return view
+
+
+def own_peers(bin_dir: Path, noop: Path, view: Path) -> list[Peer]:
     """What is started without anything installed: the two floors and ourselves."""
-    floor = [str(bin_dir / "bench-floor"), "--parent", CGROUP_PARENT]
+    floor = [str(bin_dir / "bench-floor"), "--parent", CGROUP_PARENT, "--view", str(view)]
     peers = [
         Peer("fork", "fork + exec", [str(noop)], "NOOP", 50),
         Peer("fork_libc", "fork + exec, glibc static", [str(bin_dir / "bench-noop-libc")], "NOOP_LIBC", 20),

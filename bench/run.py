@@ -19,7 +19,7 @@ from pathlib import Path
 
 import report
 from measure import MeasureError, Series, run_measurer
-from peers import Peer, cgroup_parent, docker_peer, own_peers, process_peers, runtime_peers
+from peers import Peer, cgroup_parent, docker_peer, own_peers, process_peers, runtime_peers, write_view
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CONCURRENCIES = (1, 2)
@@ -125,7 +125,8 @@ def main() -> int:
         stack.enter_context(cgroup_parent())
         (folder / "noop").mkdir()
         noop = Path(shutil.copy(bin_dir / "bench-noop", folder / "noop" / "bench-noop"))
-        peers = own_peers(bin_dir, noop) + process_peers(noop) + runtime_peers(folder, noop)
+        view = write_view(folder, REPOSITORY / "policies" / "host-view.yaml")
+        peers = own_peers(bin_dir, noop, view) + process_peers(noop) + runtime_peers(folder, noop)
         if not wanted or "docker" in wanted:
             peers.append(stack.enter_context(docker_peer(folder, noop)))
         peers = [peer for peer in peers if not wanted or peer.key in wanted]
