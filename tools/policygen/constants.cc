@@ -15,10 +15,8 @@
 #include <array>
 #include <cerrno>
 
-#define AIRLOCK_NAMED(constant)                     \
-  NamedConstant {                                   \
-    #constant, static_cast<std::uint32_t>(constant) \
-  }
+#define AIRLOCK_NAMED(constant) \
+  NamedConstant { #constant, static_cast<std::uint32_t>(constant) }
 
 namespace airlock::policygen {
 namespace {
@@ -124,12 +122,8 @@ constexpr std::array kErrnoConstants = {
 
 }  // namespace
 
-std::span<const NamedConstant> argument_constants() {
-  return kArgumentConstants;
-}
-std::span<const NamedConstant> errno_constants() {
-  return kErrnoConstants;
-}
+std::span<const NamedConstant> argument_constants() { return kArgumentConstants; }
+std::span<const NamedConstant> errno_constants() { return kErrnoConstants; }
 
 std::optional<std::uint32_t> find_constant(std::span<const NamedConstant> constants,
                                            std::string_view name) {

@@ -70,9 +70,7 @@ std::string emit_denials(const Profile& profile) {
   return tests + "constexpr DenialEntry " + prefix + "_denials[] = {\n" + rows + "};\n";
 }
 
-std::string yes_no(bool value) {
-  return value ? "true" : "false";
-}
+std::string yes_no(bool value) { return value ? "true" : "false"; }
 
 // One table and its accessor. An empty row list cannot happen: the lists are checked on reading.
 template <typename Row>

@@ -99,9 +99,7 @@ Result<ArgumentCondition> read_condition(const YamlFile& file, const YAML::Node&
     return base::fail(yaml_error(file, map.node("argument"), "an argument is 0 to 5"));
   }
   condition.argument = static_cast<std::uint8_t>(argument[0] - '0');
-  if (map.has("mask")) {
-    AIRLOCK_ASSIGN(condition.mask, read_constant(file, map.node("mask")));
-  }
+  if (map.has("mask")) { AIRLOCK_ASSIGN(condition.mask, read_constant(file, map.node("mask"))); }
   AIRLOCK_ASSIGN(const auto values, map.sequence("in"));
   for (const YAML::Node& item : values) {
     AIRLOCK_ASSIGN(const std::uint32_t value, read_constant(file, item));

@@ -66,9 +66,7 @@ Result<YamlMap> YamlMap::open(const YamlFile& file, const YAML::Node& node,
   return YamlMap(file, node);
 }
 
-bool YamlMap::has(std::string_view key) const {
-  return node(key).IsDefined();
-}
+bool YamlMap::has(std::string_view key) const { return node(key).IsDefined(); }
 
 YAML::Node YamlMap::node(std::string_view key) const {
   const YAML::Node& constant = node_;  // operator[] of a mutable node would insert the key
