@@ -7,12 +7,17 @@
 #include <memory>
 #include <string>
 
+#include <algorithm>
 #include <filesystem>
+#include <string_view>
+#include <vector>
 
 #include "host/checks.h"
 #include "host/live_probe.h"
 #include "host/report_text.h"
 #include "http/doctor_json.h"
+#include "language/language_table.h"
+#include "language/toolchain_search.h"
 
 namespace airlock::apps {
 
@@ -54,12 +59,54 @@ host::TextOptions text_options() {
   return options;
 }
 
+std::string joined(const std::vector<std::string>& words, std::string_view separator) {
+  std::string text;
+  for (const std::string& word : words) {
+    if (!text.empty()) text += separator;
+    text += word;
+  }
+  return text;
+}
+
+// Only looked for: versions, which `airlock languages` shows, take longer than all other checks.
+host::Finding check_languages() {
+  const auto table = language::LanguageTable::builtin();
+  if (!table) {
+    return host::fail_finding("languages", "toolchains", table.error().to_string(),
+                              "the table of languages in this program is broken",
+                              "install Airlock again");
+  }
+  const language::ToolSearchOptions search{.caller_path = environment("PATH")};
+  std::vector<std::string> ready;
+  std::vector<std::string> absent;
+  std::vector<std::string> packages;
+  for (const language::Language& language : table->languages()) {
+    const auto toolchain = language::find_toolchain(language, search);
+    (toolchain ? ready : absent).push_back(language.name);
+    if (toolchain) continue;
+    for (const language::MissingTool& missing : toolchain.error().missing) {
+      const std::string& package = missing.tool.package;
+      if (std::ranges::find(packages, package) == packages.end()) packages.push_back(package);
+    }
+  }
+  if (absent.empty()) return host::ok_finding("languages", "toolchains", joined(ready, ", "));
+  const std::string sudo = geteuid() == 0 ? "" : "sudo ";
+  return host::warn_finding(
+      "languages", "toolchains",
+      std::to_string(ready.size()) + " of " + std::to_string(table->languages().size()) +
+          " ready; not installed: " + joined(absent, ", "),
+      "programs in these languages cannot be run; all others can",
+      packages.empty() ? "airlock languages (says what is wrong with each)"
+                       : sudo + "apt-get install -y " + joined(packages, " "));
+}
+
 int run_doctor(const DoctorOptions& options) {
   host::Question question;
   question.programs = programs_folder();
   question.state = options.state.empty() ? default_state_dir() : options.state;
   host::LiveProbe probe;
-  const host::Report report = host::examine(probe, question);
+  host::Report report = host::examine(probe, question);
+  report.findings.push_back(check_languages());
   const std::string text =
       options.json ? http::doctor_json(report) + "\n" : host::report_text(report, text_options());
   const bool printed =

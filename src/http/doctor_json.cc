@@ -9,26 +9,28 @@
 #include <utility>
 #include <vector>
 
+#include "http/text_encoding.h"
+
 namespace airlock::http {
 
 namespace {
 
 boost::json::array names_json(const std::vector<std::string>& names) {
   boost::json::array array;
-  for (const std::string& name : names) array.emplace_back(name);
+  for (const std::string& name : names) array.emplace_back(printable_utf8(name));
   return array;
 }
 
 boost::json::value text_or_null(const std::string& text) {
   if (text.empty()) return nullptr;
-  return boost::json::value(text);
+  return boost::json::value(printable_utf8(text));
 }
 
 boost::json::object finding_json(const host::Finding& finding) {
   return {{"group", finding.group},
           {"id", finding.id},
           {"status", host::finding_status_name(finding.status)},
-          {"seen", finding.seen},
+          {"seen", printable_utf8(finding.seen)},
           {"meaning", text_or_null(finding.meaning)},
           {"fix", text_or_null(finding.fix)},
           {"missing", names_json(finding.missing)}};
@@ -42,8 +44,8 @@ std::string doctor_json(const host::Report& report) {
   boost::json::object object;
   object["ok"] = report.runs_will_work();
   object["tier"] = text_or_null(report.runs_will_work() ? "full" : "");
-  object["user"] = report.user;
-  object["kernel"] = report.kernel;
+  object["user"] = printable_utf8(report.user);
+  object["kernel"] = printable_utf8(report.kernel);
   object["missing"] = names_json(report.missing());
   object["counts"] = {{"ok", report.count(host::FindingStatus::kOk)},
                       {"warn", report.count(host::FindingStatus::kWarn)},
