@@ -63,18 +63,18 @@ def debian_codename():
 
 
 def apt_sources(codename):
-    """The source files of this machine that carry the release itself, not third parties' archives."""
+    """The source files of this machine that carry the release, not third parties' archives."""
     candidates = ["/etc/apt/sources.list"]
     candidates += sorted(glob.glob("/etc/apt/sources.list.d/*.list"))
     candidates += sorted(glob.glob("/etc/apt/sources.list.d/*.sources"))
     found = [name for name in candidates
-             if os.path.exists(name) and codename_is_suite(pathlib.Path(name).read_text(), codename)]
+             if os.path.exists(name) and names_suite(pathlib.Path(name).read_text(), codename)]
     if not found:
         sys.exit(f"test machine image: no apt source of this machine offers {codename}")
     return found
 
 
-def codename_is_suite(text, codename):
+def names_suite(text, codename):
     for line in text.splitlines():
         words = line.split()
         if words and words[0] in ("Suites:", "deb") and codename in words:
@@ -83,7 +83,7 @@ def codename_is_suite(text, codename):
 
 
 def apt_options():
-    """How this machine reaches its archive (proxies, clock checks), without what it does locally."""
+    """How this machine reaches its archive (proxies, clock checks), and nothing else."""
     wanted = ("Acquire::http", "Acquire::https", "Acquire::Check-", "Acquire::Retries")
     dump = run(["apt-config", "dump", "Acquire"])
     return [line for line in dump.splitlines() if line.startswith(wanted) and '""' not in line]
@@ -92,9 +92,9 @@ def apt_options():
 def fetch_kernel(work):
     """Unpacks the newest cloud kernel and returns (folder, release)."""
     depends = run(["apt-cache", "depends", "--no-recommends", "--no-suggests", KERNEL_METAPACKAGE])
-    names = [line.split()[1] for line in depends.splitlines() if line.strip().startswith("Depends:")]
+    names = [line.split()[1] for line in depends.splitlines() if "Depends:" in line]
     if not names:
-        sys.exit(f"test machine image: {KERNEL_METAPACKAGE} is unknown to apt; run `apt-get update`")
+        sys.exit(f"test machine image: apt knows no {KERNEL_METAPACKAGE}; run `apt-get update`")
     run(["apt-get", "-o", "APT::Sandbox::User=root", "download", names[0]], cwd=work)
     (package,) = work.glob("linux-image-*.deb")
     folder = work / "kernel"
@@ -106,10 +106,10 @@ def fetch_kernel(work):
 def make_root(work, codename):
     root = work / "root"
     argv = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase",
-            "--include=" + ",".join(packages())]
+            f"--include={','.join(packages())}"]
     argv += [f"--aptopt={option}" for option in apt_options()]
-    argv += ["--customize-hook=chroot \"$1\" useradd --create-home --uid 1000 --shell /bin/bash "
-             "tester"]
+    add_user = "useradd --create-home --uid 1000 --shell /bin/bash tester"
+    argv += [f"--customize-hook=chroot \"$1\" {add_user}"]
     argv += [codename, root, *apt_sources(codename)]
     run(argv)
     for name in NOT_NEEDED_IN_GUEST:

@@ -15,6 +15,7 @@ import time
 QEMU = "qemu-system-x86_64"
 MEMORY_MIB = 2048
 PROCESSORS = 2
+KERNEL_ARGUMENTS = "console=ttyS0 panic=-1 quiet loglevel=4 mitigations=off random.trust_cpu=on"
 READ_BYTES = 65536
 
 
@@ -44,7 +45,7 @@ class Machine:
             QEMU, "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(PROCESSORS),
             "-m", str(MEMORY_MIB), "-nodefaults", "-no-user-config", "-display", "none",
             "-no-reboot", "-kernel", f"{base}/vmlinuz", "-initrd", f"{base}/initramfs",
-            "-append", "console=ttyS0 panic=-1 quiet loglevel=4 mitigations=off random.trust_cpu=on",
+            "-append", KERNEL_ARGUMENTS,
             *drive(f"{base}/root.img", keep=False), *drive(payload, keep=False),
             *drive(state, keep=True),
             "-chardev", f"file,id=console,path={self.console}", "-serial", "chardev:console",

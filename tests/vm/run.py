@@ -9,6 +9,7 @@ exit status is 0 exactly when every chosen suite reported and none failed. See R
 
 import argparse
 import json
+import os
 import pathlib
 import shutil
 import signal
@@ -21,7 +22,10 @@ import machine
 import suites
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-CARRIED = ("tests", "policies")
+CARRIED = ("tests", "policies", "docs")
+PROGRAMS = ("bin/*", "bin/probes/*", "tests/*_test")
+# The guest has these itself; two versions of glibc's parts must never meet.
+GUEST_LIBRARIES = ("libc.so", "libm.so", "libpthread.so", "libdl.so", "librt.so")
 STATE_IMAGE_BYTES = 2 << 30
 CONSOLE_TAIL_LINES = 40
 BOOT_SECONDS = 120
@@ -43,11 +47,23 @@ def parse_arguments():
     return arguments
 
 
-def libraries_of(binary):
+def libraries_of(program):
     """Host paths of the shared libraries that a program needs; none for a static one."""
-    listing = subprocess.run(["ldd", binary], capture_output=True, text=True, check=False).stdout
+    listing = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
     words = [line.split() for line in listing.splitlines()]
-    return [line[2] for line in words if len(line) > 3 and line[1] == "=>"]
+    found = [line[2] for line in words if len(line) > 3 and line[1] == "=>"]
+    return [path for path in found if not pathlib.Path(path).name.startswith(GUEST_LIBRARIES)]
+
+
+def copy_programs(build, tree):
+    """Copies what was built, at the same places as on the host, and returns what was copied."""
+    found = [path for pattern in PROGRAMS for path in sorted(build.glob(pattern))
+             if path.is_file() and os.access(path, os.X_OK)]
+    for source in found:
+        target = tree / source.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target)
+    return found
 
 
 def empty_file(path, size_bytes):
@@ -63,16 +79,15 @@ def make_payload(work, build, arguments):
     for name in CARRIED:
         shutil.copytree(ROOT / name, tree / name, symlinks=True,
                         ignore=shutil.ignore_patterns("__pycache__"))
-    binaries = tree / "build" / "release" / "bin"
-    binaries.mkdir(parents=True)
     libraries = tree / "lib"
     libraries.mkdir()
-    for binary in sorted((build / "bin").glob("airlock*")):
-        shutil.copy2(binary, binaries / binary.name)
-        for library in libraries_of(binary):
+    for program in copy_programs(build, tree):
+        for library in libraries_of(program):
             shutil.copy2(library, libraries)
-    order = {"suites": [suite.name for suite in arguments.suites], "slow": arguments.slow}
+    order = {"suites": [suite.name for suite in arguments.suites], "slow": arguments.slow,
+             "build": str(build)}
     (tree / "order.json").write_text(json.dumps(order))
+    (tree / "root-path").write_text(str(ROOT))
     image = empty_file(work / "payload.img", 0)
     size = sum(entry.lstat().st_size for entry in tree.rglob("*")) * 5 // 4 + (16 << 20)
     command = ["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-E", "root_owner=0:0",
@@ -108,12 +123,12 @@ def run_machine(guest, timeout_seconds):
 
 
 def verdict(suite, results):
-    """Returns (passed, failed, remark) of one suite."""
+    """Returns (passed, failed, skipped, remark) of one suite."""
     reports = [record for record in results if record.get("suite") == suite.name]
     if not reports:
-        return 0, 1, "did not report"
+        return 0, 1, 0, "did not report"
     report = reports[0]
-    passed, failed = report["passed"] or 0, report["failed"] or 0
+    passed, failed, skipped = report["passed"] or 0, report["failed"] or 0, report["skipped"] or 0
     remarks = []
     if report["timed_out"]:
         remarks.append(f"was killed after {suite.timeout_seconds} s")
@@ -125,22 +140,27 @@ def verdict(suite, results):
     # A suite that ends badly without counting it itself is one failure more.
     if remarks:
         failed += 1
-    return passed, failed, "; ".join(remarks)
+    return passed, failed, skipped, "; ".join(remarks)
+
+
+def sum_line(passed, failed, skipped):
+    return f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else "")
 
 
 def print_verdicts(chosen, results, problem, console):
-    passed_sum = failed_sum = 0
+    passed_sum = failed_sum = skipped_sum = 0
     print("\n=== test machine")
     for suite in chosen:
-        passed, failed, remark = verdict(suite, results)
-        print(f"{suite.name}: {passed} passed, {failed} failed{': ' + remark if remark else ''}")
+        passed, failed, skipped, remark = verdict(suite, results)
+        print(f"{suite.name}: {sum_line(passed, failed, skipped)}{': ' + remark if remark else ''}")
         passed_sum += passed
         failed_sum += failed
+        skipped_sum += skipped
     if problem:
         failed_sum += 1
         tail = console.read_text(errors="replace").splitlines()[-CONSOLE_TAIL_LINES:]
         print(f"FAILED: {problem}", "the end of its console:", *tail, sep="\n")
-    print(f"{passed_sum} passed, {failed_sum} failed")
+    print(sum_line(passed_sum, failed_sum, skipped_sum))
     return 1 if failed_sum else 0
 
 

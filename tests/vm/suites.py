@@ -11,14 +11,18 @@ import dataclasses
 @dataclasses.dataclass(frozen=True)
 class Suite:
     name: str
-    user: str  # "root" or "tester", the ordinary user with a delegated cgroup and subordinate ids
+    user: str  # "root" or "tester", the ordinary user with subordinate ids
+    cgroup: str  # "system", or "delegated": below the cgroup that tester owns
     argv: tuple[str, ...]
     timeout_seconds: int
 
 
+SECURITY = ("python3", "tests/security/run.py")
+
 SUITES = (
-    Suite("selfcheck-root", "root", ("python3", "tests/vm/guest/selfcheck.py"), 120),
-    Suite("selfcheck-user", "tester", ("python3", "tests/vm/guest/selfcheck.py"), 120),
+    Suite("selfcheck-root", "root", "system", ("python3", "tests/vm/guest/selfcheck.py"), 120),
+    Suite("selfcheck-user", "tester", "delegated", ("python3", "tests/vm/guest/selfcheck.py"), 120),
+    Suite("controls", "root", "system", (*SECURITY, "--controls"), 600),
 )
 
 

@@ -18,10 +18,13 @@ import time
 import traceback
 
 PAYLOAD = pathlib.Path("/payload")
+ORDER = json.loads((PAYLOAD / "order.json").read_text())
+# The payload also appears where the repository is on the host: built programs know that path.
+REPOSITORY = pathlib.Path((PAYLOAD / "root-path").read_text())
 CGROUP = pathlib.Path("/sys/fs/cgroup")
-SUITE_CGROUP = {"root": CGROUP / "system.slice/suite.service",
-                "tester": CGROUP / "user.slice/user-1000.slice/user@1000.service/suite.scope"}
-VERDICT = re.compile(rb"^(\d+) passed, (\d+) failed\b")
+SUITE_CGROUP = {"system": CGROUP / "system.slice/suite.service",
+                "delegated": CGROUP / "user.slice/user-1000.slice/user@1000.service/suite.scope"}
+VERDICT = re.compile(rb"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
 # Clean-up after a run may still be under way when its suite has ended.
 SETTLE_SECONDS = 5
 
@@ -80,20 +83,21 @@ def left_behind(before):
         time.sleep(0.2)
 
 
-def environment(user, slow):
+def environment(user):
     account = pwd.getpwnam(user)
     env = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
            "LANG": "C.UTF-8", "HOME": account.pw_dir, "USER": user, "LOGNAME": user,
            "SHELL": "/bin/bash", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1",
-           "AIRLOCK_TEST_SLOW": str(slow), "AIRLOCK_TEST_MACHINE": "1"}
+           "AIRLOCK_TEST_SLOW": str(ORDER["slow"]), "AIRLOCK_TEST_MACHINE": "1",
+           "AIRLOCK": ORDER["build"] + "/bin/airlock", "AIRLOCK_BUILD": ORDER["build"]}
     if user != "root":
         env["XDG_RUNTIME_DIR"] = f"/run/user/{account.pw_uid}"
     return env
 
 
-def start(suite, slow):
+def start(suite):
     account = pwd.getpwnam(suite.user)
-    cgroup = SUITE_CGROUP[suite.user] / "cgroup.procs"
+    cgroup = SUITE_CGROUP[suite.cgroup] / "cgroup.procs"
 
     def enter_cgroup():
         cgroup.write_text("0")
@@ -101,35 +105,35 @@ def start(suite, slow):
         os.initgroups(suite.user, account.pw_gid)
         os.setuid(account.pw_uid)
 
-    return subprocess.Popen(suite.argv, cwd=PAYLOAD, env=environment(suite.user, slow),
+    return subprocess.Popen(suite.argv, cwd=REPOSITORY, env=environment(suite.user),
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, preexec_fn=enter_cgroup,
                             start_new_session=True)
 
 
-def run(suite, slow, log):
+def run(suite, log):
     """Runs one suite to its end and returns its report."""
     before = machine_state()
     began = time.monotonic()
-    child = start(suite, slow)
+    child = start(suite)
     timed_out = []
 
     def end_suite(_signal, _frame):
         timed_out.append(True)
-        (SUITE_CGROUP[suite.user] / "cgroup.kill").write_text("1")
+        (SUITE_CGROUP[suite.cgroup] / "cgroup.kill").write_text("1")
 
     signal.signal(signal.SIGALRM, end_suite)
     signal.alarm(suite.timeout_seconds)
-    passed = failed = None
+    passed = failed = skipped = None
     for line in child.stdout:
         log.write(line)
-        verdict = VERDICT.match(line)
+        verdict = VERDICT.match(line.strip())
         if verdict:
-            passed, failed = int(verdict[1]), int(verdict[2])
+            passed, failed, skipped = (int(number or 0) for number in verdict.groups())
     status = child.wait()
     signal.alarm(0)
-    return {"suite": suite.name, "passed": passed, "failed": failed, "status": status,
-            "timed_out": bool(timed_out), "left": left_behind(before),
+    return {"suite": suite.name, "passed": passed, "failed": failed, "skipped": skipped,
+            "status": status, "timed_out": bool(timed_out), "left": left_behind(before),
             "seconds": round(time.monotonic() - began, 1)}
 
 
@@ -140,10 +144,9 @@ def main():
         results.write(json.dumps(record).encode() + b"\n")
 
     try:
-        order = json.loads((PAYLOAD / "order.json").read_text())
-        for suite in suites.selected(order["suites"]):
-            log.write(f"--- {suite.name} (as {suite.user})\n".encode())
-            report(run(suite, order["slow"], log))
+        for suite in suites.selected(ORDER["suites"]):
+            log.write(f"--- {suite.name} (as {suite.user}, {suite.cgroup} cgroup)\n".encode())
+            report(run(suite, log))
         report({"done": True})
     except Exception:  # the host must hear of it: nobody else is there to see a trace
         report({"error": traceback.format_exc()})
