@@ -3,7 +3,7 @@
 // Each profile has two programs that differ only in how a dangerous call fails: `report` hands it
 // to the keeper (SECCOMP_RET_USER_NOTIF), `plain` answers EPERM by itself and kills a caller of a
 // foreign architecture. `denials` explains a reported call to the user. Everything is constant data
-// with static lifetime; looking it up neither allocates nor fails in any other way than "not found".
+// with static lifetime; looking it up neither allocates nor fails other than by "not found".
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,7 @@
 // The kernel's constants that policy files may name, and the errno values a rule may answer with.
+//
+// Values are those of the architecture this is compiled for. Only what a policy uses is listed: a
+// name that is missing here is an error with its place, never a silent zero.
 #pragma once
 
 #include <cstdint>

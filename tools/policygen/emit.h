@@ -1,5 +1,8 @@
 // Writes what was compiled as C++ source: the definitions that sys/seccomp_profiles.h and
-// jail/host_view.h declare. Everything emitted is constant data plus trivial accessors.
+// jail/host_view.h declare.
+//
+// Everything emitted is constant data plus trivial accessors, and depends on the input only: the
+// same policies give the same bytes on every machine of one architecture.
 #pragma once
 
 #include <span>

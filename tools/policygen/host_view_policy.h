@@ -1,7 +1,7 @@
 // policies/host-view.yaml as values; jail/host_view.h says what the tables mean.
 //
-// load_host_view() refuses unknown keys, relative or untidy paths, paths listed twice, and any entry
-// without a reason.
+// load_host_view() refuses unknown keys, relative or untidy paths, paths listed twice, and any
+// entry without a reason.
 #pragma once
 
 #include <string>

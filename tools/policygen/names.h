@@ -1,4 +1,7 @@
 // The nearest valid name to a mistyped one, for error messages of the policy files.
+//
+// Distances are counted in letters; the lists are short, so nothing here is fast. Suggests nothing
+// rather than something far-fetched.
 #pragma once
 
 #include <span>

@@ -1,10 +1,10 @@
 // Compiles a profile to a classic BPF program for seccomp.
 //
-// Shape: check the architecture, then a balanced search over ranges of numbers that share an answer,
-// then the cases of the one call that is left; all share the instructions that return. Installing it
-// is paid for at the start of each sandbox and costs a fifth of a microsecond for each instruction
-// (the kernel translates them), so the program is short. Afterwards calls that are always allowed
-// cost next to nothing: the kernel (5.11 on) tries every number once and remembers those.
+// Shape: check the architecture, then a balanced search over ranges of numbers that share an
+// answer, then the cases of the one call that is left; all share the instructions that return.
+// Installing it is paid for at the start of each sandbox and costs a fifth of a microsecond for
+// each instruction (the kernel translates them), so the program is short. Afterwards calls that are
+// always allowed cost next to nothing: the kernel (5.11 on) tries every number once and remembers.
 // libseccomp is not used for this: it has no "otherwise" for a call with argument rules.
 #pragma once
 
