@@ -12,7 +12,7 @@ COLUMNS_MAX = 100
 HEADER_COMMENT_LINES = range(3, 21)
 LAUNCHER_LINES_MAX = 3_000
 LAUNCHER_MAIN = "apps/jail/"
-# Everything in these is in the launcher, whether or not an include leads there.
+# A source of these that has no header of its own cannot be found by includes: it is counted.
 LAUNCHER_FOLDERS = ("apps/jail/", "src/jail/", "src/sys/")
 
 CPP = (".cc", ".h")
@@ -173,8 +173,9 @@ def rule_columns(tree):
 def launcher_files(tree):
     """Files of ours that are linked into the launcher: what its includes lead to, and their .cc."""
     paths = set(tree.paths)
-    pending = [path for path in tree.having(C_LIKE)
-               if path.startswith(LAUNCHER_FOLDERS) and not is_test(path)]
+    pending = [path for path in tree.having((".cc", ".c"))
+               if path.startswith(LAUNCHER_FOLDERS) and not is_test(path)
+               and path.rpartition(".")[0] + ".h" not in paths]
     found = set()
     while pending:
         path = pending.pop()
