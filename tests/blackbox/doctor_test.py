@@ -62,7 +62,7 @@ class Verdict(unittest.TestCase):
             done = airlock.run("/bin/true", caller=caller)
             self.assertEqual(report["ok"], done.outcome == "exited", done.describe())
             said = set(done.result["isolation"]["missing"])
-            self.assertLessEqual(said, set(report["missing"]), "a run lacks what doctor has not said")
+            self.assertLessEqual(said, set(report["missing"]), "doctor has not said so")
 
     def test_every_problem_has_a_meaning_and_a_fix(self):
         for caller in CALLERS:
