@@ -105,6 +105,8 @@ def run_streamed(command, timeout_seconds):
     finally:
         signal.alarm(0)
         kill_group(process)
+        process.stdout.close()
+        process.wait()
 
 
 def count_junit(path):

@@ -28,7 +28,8 @@ class RunSuiteTest(unittest.TestCase):
 
     def test_a_good_suite_is_counted(self):
         self.assertEqual(self.result_of("print('ok a\\n12 passed, 0 failed')"), ((12, 0, 0), None))
-        self.assertEqual(self.result_of("print('3 passed, 0 failed, 2 skipped')"), ((3, 0, 2), None))
+        script = "print('3 passed, 0 failed, 2 skipped')"
+        self.assertEqual(self.result_of(script), ((3, 0, 2), None))
 
     def test_failures_are_counted_once(self):
         script = "print('5 passed, 2 failed'); raise SystemExit(1)"
