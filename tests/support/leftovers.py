@@ -12,6 +12,11 @@ import time
 SETTLE_SECONDS = 4.0
 CGROUP_ROOT = pathlib.Path("/sys/fs/cgroup")
 NAME = "airlock"
+OURS = ("airlock", "airlock-jail", "airlock-init", "airlock-jail-te")
+# Outlive every run on purpose: the lock of the slots, and the folder that workspaces are made in.
+LASTING = ("slots", "work")
+# What somebody else makes on this machine meanwhile, as a regular expression.
+IGNORE = os.environ.get("AIRLOCK_LEFTOVERS_IGNORE", "")
 
 
 def _read(path):
@@ -33,7 +38,7 @@ def processes():
         if start < 0:
             continue
         comm, fields = stat[start + 1:end], stat[end + 2:].split()
-        if comm.startswith(NAME) or "probe_" in comm:
+        if comm in OURS or comm.startswith("probe_"):
             found.add(("process", pid, comm, fields[19]))  # with its start time: pids are reused
     return found
 
@@ -86,8 +91,7 @@ def temporary_files():
     tops += [str(p) for p in pathlib.Path("/var/tmp").glob("airlock*")]
     found = set()
     for top in tops:
-        # The slots file is the lock that outlives every run on purpose.
-        found.update(("file", path) for path in _below(top) if os.path.basename(path) != "slots")
+        found.update(("file", path) for path in _below(top) if os.path.basename(path) not in LASTING)
     for top in ("/dev/shm", "/tmp", "/var/tmp"):
         for name in os.listdir(top) if os.path.isdir(top) else []:
             if name.startswith((NAME, "." + NAME)) and not re.fullmatch(r"airlock-\d+", name):
@@ -126,7 +130,7 @@ def remaining(before, settle_seconds=SETTLE_SECONDS):
     while new and time.monotonic() < until:
         time.sleep(0.1)
         new &= snapshot()
-    return sorted(map(str, new))
+    return sorted(text for text in map(str, new) if not (IGNORE and re.search(IGNORE, text)))
 
 
 def counts(found):

@@ -221,10 +221,12 @@ static void call_number(void* number) {
   _exit(result >= 0 || (errno != ENOSYS && errno != EPERM) ? 42 : 0);
 }
 
-// Calls newer than the libraries of Debian 12: unknown numbers must not reach the kernel.
+// Calls newer than the libraries of Debian 12, and numbers that no kernel has yet: what no rule names
+// must not reach the kernel. (uprobe and uretprobe are missing here: kernels that have them let them
+// pass every filter, and they end a program that makes them itself.)
 static void newest(int argc, char** argv) {
   (void)argc, (void)argv;
-  int numbers[] = {335, 336, 457, 458, 459, 460, 461, 463, 464, 465, 466, 467, 468, 469};
+  int numbers[] = {457, 458, 459, 460, 461, 467, 470, 471, 472, 473, 480, 500, 547, 1000};
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; ++i) {
     int status = in_child(call_number, &numbers[i]);
     if (status != 0) escaped("system call %d reached the kernel: status %#x", numbers[i], status);

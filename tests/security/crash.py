@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""Kills caller, launcher and keeper with SIGKILL, at named points and at random moments.
+
+    tests/security/crash.py [--count N] [--seed S] [--as-user UID] [--points]
+
+After each crash the next run must work, and once it has (it sweeps what was left) nothing may remain:
+no process, control group, mount, loop device, namespace, temporary file or listening socket. The seed is
+printed; the same seed kills at the same moments. The last line is `N passed, N failed`.
+"""
+
+import argparse
+import contextlib
+import os
+import pathlib
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+import outcomes  # noqa: E402
+from support import airlock, leftovers  # noqa: E402
+
+COUNT = 50
+RUN_MS = 120        # how long the guest lives; a kill comes at any time from start to past its end
+KILL_AFTER_MAX = 0.2
+VICTIMS = ("caller", "launcher", "keeper", "init", "all of them")
+CALLS = (
+    ("sleep", "sleep {ms}", ""),
+    ("spin with children", "spin {ms} 3", ""),
+    ("big disk", "write 8388608 0", "--disk 100m --memory 128m"),
+    ("many processes", "fork 20 0", ""),
+)
+
+
+def start(caller, call, options, env=None):
+    command = airlock.command_line(airlock.probe_binary("outcomes"), call.split(), options.split())
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                            stderr=subprocess.DEVNULL, env=caller.environment(env), cwd="/",
+                            start_new_session=True, **caller.popen_options())
+
+
+def _stat(pid):
+    """(name, parent) of a process, or None."""
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        text = pathlib.Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        end = text.rindex(")")
+        return text[text.index("(") + 1:end], int(text[end + 2:].split()[1])
+    return None
+
+
+def family(root):
+    """Descendants of a process, parents first: [(pid, name, depth)]."""
+    children = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and (stat := _stat(entry)):
+            children.setdefault(stat[1], []).append((int(entry), stat[0]))
+    found, todo = [], [(root, 0)]
+    while todo:
+        pid, depth = todo.pop(0)
+        for child, name in children.get(pid, ()):
+            found.append((child, name, depth + 1))
+            todo.append((child, depth + 1))
+    return found
+
+
+def pick(process, victim, rng):
+    """Pids to kill for a kind of victim. Launcher: the first airlock-jail; keepers: those below it."""
+    below = family(process.pid)
+    jails = [pid for pid, name, _ in below if name.startswith("airlock-jail")]
+    inits = [pid for pid, name, _ in below if name.startswith("airlock-init")]
+    if victim == "caller":
+        return [process.pid]
+    if victim == "launcher":
+        return jails[:1]
+    if victim == "keeper":
+        return [rng.choice(jails[1:])] if jails[1:] else []
+    if victim == "init":
+        return inits[:1]
+    return [process.pid, *jails]
+
+
+def kill_at(process, victim, seconds, rng):
+    time.sleep(seconds)
+    killed = 0
+    for pid in pick(process, victim, rng):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            killed += 1
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(20)
+    hung = process.poll() is None
+    if hung:
+        process.kill()
+        process.wait()
+    return killed, hung
+
+
+def next_run_works(caller):
+    done = airlock.run(airlock.probe_binary("outcomes"), ["exit", "0"], caller=caller, timeout_seconds=30)
+    return done.outcome == "exited" and done.returncode == 0, done.describe()
+
+
+def check_after(caller, before, tally, name, said):
+    works, how = next_run_works(caller)
+    left = leftovers.remaining(before)
+    good = works and not left
+    text = said if good else ("the next run fails: " + how if not works else "left: " + "; ".join(left[:4]))
+    tally.say(good, name, text)
+    return good
+
+
+def run_random(caller, count, seed, tally):
+    rng = random.Random(seed)
+    print(f"     crash: seed {seed}, {count} crashes", flush=True)
+    before = leftovers.snapshot()
+    for number in range(count):
+        victim, (label, call, options) = rng.choice(VICTIMS), rng.choice(CALLS)
+        seconds = rng.uniform(0, KILL_AFTER_MAX)
+        process = start(caller, call.format(ms=RUN_MS), options)
+        killed, hung = kill_at(process, victim, seconds, rng)
+        name = f"crash {number + 1}/{count}: {victim} after {seconds * 1000:.0f} ms of {label}"
+        if hung:
+            tally.say(False, name, "airlock hangs after the kill")
+        elif not check_after(caller, before, tally, name, f"{killed} killed, nothing left"):
+            before = leftovers.snapshot()  # count each leftover once
+
+
+def crash_points():
+    """The names of the points, as the launcher with test hooks has them: in its strings."""
+    if not outcomes.testhooks().exists():
+        return []
+    data = outcomes.testhooks().read_bytes()
+    return sorted({m.decode() for m in re.findall(rb"crash:([a-z_]+)\0", data)})
+
+
+def run_points(caller, tally):
+    points = crash_points()
+    if not points:
+        tally.say(False, "crash points", f"{outcomes.testhooks()} is missing or names none")
+        return
+    before = leftovers.snapshot()
+    for point in points:
+        env = {"AIRLOCK_JAIL": str(outcomes.testhooks()), "AIRLOCK_JAIL_TEST_CRASH": point}
+        process = start(caller, f"sleep {RUN_MS}", "--disk 100m --memory 128m", env)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+            tally.say(False, f"crash point {point}", "airlock hangs")
+            continue
+        check_after(caller, before, tally, f"crash point {point}", f"airlock exits {process.returncode}")
+
+
+def run_all(caller, count, seed, tally):
+    run_points(caller, tally)
+    run_random(caller, count, random.randrange(2**32) if seed is None else seed, tally)
+
+
+def main():
+    import run as suite
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--count", type=int, default=COUNT)
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--as-user", type=int, default=None, metavar="UID")
+    parser.add_argument("--points", action="store_true", help="the named points only")
+    options = parser.parse_args()
+    tally, caller = suite.Tally(), airlock.Caller(options.as_user)
+    if options.points:
+        run_points(caller, tally)
+    else:
+        run_all(caller, options.count, options.seed, tally)
+    print(f"{tally.passed} passed, {tally.failed} failed")
+    sys.exit(0 if tally.failed == 0 else 1)
+
+
+if __name__ == "__main__":
+    main()

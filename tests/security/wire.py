@@ -1,0 +1,157 @@
+"""The launcher's protocol, spoken from outside: just enough to play a caller, honest or not.
+
+Mirrors src/jail/wire.h: a packet is a header (magic, type, number of descriptors) and fields in order;
+strings carry their length and a NUL; a list its count, its bytes and those.
+"""
+
+import array
+import contextlib
+import os
+import pathlib
+import socket
+import struct
+import subprocess
+
+from support import airlock
+
+MAGIC = 0x314b4c41
+TYPES = ("none OpenWorkspace CreateSandbox DestroySandbox PutFile Exec Collect CollectedFile RefusedFile "
+         "CollectDone Signal Terminate Kill Terminal Report InitSetup InitReady InitExited InitPutDone "
+         "InitSignal WorkspaceMount Starting StartFailed").split()
+NUMBER = {name: number for number, name in enumerate(TYPES)}
+MESSAGE_BYTES_MAX = 128 * 1024
+REPORT_SECONDS = 20
+
+
+def header(name, fds=0, magic=MAGIC):
+    return struct.pack("<IHH", magic, NUMBER.get(name, 0) if isinstance(name, str) else name, fds)
+
+
+def text(value):
+    data = value if isinstance(value, bytes) else value.encode()
+    return struct.pack("<I", len(data)) + data + b"\0"
+
+
+def items(values):
+    data = b"".join((v if isinstance(v, bytes) else v.encode()) + b"\0" for v in values)
+    return struct.pack("<II", len(values), len(data)) + data
+
+
+def open_workspace(disk=16 << 20, inodes=4096, memory=256 << 20, reusable=False):
+    return header("OpenWorkspace", 1) + struct.pack("<QIQB", disk, inodes, memory, reusable)
+
+
+def create_sandbox(profile="default"):
+    return header("CreateSandbox") + text(profile)
+
+
+def put_file(path, executable=True, fds=1):
+    return header("PutFile", fds) + text(path) + struct.pack("<B", executable)
+
+
+def execute(argv, cwd="/workspace", env=(), wall=5000, cpu=5000, memory=64 << 20, pids=16, rate=0,
+            files=256, use_rlimits=False, terminal=False, number=0, fds=4):
+    return (header("Exec", fds)
+            + struct.pack("<IBQQQIII", number, terminal, wall, cpu, memory, pids, rate, files)
+            + struct.pack("<B", use_rlimits) + text(cwd) + items(argv) + items(env))
+
+
+def collect(directory="output", patterns=("**",), files=100, file_bytes=1 << 20, total=1 << 24):
+    return header("Collect") + text(directory) + items(patterns) + struct.pack("<IQQ", files, file_bytes,
+                                                                               total)
+
+
+def kind_of(packet):
+    number = struct.unpack_from("<IHH", packet)[1] if len(packet) >= 8 else 0
+    return TYPES[number] if number < len(TYPES) else f"type {number}"
+
+
+def parse_report(packet):
+    names = ("stage", "stage_errno", "kill_reason", "has_exit_status", "wait_status", "oom_kills")
+    return dict(zip(names, struct.unpack_from("<HiBBiQ", packet, 8)))
+
+
+def send(channel, packet, fds=()):
+    """False when the other side has closed."""
+    control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+    try:
+        channel.sendmsg([packet], control, socket.MSG_NOSIGNAL)
+        return True
+    except OSError:
+        return False
+
+
+def receive(channel, seconds=REPORT_SECONDS):
+    """(packet, descriptors); an empty packet when closed or silent for too long."""
+    channel.settimeout(seconds)
+    try:
+        data, control, _, _ = channel.recvmsg(MESSAGE_BYTES_MAX + 4096, socket.CMSG_SPACE(16 * 4))
+    except OSError:
+        return b"", []
+    fds = array.array("i")
+    for level, kind, payload in control:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            fds.frombytes(payload[:len(payload) - len(payload) % 4])
+    return data, list(fds)
+
+
+def pair():
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+class Launcher:
+    """airlock-jail with us as its caller."""
+
+    def __init__(self, caller, run_directory=None):
+        ours, theirs = pair()
+        program = pathlib.Path(os.environ.get("AIRLOCK_JAIL", airlock.binary().parent / "airlock-jail"))
+        options = ["--run-dir", run_directory] if run_directory else []
+        self.control = ours
+        self.process = subprocess.Popen(
+            [program, "--control-fd", str(theirs.fileno()), *options], pass_fds=[theirs.fileno()], cwd="/",
+            stderr=subprocess.PIPE, env=caller.environment(), **caller.popen_options())
+        theirs.close()
+
+    def open(self, **request):
+        ours, theirs = pair()
+        send(self.control, open_workspace(**request), [theirs.fileno()])
+        theirs.close()
+        return ours
+
+    def end(self, seconds=20):
+        """Closes the control socket; the exit status, or None if it had to be killed."""
+        self.control.close()
+        try:
+            self.process.communicate(timeout=seconds)
+            return self.process.returncode
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
+            return None
+
+
+def start_program(keeper, program, argv, streams=None, **request):
+    """Puts a program in and starts it; gives back the channel of the process."""
+    fd = os.open(program, os.O_RDONLY)
+    send(keeper, put_file("workspace/program"), [fd])
+    os.close(fd)
+    ours, theirs = pair()
+    null = os.open("/dev/null", os.O_RDWR)
+    fds = [theirs.fileno(), *(streams or [null] * 3)]
+    send(keeper, execute(["/workspace/program", *argv], **request), fds)
+    theirs.close()
+    os.close(null)
+    return ours
+
+
+def honest_run(launcher, program, argv, **request):
+    """The report of a whole run, as an honest caller makes it; {} when none came."""
+    keeper = launcher.open()
+    with contextlib.closing(keeper):
+        send(keeper, create_sandbox())
+        process = start_program(keeper, program, argv, **request)
+        with contextlib.closing(process):
+            packet, fds = receive(process)
+        for fd in fds:
+            os.close(fd)
+    return parse_report(packet) if kind_of(packet) == "Report" else {}
