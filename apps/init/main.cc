@@ -1,0 +1,241 @@
+#include <cerrno>
+#include <csignal>
+#include <ctime>
+#include <fcntl.h>
+#include <linux/prctl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "init.h"
+#include "sys/landlock.h"
+
+namespace airlock::init {
+namespace {
+
+using jail::Stage;
+
+constexpr int kProcessesMax = 64;
+constexpr std::uint64_t kFullBelowBytes = 4'096;  // less than a page left: full
+
+struct Running {
+  int pid = 0;
+  std::uint32_t id = 0;
+};
+
+// Static, because init has no heap and its stack is small.
+char packet_buffer[jail::kMessageBytesMax + 256];
+char setup_buffer[64 * 1024];
+Settings settings;
+Running running[kProcessesMax];
+std::uint32_t missing;
+int input_error;
+
+int count_running() {
+  int count = 0;
+  for (const Running& entry : running) count += entry.pid != 0 ? 1 : 0;
+  return count;
+}
+
+std::uint64_t now_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
+         static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+std::uint64_t microseconds(const timeval& time) {
+  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000 +
+         static_cast<std::uint64_t>(time.tv_usec);
+}
+
+// Everything the guest may touch, once more as Landlock rules; inherited by every process.
+int confine(int abi) {
+  using enum sys::LandlockRights;
+  const sys::LandlockTree trees[] = {
+      {.path = "/", .rights = kRead},
+      {.path = "/usr", .rights = kReadExecute},
+      {.path = "/bin", .rights = kReadExecute, .optional = true},
+      {.path = "/sbin", .rights = kReadExecute, .optional = true},
+      {.path = "/lib", .rights = kReadExecute, .optional = true},
+      {.path = "/lib64", .rights = kReadExecute, .optional = true},
+      {.path = "/dev", .rights = kDevices},
+      {.path = "/proc", .rights = kReadWrite},
+      {.path = "/input", .rights = kReadExecute},
+      {.path = "/workspace", .rights = kReadWriteExecute},
+      {.path = "/tmp", .rights = kReadWriteExecute},
+      {.path = "/output", .rights = kReadWriteExecute},
+      {.path = "/dev/shm", .rights = kReadWriteExecute},
+      {.path = nullptr, .fd = kWorkspaceFd, .rights = kReadWriteExecute},
+  };
+  return sys::restrict_with_landlock(abi, trees, sys::LandlockScope::kConfined).error;
+}
+
+void take_core_cookie() {
+  if (prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 0, PR_SCHED_CORE_SCOPE_THREAD_GROUP, 0) == 0) return;
+  // ENODEV: one thread per core, nothing to keep apart.
+  if (errno != ENODEV) missing |= jail::kLacksCoreScheduling;
+}
+
+void reset_signals() {
+  struct {
+    void* handler;
+    unsigned long flags;
+    void* restorer;
+    unsigned long mask;
+  } const fallback{};
+  for (int number = 1; number <= 64; ++number) {
+    syscall(SYS_rt_sigaction, static_cast<long>(number), &fallback, nullptr, 8L);
+  }
+}
+
+bool read_setup() {
+  jail::Packet packet;
+  jail::InitSetup setup;
+  if (jail::receive_packet(kChannelFd, setup_buffer, 0, &packet) != jail::ReceiveStatus::kPacket ||
+      !jail::decode(packet.bytes, &setup)) {
+    return false;
+  }
+  settings = {setup.seccomp_listener, setup.cgroup_namespace, setup.can_set_groups,
+              setup.seccomp.data, setup.seccomp.size};
+  jail::InitReady ready;
+  take_core_cookie();
+  if (setup.landlock_abi != 0) {
+    if (const int error = confine(static_cast<int>(setup.landlock_abi)); error != 0) {
+      ready.stage = static_cast<std::uint16_t>(Stage::kLandlock);
+      ready.stage_errno = error;
+    }
+  }
+  ready.missing = missing;
+  return jail::send_message(kChannelFd, ready) == 0 && ready.stage == 0;
+}
+
+void report_end(std::uint32_t id, int status, const rusage& usage) {
+  jail::InitExited exited;
+  exited.id = id;
+  exited.wait_status = status;
+  exited.monotonic_ns = now_ns();
+  exited.user_us = microseconds(usage.ru_utime);
+  exited.system_us = microseconds(usage.ru_stime);
+  exited.memory_peak_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+  if (count_running() == 0) {
+    // The main program has ended: what it left behind ends with it, before anyone is told.
+    kill(-1, SIGKILL);
+    while (wait4(-1, nullptr, 0, nullptr) > 0 || errno == EINTR) {
+    }
+  }
+  struct statfs space {};
+  if (fstatfs(kWorkspaceFd, &space) == 0) {
+    const auto block = static_cast<std::uint64_t>(space.f_bsize);
+    exited.disk_full = static_cast<std::uint64_t>(space.f_bavail) * block < kFullBelowBytes;
+    exited.inodes_full = space.f_files != 0 && space.f_ffree == 0;
+  }
+  jail::send_message(kChannelFd, exited);
+}
+
+void reap() {
+  int status = 0;
+  rusage usage{};
+  for (int pid = 0; (pid = wait4(-1, &status, WNOHANG, &usage)) > 0;) {
+    for (Running& entry : running) {
+      if (entry.pid != pid) continue;
+      entry.pid = 0;
+      report_end(entry.id, status, usage);
+    }
+  }
+}
+
+void on_exec(const jail::Exec& request, jail::Packet* packet) {
+  Running* slot = nullptr;
+  for (Running& entry : running) {
+    if (entry.pid == 0) slot = &entry;
+  }
+  int pid = -1;
+  if (input_error != 0 || slot == nullptr) {
+    jail::StartFailed failed{static_cast<std::uint16_t>(Stage::kInput), input_error};
+    if (slot == nullptr) failed = {static_cast<std::uint16_t>(Stage::kSpawn), EAGAIN};
+    jail::send_message(packet->fds[0].get(), failed);
+  } else {
+    pid = start_process(settings, request, packet);
+  }
+  if (pid > 0) {
+    *slot = {pid, request.id};
+  } else {
+    report_end(request.id, 127 << 8, rusage{});
+  }
+}
+
+void on_signal(const jail::InitSignal& request) {
+  if (request.everyone) {
+    kill(-1, request.number);
+    return;
+  }
+  for (const Running& entry : running) {
+    if (entry.pid != 0 && entry.id == request.id) kill(entry.pid, request.number);
+  }
+}
+
+// False when the keeper is gone or speaks nonsense: then the sandbox ends with us.
+bool serve() {
+  jail::Packet packet;
+  if (jail::receive_packet(kChannelFd, packet_buffer, 0, &packet) != jail::ReceiveStatus::kPacket) {
+    return false;
+  }
+  jail::Exec exec;
+  jail::PutFile put;
+  jail::Collect wanted;
+  jail::InitSignal signal;
+  switch (jail::message_type(packet.bytes)) {
+    case jail::MessageType::kExec:
+      if (!jail::decode(packet.bytes, &exec)) return false;
+      on_exec(exec, &packet);
+      return true;
+    case jail::MessageType::kPutFile:
+      if (!jail::decode(packet.bytes, &put)) return false;
+      if (const int error = put_file(put, packet.fds[0].get()); input_error == 0) input_error = error;
+      return true;
+    case jail::MessageType::kCollect:
+      if (!jail::decode(packet.bytes, &wanted)) return false;
+      collect(wanted);
+      return true;
+    case jail::MessageType::kInitSignal:
+      if (!jail::decode(packet.bytes, &signal)) return false;
+      on_signal(signal);
+      return true;
+    default: return false;
+  }
+}
+
+}  // namespace
+}  // namespace airlock::init
+
+extern "C" int airlock_init_main() {
+  using namespace airlock::init;
+  prctl(PR_SET_DUMPABLE, 0);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  fcntl(kChannelFd, F_SETFD, FD_CLOEXEC);
+  fcntl(kWorkspaceFd, F_SETFD, FD_CLOEXEC);
+  // 0 to 2 stay taken, so that nothing a guest must not have can land there.
+  for (int fd = 0; fd < 3; ++fd) open("/dev/null", O_RDWR | O_CLOEXEC);
+  reset_signals();
+  unsigned long mask = 1ul << (SIGCHLD - 1);
+  syscall(SYS_rt_sigprocmask, static_cast<long>(SIG_SETMASK), &mask, nullptr, 8L);
+  const int children =
+      static_cast<int>(syscall(SYS_signalfd4, -1L, &mask, 8L, static_cast<long>(SFD_CLOEXEC)));
+  if (children < 0 || !read_setup()) return 1;
+  while (true) {
+    pollfd set[] = {{kChannelFd, POLLIN, 0}, {children, POLLIN, 0}};
+    if (poll(set, 2, -1) < 0 && errno != EINTR) return 1;
+    if (set[1].revents != 0) {
+      signalfd_siginfo ignored;
+      if (read(children, &ignored, sizeof ignored) < 0) return 1;
+      reap();
+    }
+    if (set[0].revents != 0 && !serve()) return 0;
+  }
+}

@@ -1,0 +1,195 @@
+#include <cerrno>
+#include <csignal>
+#include <ctime>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/close_range.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "init.h"
+#include "sys/seccomp.h"
+
+namespace airlock::init {
+namespace {
+
+using jail::Stage;
+
+constexpr int kFirstFreeFd = 10;
+constexpr int kStdioFds = 3;
+constexpr std::size_t kPathMax = 4096;
+constexpr std::uint64_t kStackBytes = 8u << 20;
+constexpr unsigned long kCapabilityLast = 63;
+constexpr const char* kDefaultPath = "/usr/local/bin:/usr/bin:/bin";
+
+char* argv_words[jail::kListEntriesMax + 1];
+char* environment_words[jail::kListEntriesMax + 1];
+
+[[noreturn]] void fail(int handshake, Stage stage, int error) {
+  jail::send_message(handshake, jail::StartFailed{static_cast<std::uint16_t>(stage), error});
+  _exit(127);
+}
+
+void fill_words(const jail::StringList& list, char** words) {
+  std::size_t count = 0;
+  list.for_each([&](std::string_view word) { words[count++] = const_cast<char*>(word.data()); });
+  words[count] = nullptr;
+}
+
+bool limit(__rlimit_resource_t resource, std::uint64_t soft, std::uint64_t hard) {
+  const rlimit value = {soft, hard};
+  return syscall(SYS_prlimit64, 0L, static_cast<long>(resource), &value, nullptr) == 0;
+}
+
+void set_limits(const jail::Exec& request, int handshake) {
+  // The kernel's own CPU limit stands a second behind the keeper's, for hosts without cgroups.
+  const std::uint64_t cpu_seconds = (request.cpu_ms + 999) / 1000 + 1;
+  bool done = limit(RLIMIT_CPU, cpu_seconds, cpu_seconds + 1) && limit(RLIMIT_CORE, 0, 0) &&
+              limit(RLIMIT_NOFILE, request.open_files, request.open_files) &&
+              limit(RLIMIT_STACK, kStackBytes, kStackBytes);
+  if (request.use_rlimits) {
+    done = done && limit(RLIMIT_NPROC, request.pids, request.pids) &&
+           limit(RLIMIT_AS, request.memory_bytes, request.memory_bytes) &&
+           limit(RLIMIT_DATA, request.memory_bytes, request.memory_bytes);
+  }
+  if (!done) fail(handshake, Stage::kLimits, errno);
+}
+
+// Nothing is left: no capability in any set, no way to get one back.
+bool drop_privilege(const Settings& settings) {
+  for (unsigned long capability = 0; capability <= kCapabilityLast; ++capability) {
+    if (prctl(PR_CAPBSET_DROP, capability, 0L, 0L, 0L) != 0 && errno == EINVAL) break;
+  }
+  if (prctl(PR_CAP_AMBIENT, static_cast<long>(PR_CAP_AMBIENT_CLEAR_ALL), 0L, 0L, 0L) != 0) {
+    return false;
+  }
+  const long guest = kGuestId;
+  if (settings.can_set_groups && syscall(SYS_setgroups, 0L, nullptr) != 0) return false;
+  if (syscall(SYS_setresgid, guest, guest, guest) != 0) return false;
+  if (syscall(SYS_setresuid, guest, guest, guest) != 0) return false;
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  const __user_cap_data_struct none[2] = {};
+  return syscall(SYS_capset, &header, none) == 0;
+}
+
+void take_stdio(const jail::Exec& request, const int (&fds)[kStdioFds], int handshake) {
+  if (setsid() < 0) fail(handshake, Stage::kStdio, errno);
+  if (request.terminal && ioctl(fds[0], TIOCSCTTY, 0L) != 0) fail(handshake, Stage::kTerminal, errno);
+  for (int i = 0; i < kStdioFds; ++i) {
+    if (dup2(fds[i], i) < 0) fail(handshake, Stage::kStdio, errno);
+  }
+}
+
+// As execvp would: the name itself if it has a slash, else each directory of PATH.
+int exec_program() {
+  const char* const name = argv_words[0];
+  const std::size_t name_size = std::string_view(name).size();
+  if (std::string_view(name).find('/') != std::string_view::npos) {
+    execve(name, argv_words, environment_words);
+    return errno;
+  }
+  std::string_view path = kDefaultPath;
+  for (char** word = environment_words; *word != nullptr; ++word) {
+    const std::string_view text = *word;
+    if (text.substr(0, 5) == "PATH=") path = text.substr(5);
+  }
+  int error = ENOENT;
+  while (!path.empty()) {
+    std::size_t end = path.find(':');
+    if (end == std::string_view::npos) end = path.size();
+    char candidate[kPathMax];
+    if (end > 0 && end + name_size + 2 <= sizeof candidate) {
+      __builtin_memcpy(candidate, path.data(), end);
+      candidate[end] = '/';
+      __builtin_memcpy(candidate + end + 1, name, name_size + 1);
+      execve(candidate, argv_words, environment_words);
+      if (errno != ENOENT && errno != ENOTDIR) error = errno;
+    }
+    path = path.substr(end < path.size() ? end + 1 : end);
+  }
+  return error;
+}
+
+[[noreturn]] void run_child(const Settings& settings, const jail::Exec& request, int handshake,
+                            const int (&stdio)[kStdioFds]) {
+  take_stdio(request, stdio, handshake);
+  const unsigned long no_signals = 0;
+  syscall(SYS_rt_sigprocmask, static_cast<long>(SIG_SETMASK), &no_signals, nullptr, 8L);
+  umask(022);
+  set_limits(request, handshake);
+  if (settings.cgroup_namespace && unshare(CLONE_NEWCGROUP) != 0) {
+    fail(handshake, Stage::kCgroup, errno);
+  }
+  if (!drop_privilege(settings)) fail(handshake, Stage::kCapabilities, errno);
+  if (chdir(request.cwd.data()) != 0) fail(handshake, Stage::kWorkingDirectory, errno);
+  syscall(SYS_close_range, static_cast<long>(kStdioFds), ~0ul >> 32,
+          static_cast<long>(CLOSE_RANGE_CLOEXEC));
+  const sys::SeccompProgram program = {
+      {reinterpret_cast<const sock_filter*>(settings.seccomp),
+       settings.seccomp_bytes / sizeof(sock_filter)}};
+  const int listener = sys::install_seccomp(
+      program, settings.seccomp_listener ? sys::SeccompListener::kWanted : sys::SeccompListener::kNone);
+  if (listener < 0) fail(handshake, Stage::kSeccomp, -listener);
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  const jail::Starting starting{static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
+                                static_cast<std::uint64_t>(now.tv_nsec)};
+  const std::span<const int> passed(&listener, settings.seccomp_listener ? 1 : 0);
+  if (const int error = jail::send_message(handshake, starting, passed)) {
+    fail(handshake, Stage::kSeccomp, error);
+  }
+  if (settings.seccomp_listener) close(listener);
+  fail(handshake, Stage::kExec, exec_program());
+}
+
+// A pty of the sandbox's own devpts: the slave for the process, the master for the caller.
+bool open_terminal(std::uint32_t id, int* slave) {
+  const base::UniqueFd master(open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC));
+  const int unlocked = 0;
+  if (!master.valid() || ioctl(master.get(), TIOCSPTLCK, &unlocked) != 0) return false;
+  *slave = ioctl(master.get(), TIOCGPTPEER, static_cast<long>(O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (*slave < 0 || fchown(*slave, kGuestId, kGuestId) != 0) return false;
+  const int fds[] = {master.get()};
+  return jail::send_message(kChannelFd, jail::Terminal{id}, fds) == 0;
+}
+
+}  // namespace
+
+int start_process(const Settings& settings, const jail::Exec& request, jail::Packet* packet) {
+  const int handshake = packet->fds[0].get();
+  base::UniqueFd slave;
+  if (request.terminal) {
+    int fd = -1;
+    const bool opened = open_terminal(request.id, &fd);
+    const int error = errno;
+    slave.reset(fd);
+    if (!opened) {
+      jail::send_message(handshake,
+                         jail::StartFailed{static_cast<std::uint16_t>(Stage::kTerminal), error});
+      return -1;
+    }
+  }
+  fill_words(request.argv, argv_words);
+  fill_words(request.env, environment_words);
+  const int pid = fork();
+  if (pid < 0) {
+    jail::send_message(handshake,
+                       jail::StartFailed{static_cast<std::uint16_t>(Stage::kSpawn), errno});
+    return -1;
+  }
+  if (pid > 0) return pid;
+  const int own_handshake = fcntl(handshake, F_DUPFD_CLOEXEC, static_cast<long>(kFirstFreeFd));
+  int stdio[kStdioFds];
+  for (int i = 0; i < kStdioFds; ++i) {
+    const int given = request.terminal ? slave.get() : packet->fds[i + 1].get();
+    stdio[i] = fcntl(given, F_DUPFD_CLOEXEC, static_cast<long>(kFirstFreeFd));
+  }
+  run_child(settings, request, own_handshake, stdio);
+}
+
+}  // namespace airlock::init

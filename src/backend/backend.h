@@ -1,0 +1,135 @@
+// Backend: isolation, which knows nothing of jobs. Three resources with one owner each:
+//   Workspace  the files of a run or a job: quota and uid range; outlives its sandboxes
+//   Sandbox    namespaces, cgroup, network of one phase; at most one alive per workspace
+//   Process    one exec in a sandbox, with limits and streams of its own; several per sandbox
+//
+// Requests are pipelined: a call returns as soon as its request is sent. The failure of an earlier
+// request (a sandbox that could not be made, an input that did not fit) is reported by the processes
+// that needed it, as ProcessFacts::setup_failure. Destroying an object ends what it owns: a Process is
+// killed, a Sandbox is emptied, a Workspace is deleted. A Workspace must outlive its Sandbox, a Sandbox
+// its Processes. Not thread-safe: one thread per Workspace.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "base/units.h"
+#include "model/isolation.h"
+#include "model/limits.h"
+#include "model/outcome.h"
+#include "model/run_result.h"
+
+namespace airlock::backend {
+
+struct WorkspaceSpec {
+  base::ByteCount disk;                 // bytes of /workspace, /tmp, /output, /dev/shm together
+  std::uint32_t inodes = 0;             // files and directories in them
+  base::ByteCount memory;               // limit over all phases; 0 = only the processes' own limits
+  bool reusable = false;                // more than one sandbox will be made on it
+};
+
+struct SandboxSpec {
+  std::string seccomp_profile = "default";
+};
+
+// A file that is put into the workspace before a program starts.
+struct InputFile {
+  std::string path;        // relative to the root of the guest, e.g. "workspace/a.csv", "input/x"
+  base::UniqueFd content;  // a regular file or memfd; read from offset 0 to its end
+  bool executable = false;
+};
+
+struct ProcessSpec {
+  std::vector<std::string> argv;  // argv[0] is looked up in PATH of `env` if it has no '/'
+  std::vector<std::string> env;   // complete: nothing is inherited
+  std::string cwd = "/workspace";
+  model::Limits limits;           // disk and inodes are the workspace's and ignored here
+  bool terminal = false;          // stdio is a pty made inside the sandbox; see Process::take_terminal
+};
+
+// The guest's ends. Ignored when `terminal` is set.
+struct Stdio {
+  base::UniqueFd in;
+  base::UniqueFd out;
+  base::UniqueFd err;
+};
+
+struct ProcessReport {
+  model::ProcessFacts facts;  // output_truncated is left to whoever reads the streams
+  model::Usage usage;
+  model::Isolation isolation;
+};
+
+class Process {
+ public:
+  virtual ~Process() = default;
+
+  // Becomes readable when `try_report` or `try_terminal` has news. Borrowed; valid as long as this.
+  virtual int event_fd() const = 0;
+  // The report, once the whole process tree is gone; nullopt before. An error means that the keeper
+  // died (ErrorCode::kUnavailable): nothing of the sandbox is left then.
+  virtual base::Result<std::optional<ProcessReport>> try_report() = 0;
+  // Blocks until the report or the error.
+  virtual base::Result<ProcessReport> wait() = 0;
+  // With ProcessSpec::terminal: the master side of the pty, once it exists.
+  virtual base::Result<std::optional<base::UniqueFd>> try_terminal() = 0;
+
+  // SIGKILL for the whole tree. The first reason given is the one reported.
+  virtual base::Status kill(model::KillReason reason) = 0;
+  // SIGTERM for the tree, SIGKILL after `grace`.
+  virtual base::Status terminate(model::KillReason reason, std::chrono::milliseconds grace) = 0;
+  // A signal for the main process only (SIGINT of a forwarded Ctrl-C).
+  virtual base::Status signal(int number) = 0;
+};
+
+class Sandbox {
+ public:
+  virtual ~Sandbox() = default;
+  virtual base::Result<std::unique_ptr<Process>> exec(ProcessSpec spec, Stdio stdio) = 0;
+};
+
+// Which files are read back after a process ended.
+struct CollectSpec {
+  std::vector<std::string> patterns;  // relative to `directory`; '*' and '?' never match '/', "**" does
+  std::string directory = "output";   // "output" or "workspace"
+  std::uint32_t files_max = model::kOutputFilesMax;
+  base::ByteCount file_bytes_max = model::kOutputFileMax;
+  base::ByteCount total_bytes_max = model::kOutputFilesTotalMax;
+};
+
+struct CollectedFile {
+  std::string path;        // relative to `directory`; checked: UTF-8, no control characters, no ".."
+  base::UniqueFd content;  // regular file, opened read-only
+  base::ByteCount size;    // at the time of opening; read no more than this
+};
+
+struct Collected {
+  std::vector<CollectedFile> files;            // sorted by path
+  std::vector<model::RefusedOutput> refused;   // sorted by path
+  bool truncated = false;                      // more than files_max or total_bytes_max were there
+};
+
+class Workspace {
+ public:
+  virtual ~Workspace() = default;
+  // Any sandbox made before must be destroyed first.
+  virtual base::Result<std::unique_ptr<Sandbox>> create_sandbox(SandboxSpec spec) = 0;
+  // Needs a live sandbox: files are written from inside it, so that its limits hold for them.
+  virtual base::Status put_file(InputFile file) = 0;
+  // Needs a live sandbox without running processes. Blocks.
+  virtual base::Result<Collected> collect(CollectSpec spec) = 0;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual base::Result<std::unique_ptr<Workspace>> open_workspace(WorkspaceSpec spec) = 0;
+};
+
+}  // namespace airlock::backend

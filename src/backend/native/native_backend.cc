@@ -1,0 +1,218 @@
+#include "backend/native/native_backend.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backend/native/native_process.h"
+#include "jail/channel.h"
+#include "jail/path_rules.h"
+#include "jail/wire.h"
+
+namespace airlock::backend::native {
+namespace {
+
+using base::UniqueFd;
+
+// A keeper that has not tidied up by then is left to the launcher's sweep.
+constexpr int kKeeperEndTimeoutMs = 30'000;
+constexpr int kLauncherControlFd = 3;
+
+base::Result<std::pair<UniqueFd, UniqueFd>> make_channel() {
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+    return base::fail_errno("socketpair");
+  }
+  return std::pair(UniqueFd(pair[0]), UniqueFd(pair[1]));
+}
+
+base::Status check_sent(int error, const char* what) {
+  if (error == 0) return {};
+  if (error == EPIPE || error == ECONNRESET) {
+    return base::fail(base::ErrorCode::kUnavailable, std::string(what) + ": the keeper is gone");
+  }
+  return base::fail(base::errno_error(what, error));
+}
+
+std::string join_words(const std::vector<std::string>& words) {
+  std::string joined;
+  for (const std::string& word : words) {
+    joined += word;
+    joined += '\0';
+  }
+  return joined;
+}
+
+base::Status check_words(const std::vector<std::string>& words, const char* what) {
+  if (words.size() > model::kArgumentsMax) {
+    return base::fail(base::ErrorCode::kLimitExceeded,
+                      std::string(what) + ": more than " + std::to_string(model::kArgumentsMax));
+  }
+  for (const std::string& word : words) {
+    if (word.find('\0') != std::string::npos) {
+      return base::fail(base::ErrorCode::kInvalidArgument, std::string(what) + ": contains NUL");
+    }
+  }
+  return {};
+}
+
+class NativeSandbox final : public Sandbox {
+ public:
+  NativeSandbox(int channel, std::string profile) : channel_(channel), profile_(std::move(profile)) {}
+  ~NativeSandbox() override { jail::send_message(channel_, jail::DestroySandbox{}); }
+
+  base::Result<std::unique_ptr<Process>> exec(ProcessSpec spec, Stdio stdio) override {
+    AIRLOCK_TRY(check_words(spec.argv, "arguments"));
+    AIRLOCK_TRY(check_words(spec.env, "environment"));
+    const std::string argv = join_words(spec.argv);
+    const std::string env = join_words(spec.env);
+    if (argv.size() + env.size() > model::kArgumentBytesMax.count()) {
+      return base::fail(base::ErrorCode::kLimitExceeded,
+                        "arguments and environment are longer than " +
+                            base::format_byte_count(model::kArgumentBytesMax));
+    }
+    jail::Exec request;
+    request.terminal = spec.terminal;
+    request.wall_ms = static_cast<std::uint64_t>(spec.limits.wall_time.count());
+    request.cpu_ms = static_cast<std::uint64_t>(spec.limits.cpu_time.count());
+    request.memory_bytes = spec.limits.memory.count();
+    request.pids = spec.limits.pids;
+    request.cpu_rate_percent = spec.limits.cpu_rate_percent;
+    request.open_files = spec.limits.open_files;
+    request.cwd = spec.cwd;
+    request.argv = {argv.data(), argv.size(), static_cast<std::uint32_t>(spec.argv.size())};
+    request.env = {env.data(), env.size(), static_cast<std::uint32_t>(spec.env.size())};
+    AIRLOCK_ASSIGN(auto channel, make_channel());
+    const int fds[] = {channel.second.get(), stdio.in.get(), stdio.out.get(), stdio.err.get()};
+    const std::span<const int> passed(fds, spec.terminal ? 1 : 4);
+    std::vector<char> buffer(jail::kMessageBytesMax);
+    const std::string_view packet = jail::encode(request, buffer, passed.size());
+    if (packet.empty()) return base::fail(base::ErrorCode::kLimitExceeded, "the request is too long");
+    AIRLOCK_TRY(check_sent(jail::send_packet(channel_, packet, passed), "exec"));
+    return std::make_unique<NativeProcess>(std::move(channel.first), profile_);
+  }
+
+ private:
+  int channel_;
+  std::string profile_;
+};
+
+class NativeWorkspace final : public Workspace {
+ public:
+  explicit NativeWorkspace(UniqueFd channel) : channel_(std::move(channel)) {}
+
+  // Returns when the keeper has removed everything, which it tells by its end.
+  ~NativeWorkspace() override {
+    shutdown(channel_.get(), SHUT_WR);
+    char buffer[256];
+    pollfd set = {channel_.get(), POLLIN, 0};
+    while (poll(&set, 1, kKeeperEndTimeoutMs) > 0) {
+      jail::Packet packet;
+      const auto status = jail::receive_packet(channel_.get(), buffer, MSG_DONTWAIT, &packet);
+      if (status == jail::ReceiveStatus::kClosed || status == jail::ReceiveStatus::kFailed) return;
+    }
+  }
+
+  base::Result<std::unique_ptr<Sandbox>> create_sandbox(SandboxSpec spec) override {
+    const jail::CreateSandbox request{spec.seccomp_profile};
+    AIRLOCK_TRY(check_sent(jail::send_message(channel_.get(), request), "create sandbox"));
+    return std::make_unique<NativeSandbox>(channel_.get(), std::move(spec.seccomp_profile));
+  }
+
+  base::Status put_file(InputFile file) override {
+    if (!jail::is_safe_path(file.path)) {
+      return base::fail(base::ErrorCode::kInvalidArgument, "not a path for an input: " + file.path,
+                        "relative, without '..', at most 1024 bytes and 64 parts");
+    }
+    const int fds[] = {file.content.get()};
+    const jail::PutFile request{file.path, file.executable};
+    return check_sent(jail::send_message(channel_.get(), request, fds), "put file");
+  }
+
+  base::Result<Collected> collect(CollectSpec spec) override {
+    const std::string patterns = join_words(spec.patterns);
+    jail::Collect request;
+    request.directory = spec.directory;
+    request.patterns = {patterns.data(), patterns.size(),
+                        static_cast<std::uint32_t>(spec.patterns.size())};
+    request.files_max = spec.files_max;
+    request.file_bytes_max = spec.file_bytes_max.count();
+    request.total_bytes_max = spec.total_bytes_max.count();
+    AIRLOCK_TRY(check_sent(jail::send_message(channel_.get(), request), "collect"));
+    return receive_collected(channel_.get());
+  }
+
+ private:
+  UniqueFd channel_;
+};
+
+class NativeBackend final : public Backend {
+ public:
+  NativeBackend(pid_t launcher, UniqueFd control) : launcher_(launcher), control_(std::move(control)) {}
+
+  ~NativeBackend() override {
+    control_.reset();  // the launcher ends when it sees that
+    int status = 0;
+    while (waitpid(launcher_, &status, 0) < 0 && errno == EINTR) {
+    }
+  }
+
+  base::Result<std::unique_ptr<Workspace>> open_workspace(WorkspaceSpec spec) override {
+    AIRLOCK_ASSIGN(auto channel, make_channel());
+    const jail::OpenWorkspace request{spec.disk.count(), spec.inodes, spec.memory.count(),
+                                      spec.reusable};
+    const int fds[] = {channel.second.get()};
+    AIRLOCK_TRY(check_sent(jail::send_message(control_.get(), request, fds), "open workspace"));
+    return std::make_unique<NativeWorkspace>(std::move(channel.first));
+  }
+
+ private:
+  pid_t launcher_;
+  UniqueFd control_;
+};
+
+std::string find_launcher(const Options& options) {
+  if (!options.launcher_path.empty()) return options.launcher_path;
+  if (const char* path = std::getenv("AIRLOCK_JAIL"); path != nullptr && *path != '\0') return path;
+  char own[4096];
+  const ssize_t size = readlink("/proc/self/exe", own, sizeof own);
+  if (size <= 0) return "airlock-jail";
+  const std::string path(own, static_cast<std::size_t>(size));
+  return path.substr(0, path.rfind('/') + 1) + "airlock-jail";
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<Backend>> start_backend(const Options& options) {
+  const std::string path = find_launcher(options);
+  AIRLOCK_ASSIGN(auto channel, make_channel());
+  // dup2 to itself would leave CLOEXEC set: our end must not be the number the launcher gets.
+  UniqueFd theirs(fcntl(channel.second.get(), F_DUPFD_CLOEXEC, kLauncherControlFd + 1));
+  if (!theirs.valid()) return base::fail_errno("dup");
+  std::vector<std::string> words = {"airlock-jail", "--control-fd",
+                                    std::to_string(kLauncherControlFd)};
+  if (!options.state_directory.empty()) words.insert(words.end(), {"--state-dir", options.state_directory});
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, theirs.get(), kLauncherControlFd);
+  pid_t pid = -1;
+  const int failure = posix_spawn(&pid, path.c_str(), &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (failure != 0) {
+    base::Error error = base::errno_error("start the launcher " + path, failure);
+    error.hint = "airlock-jail and airlock-init belong beside airlock";
+    return base::fail(std::move(error));
+  }
+  return std::make_unique<NativeBackend>(pid, std::move(channel.first));
+}
+
+}  // namespace airlock::backend::native

@@ -1,0 +1,36 @@
+// NativeProcess: the caller's end of one exec, and the reading of what the keeper sends.
+#pragma once
+
+#include <string>
+
+#include "backend/backend.h"
+
+namespace airlock::backend::native {
+
+class NativeProcess final : public Process {
+ public:
+  NativeProcess(base::UniqueFd channel, std::string profile)
+      : channel_(std::move(channel)), profile_(std::move(profile)) {}
+
+  int event_fd() const override { return channel_.get(); }
+  base::Result<std::optional<ProcessReport>> try_report() override;
+  base::Result<ProcessReport> wait() override;
+  base::Result<std::optional<base::UniqueFd>> try_terminal() override;
+  base::Status kill(model::KillReason reason) override;
+  base::Status terminate(model::KillReason reason, std::chrono::milliseconds grace) override;
+  base::Status signal(int number) override;
+
+ private:
+  // Takes what has arrived; `flags` as of recvmsg.
+  base::Status receive(int flags);
+
+  base::UniqueFd channel_;
+  std::string profile_;
+  std::optional<ProcessReport> report_;
+  base::UniqueFd terminal_;
+};
+
+// Reads the answers to kCollect up to kCollectDone. Blocks.
+base::Result<Collected> receive_collected(int channel);
+
+}  // namespace airlock::backend::native

@@ -1,0 +1,216 @@
+#include "jail/guest_process.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <ctime>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "jail/channel.h"
+
+namespace airlock::jail {
+namespace {
+
+// CPU time is looked at when it could have been used up at the earliest: all cores busy.
+constexpr std::uint64_t kCpuCheckMinNs = 2'000'000;
+
+std::uint64_t cores() {
+  static const auto count = static_cast<std::uint64_t>(std::max(1l, sysconf(_SC_NPROCESSORS_ONLN)));
+  return count;
+}
+
+}  // namespace
+
+std::uint64_t monotonic_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
+         static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+GuestProcess::GuestProcess(const Exec& request, base::UniqueFd channel, base::UniqueFd handshake,
+                           std::shared_ptr<sys::Cgroup> group)
+    : id_(request.id),
+      wall_ns_(request.wall_ms * 1'000'000),
+      cpu_ns_(request.cpu_ms * 1'000'000),
+      channel_(std::move(channel)),
+      handshake_(std::move(handshake)),
+      group_(std::move(group)),
+      accepted_ns_(monotonic_ns()) {}
+
+void GuestProcess::set_cause(KillCause cause) {
+  if (cause_ == KillCause::kNone) cause_ = cause;
+}
+
+void GuestProcess::set_failure(Stage stage, int error) {
+  if (failure_.stage == Stage::kNone) failure_ = {stage, error};
+  handshake_.reset();
+}
+
+void GuestProcess::send_terminal(int fd) {
+  const int fds[] = {fd};
+  if (channel_.valid()) send_message(channel_.get(), Terminal{.id = id_}, fds);
+}
+
+void GuestProcess::on_handshake() {
+  char buffer[256];
+  Packet packet;
+  const ReceiveStatus status = receive_packet(handshake_.get(), buffer, MSG_DONTWAIT, &packet);
+  if (status == ReceiveStatus::kWouldBlock) return;
+  Starting starting;
+  StartFailed failed;
+  if (status == ReceiveStatus::kPacket && decode(packet.bytes, &starting)) {
+    started_ns_ = starting.monotonic_ns;
+    listener_ = std::move(packet.fds[0]);
+    if (group_ != nullptr) cpu_baseline_ns_ = group_->cpu_ns().value_or(0);
+    next_cpu_check_ns_ = started_ns_ + std::max(cpu_ns_ / cores(), kCpuCheckMinNs);
+    return;  // the socket stays open until exec, which may still fail
+  }
+  if (status == ReceiveStatus::kPacket && decode(packet.bytes, &failed)) {
+    set_failure(static_cast<Stage>(failed.stage), failed.stage_errno);
+  }
+  // Closed: exec has happened, or the process died on its way; then init reports its end.
+  handshake_.reset();
+}
+
+void GuestProcess::record_denial(std::uint16_t entry) {
+  for (std::uint32_t i = 0; i < denied_count_; ++i) {
+    if (denied_[i].entry != entry) continue;
+    ++denied_[i].count;
+    return;
+  }
+  if (denied_count_ < kDeniedCallsMax) denied_[denied_count_++] = {entry, 1};
+}
+
+void GuestProcess::on_notification(const sys::SeccompProfile& profile) {
+  sys::SeccompNotification call;
+  const int status = sys::receive_notification(listener_.get(), &call);
+  if (status == -ENOENT || status == -EINTR) return;
+  if (status != 0) {
+    listener_.reset();
+    return;
+  }
+  if (sys::is_foreign_call(call)) {
+    record_denial(kForeignCall);
+    set_cause(KillCause::kPolicy);
+  } else if (const sys::DenialEntry* entry = sys::find_denial(profile, call); entry != nullptr) {
+    record_denial(static_cast<std::uint16_t>(entry - profile.denials.data()));
+  }
+  sys::answer_notification(listener_.get(), call.id, EPERM);
+  if (++notifications_ >= kNotificationsMax) listener_.reset();
+}
+
+void GuestProcess::on_memory_event() {
+  group_->acknowledge_oom_event();
+  memory_watch_until_ns_ = monotonic_ns() + kMemoryWatchNs;
+}
+
+void GuestProcess::on_exited(const InitExited& exited) {
+  exited_ = exited;
+  ended_ = true;
+}
+
+std::optional<std::uint64_t> GuestProcess::next_check_ns() const {
+  if (ended_) return std::nullopt;
+  std::uint64_t next = UINT64_MAX;
+  if (starting()) next = accepted_ns_ + kSetupTimeoutNs;
+  if (started_ns_ != 0) next = std::min(next, started_ns_ + wall_ns_);
+  if (next_cpu_check_ns_ != 0) next = std::min(next, next_cpu_check_ns_);
+  if (kill_at_ns_ != 0) next = std::min(next, kill_at_ns_);
+  if (memory_watch_until_ns_ != 0) next = std::min(next, monotonic_ns() + kMemoryWatchStepNs);
+  return next;
+}
+
+bool GuestProcess::over_cpu_time(std::uint64_t now_ns) {
+  if (next_cpu_check_ns_ == 0 || now_ns < next_cpu_check_ns_) return false;
+  const auto total = group_ != nullptr ? group_->cpu_ns() : std::nullopt;
+  if (!total.has_value()) {
+    next_cpu_check_ns_ = 0;  // RLIMIT_CPU is all there is
+    return false;
+  }
+  const std::uint64_t used = *total - std::min(*total, cpu_baseline_ns_);
+  if (used >= cpu_ns_) return true;
+  next_cpu_check_ns_ = now_ns + std::max((cpu_ns_ - used) / cores(), kCpuCheckMinNs);
+  return false;
+}
+
+bool GuestProcess::check_limits(std::uint64_t now_ns) {
+  if (ended_) return false;
+  if (starting() && now_ns >= accepted_ns_ + kSetupTimeoutNs) {
+    set_failure(Stage::kTimeout, ETIMEDOUT);
+    return true;
+  }
+  if (memory_watch_until_ns_ != 0) {
+    if (group_ != nullptr && group_->oom_kills() > 0) set_cause(KillCause::kMemory);
+    if (now_ns >= memory_watch_until_ns_) memory_watch_until_ns_ = 0;
+  }
+  if (over_cpu_time(now_ns)) set_cause(KillCause::kCpuTime);
+  if (started_ns_ != 0 && now_ns >= started_ns_ + wall_ns_) set_cause(KillCause::kWallTime);
+  if (kill_at_ns_ != 0) return now_ns >= kill_at_ns_;  // a cause was set when the grace began
+  return cause_ != KillCause::kNone;
+}
+
+void GuestProcess::add_group_usage(Report* report, bool init_in_group) const {
+  if (group_ == nullptr) return;
+  const sys::CgroupUsage usage = group_->usage();
+  report->oom_kills = usage.oom_kills;
+  report->pids_denied = usage.pids_denied;
+  if (usage.memory_peak_bytes.has_value()) {
+    report->memory_peak_bytes = *usage.memory_peak_bytes;
+  } else {
+    report->missing |= kLacksMemoryPeak;
+  }
+  if (usage.pids_peak.has_value()) {
+    report->pids_peak = *usage.pids_peak - (init_in_group && *usage.pids_peak > 0 ? 1 : 0);
+  } else {
+    report->missing |= kLacksPidsPeak;
+  }
+  if (!usage.cpu_ns.has_value() || started_ns_ == 0) return;
+  // The split follows the kernel's own ratio; the sum is what the limit is measured against.
+  const std::uint64_t total_us = (*usage.cpu_ns - std::min(*usage.cpu_ns, cpu_baseline_ns_)) / 1'000;
+  const std::uint64_t user = usage.user_ns.value_or(0);
+  const std::uint64_t both = user + usage.system_ns.value_or(0);
+  report->user_us = both == 0 ? total_us : static_cast<std::uint64_t>(
+      static_cast<double>(total_us) * (static_cast<double>(user) / static_cast<double>(both)));
+  report->system_us = total_us - report->user_us;
+}
+
+void GuestProcess::send_report(sys::CgroupKind kind, std::uint32_t missing, bool rootless,
+                               bool init_in_group) {
+  ended_ = true;
+  if (!channel_.valid()) return;
+  Report report;
+  report.cgroup_kind = static_cast<std::uint8_t>(kind);
+  report.missing = missing;
+  report.rootless = rootless;
+  if (exited_.has_value()) {
+    report.has_exit_status = true;
+    report.wait_status = exited_->wait_status;
+    report.user_us = exited_->user_us;
+    report.system_us = exited_->system_us;
+    report.memory_peak_bytes = exited_->memory_peak_bytes;
+    report.disk_full = exited_->disk_full;
+    report.inodes_full = exited_->inodes_full;
+    if (started_ns_ != 0) report.wall_us = (exited_->monotonic_ns - started_ns_) / 1'000;
+    // The last wall before cgroups: the kernel's own RLIMIT_CPU, a second later than ours.
+    if (WIFSIGNALED(exited_->wait_status) && WTERMSIG(exited_->wait_status) == SIGXCPU &&
+        (exited_->user_us + exited_->system_us) * 1'000 >= cpu_ns_) {
+      set_cause(KillCause::kCpuTime);
+    }
+  }
+  add_group_usage(&report, init_in_group);
+  // An init that died with its guests when memory ran out is the guest's doing.
+  if (report.oom_kills > 0 && failure_.stage == Stage::kInit) failure_ = {};
+  report.disk_full |= disk_full_;
+  report.stage = static_cast<std::uint16_t>(failure_.stage);
+  report.stage_errno = failure_.os_errno;
+  report.kill_reason = static_cast<std::uint8_t>(cause_);
+  report.denied_count = denied_count_;
+  std::copy_n(denied_, denied_count_, report.denied);
+  send_message(channel_.get(), report);
+  channel_.reset();
+}
+
+}  // namespace airlock::jail

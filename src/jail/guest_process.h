@@ -1,0 +1,99 @@
+// GuestProcess: the keeper's side of one exec: its deadlines, what it was denied, and its report.
+//
+// Holds facts only; the keeper's loop moves it from starting to running to ended. Owned by the Sandbox
+// whose cgroup it shares; one thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "base/unique_fd.h"
+#include "jail/stage.h"
+#include "jail/wire.h"
+#include "sys/cgroup.h"
+#include "sys/seccomp_profiles.h"
+
+namespace airlock::jail {
+
+// A program that is not running this long after its request was accepted has failed to start.
+inline constexpr std::uint64_t kSetupTimeoutNs = 30'000'000'000;
+// Reported system calls that are answered one by one; then the listener is closed and the kernel answers
+// ENOSYS by itself, so that a guest cannot keep the keeper busy.
+inline constexpr std::uint32_t kNotificationsMax = 1'000;
+
+std::uint64_t monotonic_ns();
+
+// model::KillReason, which this layer does not know; tests compare the two.
+enum class KillCause : std::uint8_t {
+  kNone = 0, kWallTime, kCpuTime, kOutputLimit, kCancelled, kMemory, kPolicy,
+};
+
+class GuestProcess {
+ public:
+  GuestProcess(const Exec& request, base::UniqueFd channel, base::UniqueFd handshake,
+               std::shared_ptr<sys::Cgroup> group);
+
+  std::uint32_t id() const { return id_; }
+  bool starting() const { return handshake_.valid(); }
+  bool ended() const { return ended_; }
+  int channel_fd() const { return channel_.get(); }
+  int handshake_fd() const { return handshake_.get(); }
+  int listener_fd() const { return listener_.get(); }
+  sys::Cgroup* group() { return group_.get(); }
+
+  // The first cause is the one that is reported.
+  void set_cause(KillCause cause);
+  void set_failure(Stage stage, int error);
+  void drop_channel() { channel_.reset(); }
+  void send_terminal(int fd);
+
+  // The new process said that it starts, or why it cannot; or its socket closed.
+  void on_handshake();
+  void on_notification(const sys::SeccompProfile& profile);
+  void on_exited(const InitExited& exited);
+  void on_disk_full() { disk_full_ = true; }
+  void terminate_at(std::uint64_t when_ns) { kill_at_ns_ = when_ns; }
+  void on_memory_event();
+
+  // When `check_limits` has to be called next; nullopt when nothing is due.
+  std::optional<std::uint64_t> next_check_ns() const;
+  // Sets the cause if a limit is reached. True if the tree has to be killed now.
+  bool check_limits(std::uint64_t now_ns);
+
+  // Sends the report and closes the channel. The tree must be gone.
+  void send_report(sys::CgroupKind kind, std::uint32_t missing, bool rootless, bool init_in_group);
+
+ private:
+  // On v1 the count rises a little after the event.
+  static constexpr std::uint64_t kMemoryWatchNs = 200'000'000;
+  static constexpr std::uint64_t kMemoryWatchStepNs = 1'000'000;
+
+  void record_denial(std::uint16_t entry);
+  void add_group_usage(Report* report, bool init_in_group) const;
+  bool over_cpu_time(std::uint64_t now_ns);
+
+  std::uint32_t id_;
+  std::uint64_t wall_ns_;
+  std::uint64_t cpu_ns_;
+  base::UniqueFd channel_;
+  base::UniqueFd handshake_;
+  base::UniqueFd listener_;
+  std::shared_ptr<sys::Cgroup> group_;
+  std::uint64_t accepted_ns_;
+  std::uint64_t started_ns_ = 0;
+  std::uint64_t cpu_baseline_ns_ = 0;
+  std::uint64_t next_cpu_check_ns_ = 0;
+  std::uint64_t kill_at_ns_ = 0;
+  std::uint64_t memory_watch_until_ns_ = 0;
+  std::uint32_t notifications_ = 0;
+  bool ended_ = false;
+  bool disk_full_ = false;
+  KillCause cause_ = KillCause::kNone;
+  StageFailure failure_;
+  std::optional<InitExited> exited_;
+  std::uint32_t denied_count_ = 0;
+  DeniedCall denied_[kDeniedCallsMax];
+};
+
+}  // namespace airlock::jail

@@ -1,0 +1,388 @@
+#include "jail/keeper.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace airlock::jail {
+namespace {
+
+using base::UniqueFd;
+
+constexpr std::uint64_t kTimeLimitMsMax = 73ull * 3600 * 1000;
+constexpr std::uint32_t kPidsMax = 65'536;
+constexpr std::uint32_t kOpenFilesMax = 1u << 20;
+constexpr std::uint64_t kDiskCheckNs = 100'000'000;
+constexpr int kLingerAttempts = 5'000;  // a millisecond each
+
+bool valid_request(const Exec& request, std::size_t fd_count) {
+  return request.argv.count() >= 1 && request.cwd.starts_with('/') &&
+         fd_count == (request.terminal ? 1u : 4u) && request.wall_ms >= 1 &&
+         request.wall_ms <= kTimeLimitMsMax && request.cpu_ms >= 1 &&
+         request.cpu_ms <= kTimeLimitMsMax && request.pids >= 1 && request.pids <= kPidsMax &&
+         request.open_files >= 1 && request.open_files <= kOpenFilesMax &&
+         request.memory_bytes >= 1;
+}
+
+bool is_regular(int fd) {
+  struct stat status {};
+  return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+}  // namespace
+
+Keeper::Keeper(const LauncherHost& host, const OpenWorkspace& request, UniqueFd caller)
+    : host_(host), request_(request), caller_(std::move(caller)), buffer_(kMessageBytesMax) {
+  auto slot = host.slots.take();
+  if (!slot.has_value()) {
+    failure_ = {Stage::kSlot, EAGAIN};
+    return;
+  }
+  slot_ = std::move(*slot);
+  auto store = WorkspaceStore::create(host.ids, host.state_directory, slot_.number(),
+                                      request.disk_bytes, request.inodes);
+  if (store.has_value()) {
+    store_.emplace(std::move(*store));
+  } else {
+    failure_ = {Stage::kWorkspace, store.error().os_errno != 0 ? store.error().os_errno : ENOTSUP};
+  }
+}
+
+Keeper::~Keeper() { destroy_sandbox(); }
+
+GuestProcess* Keeper::find(std::uint32_t id) {
+  for (const auto& process : sandbox_->processes) {
+    if (process->id() == id) return process.get();
+  }
+  return nullptr;
+}
+
+bool Keeper::any_starting() const {
+  return sandbox_ != nullptr &&
+         std::ranges::any_of(sandbox_->processes, [](const auto& p) { return p->starting(); });
+}
+
+bool Keeper::serve_caller() {
+  // A process that is starting needs init to stay in its group: later requests wait in the socket.
+  while (!any_starting()) {
+    Packet packet;
+    switch (receive_packet(caller_.get(), buffer_, MSG_DONTWAIT, &packet)) {
+      case ReceiveStatus::kWouldBlock: return true;
+      case ReceiveStatus::kPacket:
+        if (!dispatch(&packet)) return false;
+        break;
+      default: return false;
+    }
+  }
+  return true;
+}
+
+bool Keeper::dispatch(Packet* packet) {
+  switch (message_type(packet->bytes)) {
+    case MessageType::kCreateSandbox: {
+      CreateSandbox request;
+      return decode(packet->bytes, &request) && create_sandbox(request);
+    }
+    case MessageType::kDestroySandbox: {
+      DestroySandbox request;
+      if (!decode(packet->bytes, &request)) return false;
+      destroy_sandbox();
+      return true;
+    }
+    case MessageType::kPutFile: {
+      PutFile request;
+      return decode(packet->bytes, &request) && put_file(request, packet);
+    }
+    case MessageType::kExec: {
+      Exec request;
+      return decode(packet->bytes, &request) && exec(request, packet);
+    }
+    case MessageType::kCollect: {
+      Collect request;
+      return decode(packet->bytes, &request) && collect(packet);
+    }
+    default: return false;
+  }
+}
+
+bool Keeper::create_sandbox(const CreateSandbox& request) {
+  if (sandbox_ != nullptr) return false;
+  sandbox_ = std::make_unique<Sandbox>();
+  sandbox_->profile = sys::find_seccomp_profile(request.seccomp_profile);
+  sandbox_->failure = failure_;
+  if (sandbox_->profile == nullptr) sandbox_->failure = {Stage::kRequest, EINVAL};
+  if (sandbox_->failure.stage == Stage::kNone) sandbox_->failure = start_sandbox();
+  return true;
+}
+
+bool Keeper::put_file(const PutFile& request, Packet* packet) {
+  if (sandbox_ == nullptr || packet->fd_count != 1 || request.path.empty()) return false;
+  if (!is_regular(packet->fds[0].get())) return false;
+  if (sandbox_->failure.stage != Stage::kNone) return true;  // the process that needs it reports it
+  const int fds[] = {packet->fds[0].get()};
+  const int error = send_packet(sandbox_->channel.get(), packet->bytes, fds);
+  if (error != 0) sandbox_->failure = {Stage::kInput, error};
+  return true;
+}
+
+sys::CgroupLimits Keeper::group_limits(const Exec& request) const {
+  // Init shares the group: one more task.
+  return {.memory_bytes = request.memory_bytes, .pids = request.pids + 1,
+          .cpu_rate_percent = request.cpu_rate_percent};
+}
+
+StageFailure Keeper::prepare_group(const Exec& request) {
+  if (sandbox_->group == nullptr) return {};
+  if (sandbox_->group_used) {
+    StageFailure failure;
+    auto group = make_group(&failure);
+    if (failure.stage != Stage::kNone) return failure;
+    if (const int error = group->attach(sandbox_->pid)) return {Stage::kCgroup, error};
+    sandbox_->group = std::move(group);
+  }
+  sandbox_->group_used = true;
+  if (const int error = sandbox_->group->set_limits(group_limits(request))) {
+    return {Stage::kCgroup, error};
+  }
+  return {};
+}
+
+bool Keeper::exec(const Exec& request, Packet* packet) {
+  if (sandbox_ == nullptr || !valid_request(request, packet->fd_count)) return false;
+  std::erase_if(sandbox_->processes, [](const auto& p) { return p->ended(); });
+  if (sandbox_->processes.size() >= kProcessesPerSandboxMax) return false;
+  StageFailure failure = sandbox_->failure;
+  if (failure.stage == Stage::kNone) failure = prepare_group(request);
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return false;
+  UniqueFd handshake(pair[1]);
+  Exec numbered = request;
+  numbered.id = processes_made_++;
+  numbered.use_rlimits = sandbox_->group == nullptr;
+  auto process = std::make_unique<GuestProcess>(numbered, std::move(packet->fds[0]),
+                                                UniqueFd(pair[0]), sandbox_->group);
+  if (failure.stage == Stage::kNone) {
+    failure = forward_exec(numbered, std::move(handshake), packet);
+  }
+  sandbox_->processes.push_back(std::move(process));
+  if (failure.stage != Stage::kNone) {
+    sandbox_->processes.back()->set_failure(failure.stage, failure.os_errno);
+    finish(sandbox_->processes.back().get());
+  }
+  return true;
+}
+
+StageFailure Keeper::forward_exec(const Exec& request, UniqueFd handshake, Packet* packet) {
+  std::vector<char> encoded(kMessageBytesMax + 64);
+  int fds[kMessageFdsMax] = {handshake.get()};
+  for (std::size_t i = 1; i < packet->fd_count; ++i) fds[i] = packet->fds[i].get();
+  const std::span<const int> passed(fds, packet->fd_count);
+  const std::string_view message = encode(request, encoded, passed.size());
+  if (message.empty()) return {Stage::kRequest, E2BIG};
+  if (const int error = send_packet(sandbox_->channel.get(), message, passed)) {
+    return {Stage::kInit, error};
+  }
+  return {};
+}
+
+bool Keeper::collect(Packet* packet) {
+  if (sandbox_ == nullptr) return false;
+  const bool busy = std::ranges::any_of(sandbox_->processes, [](const auto& p) { return !p->ended(); });
+  int error = busy ? EBUSY : 0;
+  if (error == 0 && sandbox_->failure.stage != Stage::kNone) error = ENXIO;
+  if (error == 0) error = send_packet(sandbox_->channel.get(), packet->bytes);
+  if (error != 0) send_message(caller_.get(), CollectDone{.truncated = false, .os_errno = error});
+  return true;
+}
+
+void Keeper::serve_init() {
+  Packet packet;
+  while (sandbox_ != nullptr) {
+    const ReceiveStatus status =
+        receive_packet(sandbox_->channel.get(), buffer_, MSG_DONTWAIT, &packet);
+    if (status == ReceiveStatus::kWouldBlock) return;
+    if (status != ReceiveStatus::kPacket) return init_died();
+    InitReady ready;
+    InitExited exited;
+    Terminal terminal;
+    switch (message_type(packet.bytes)) {
+      case MessageType::kWorkspaceMount: store_->keep_mount(std::move(packet.fds[0])); break;
+      case MessageType::kInitReady:
+        if (!decode(packet.bytes, &ready)) return init_died();
+        sandbox_->missing |= ready.missing;
+        if (ready.stage != 0) {
+          sandbox_->failure = {static_cast<Stage>(ready.stage), ready.stage_errno};
+        }
+        break;
+      case MessageType::kInitExited:
+        if (!decode(packet.bytes, &exited)) return init_died();
+        if (GuestProcess* process = find(exited.id); process != nullptr) {
+          // What the process itself said last is still in its own socket.
+          for (int i = 0; i < 3 && process->starting(); ++i) process->on_handshake();
+          process->on_exited(exited);
+          finish(process);
+        }
+        break;
+      case MessageType::kTerminal:
+        if (decode(packet.bytes, &terminal) && packet.fd_count == 1) {
+          if (GuestProcess* process = find(terminal.id); process != nullptr) {
+            process->send_terminal(packet.fds[0].get());
+          }
+        }
+        break;
+      default: {  // answers to kCollect
+        int fds[1] = {packet.fds[0].get()};
+        send_packet(caller_.get(), packet.bytes, std::span<const int>(fds, packet.fd_count));
+      }
+    }
+  }
+}
+
+void Keeper::init_died() {
+  if (sandbox_->failure.stage == Stage::kNone) sandbox_->failure = {Stage::kInit, ECHILD};
+  kill(sandbox_->pid, SIGKILL);
+  int status = 0;
+  while (waitpid(sandbox_->pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  sandbox_->pid = -1;
+  sandbox_->channel.reset();
+  for (const auto& process : sandbox_->processes) {
+    if (process->ended()) continue;
+    process->set_failure(sandbox_->failure.stage, sandbox_->failure.os_errno);
+    finish(process.get());
+  }
+}
+
+void Keeper::kill_tree(GuestProcess* process) {
+  if (sandbox_->pid < 0) return;
+  if (process->group() != nullptr) {
+    process->group()->kill_all(sandbox_->pid);
+  } else {
+    send_message(sandbox_->channel.get(),
+                 InitSignal{.id = process->id(), .number = SIGKILL, .everyone = true});
+  }
+}
+
+// Init has reaped everything by the time it tells of the end of the only process; where others still
+// run, what this one left behind in its group is ended here.
+void Keeper::finish(GuestProcess* process) {
+  const int spared = std::max(sandbox_->pid, 0);
+  const bool alone = std::ranges::all_of(sandbox_->processes, [&](const auto& other) {
+    return other.get() == process || other->ended();
+  });
+  if (process->group() != nullptr && !alone) {
+    for (int i = 0; i < kLingerAttempts && !process->group()->empty(spared); ++i) {
+      process->group()->kill_all(spared);
+      usleep(1'000);
+    }
+  }
+  process->send_report(host_.cgroups.kind, sandbox_->missing, !host_.privileged, true);
+}
+
+void Keeper::serve_process(GuestProcess* process) {
+  char buffer[256];
+  Packet packet;
+  const ReceiveStatus status =
+      receive_packet(process->channel_fd(), buffer, MSG_DONTWAIT, &packet);
+  if (status == ReceiveStatus::kWouldBlock) return;
+  Signal signal;
+  Terminate terminate;
+  Kill kill_request;
+  if (status == ReceiveStatus::kPacket && decode(packet.bytes, &signal)) {
+    send_message(sandbox_->channel.get(), InitSignal{.id = process->id(), .number = signal.number});
+  } else if (status == ReceiveStatus::kPacket && decode(packet.bytes, &terminate)) {
+    process->set_cause(static_cast<KillCause>(terminate.reason));
+    process->terminate_at(monotonic_ns() +
+                          std::min(terminate.grace_ms, kTimeLimitMsMax) * 1'000'000);
+    if (process->group() != nullptr) {
+      process->group()->signal_all(SIGTERM);
+    } else {
+      send_message(sandbox_->channel.get(),
+                   InitSignal{.id = process->id(), .number = SIGTERM, .everyone = true});
+    }
+  } else if (status == ReceiveStatus::kPacket && decode(packet.bytes, &kill_request)) {
+    process->set_cause(static_cast<KillCause>(kill_request.reason));
+    process->terminate_at(1);
+  } else {
+    // Nobody listens any more, or what was said makes no sense.
+    process->drop_channel();
+    process->set_cause(KillCause::kCancelled);
+    process->terminate_at(1);
+  }
+}
+
+void Keeper::check_deadlines() {
+  if (sandbox_ == nullptr) return;
+  const std::uint64_t now = monotonic_ns();
+  bool disk_full = false;
+  if (store_->kind() == WorkspaceKind::kWatched && now >= next_disk_check_ns_) {
+    disk_full = store_->over_limit();
+    next_disk_check_ns_ = monotonic_ns() + kDiskCheckNs;
+  }
+  for (const auto& process : sandbox_->processes) {
+    if (process->ended()) continue;
+    if (disk_full) process->on_disk_full();
+    if (process->check_limits(now) || disk_full) kill_tree(process.get());
+  }
+}
+
+int Keeper::poll_timeout_ms() const {
+  if (sandbox_ == nullptr || sandbox_->processes.empty()) return -1;
+  std::uint64_t next = UINT64_MAX;
+  bool alive = false;
+  for (const auto& process : sandbox_->processes) {
+    alive |= !process->ended();
+    next = std::min(next, process->next_check_ns().value_or(UINT64_MAX));
+  }
+  if (alive && store_->kind() == WorkspaceKind::kWatched) next = std::min(next, next_disk_check_ns_);
+  if (next == UINT64_MAX) return -1;
+  const std::uint64_t now = monotonic_ns();
+  // A deadline in the past means that a kill is under way: look again soon, not at once.
+  if (next <= now) return 1;
+  return static_cast<int>(std::min<std::uint64_t>((next - now) / 1'000'000 + 1, 60'000));
+}
+
+// Every round: the caller, init, and three descriptors and the memory event of each process.
+void Keeper::fill_poll_set(std::vector<pollfd>* set) const {
+  set->clear();
+  set->push_back({any_starting() ? -1 : caller_.get(), POLLIN, 0});
+  const bool alive = sandbox_ != nullptr && sandbox_->pid > 0;
+  set->push_back({alive ? sandbox_->channel.get() : -1, POLLIN, 0});
+  if (sandbox_ == nullptr) return;
+  for (const auto& process : sandbox_->processes) {
+    const bool open = !process->ended();
+    set->push_back({open ? process->channel_fd() : -1, POLLIN, 0});
+    set->push_back({open ? process->handshake_fd() : -1, POLLIN, 0});
+    set->push_back({open ? process->listener_fd() : -1, POLLIN, 0});
+    const sys::Cgroup* group = open ? process->group() : nullptr;
+    set->push_back({group != nullptr ? group->oom_event_fd() : -1,
+                    group != nullptr ? group->oom_event_mask() : short{0}, 0});
+  }
+}
+
+int Keeper::run() {
+  std::vector<pollfd> set;
+  while (true) {
+    fill_poll_set(&set);
+    if (poll(set.data(), set.size(), poll_timeout_ms()) < 0 && errno != EINTR) return 1;
+    // What processes report comes before what init says of their end.
+    const std::size_t count = sandbox_ != nullptr ? sandbox_->processes.size() : 0;
+    for (std::size_t i = 0; i < count && 2 + 4 * i + 3 < set.size(); ++i) {
+      GuestProcess* const process = sandbox_->processes[i].get();
+      const pollfd* const fds = &set[2 + 4 * i];
+      if (fds[1].revents != 0) process->on_handshake();
+      if (fds[2].revents != 0) process->on_notification(*sandbox_->profile);
+      if (fds[3].revents != 0) process->on_memory_event();
+      if (fds[0].revents != 0) serve_process(process);
+    }
+    if (set[1].revents != 0) serve_init();
+    check_deadlines();
+    if (!any_starting() && !serve_caller()) return 0;
+  }
+}
+
+}  // namespace airlock::jail

@@ -1,0 +1,88 @@
+// Keeper: the process that owns one workspace and the sandbox on it, from first mount to last rmdir.
+//
+// Forked by the launcher for one caller's channel. Serves that channel until it closes, then ends
+// everything: processes killed, groups seen empty and removed, workspace deleted. Single-threaded, one
+// poll loop; it blocks only for steps that are bounded (mkfs, newuidmap, removal of an empty group).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <poll.h>
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "jail/channel.h"
+#include "jail/guest_process.h"
+#include "jail/launcher_host.h"
+#include "jail/wire.h"
+#include "jail/workspace_store.h"
+
+namespace airlock::jail {
+
+inline constexpr std::size_t kProcessesPerSandboxMax = 64;
+
+class Keeper {
+ public:
+  Keeper(const LauncherHost& host, const OpenWorkspace& request, base::UniqueFd caller);
+  ~Keeper();
+
+  // Until the caller's channel closes. The exit status of the process.
+  int run();
+
+ private:
+  struct Sandbox {
+    pid_t pid = -1;
+    base::UniqueFd pidfd;
+    base::UniqueFd channel;
+    std::shared_ptr<sys::Cgroup> group;  // of the process that was started last
+    bool group_used = false;
+    const sys::SeccompProfile* profile = nullptr;
+    StageFailure failure;
+    std::uint32_t missing = 0;
+    std::vector<std::unique_ptr<GuestProcess>> processes;
+  };
+
+  // Requests of the caller; false ends the session.
+  bool serve_caller();
+  bool dispatch(Packet* packet);
+  bool create_sandbox(const CreateSandbox& request);
+  bool put_file(const PutFile& request, Packet* packet);
+  bool exec(const Exec& request, Packet* packet);
+  bool collect(Packet* packet);
+  void destroy_sandbox();
+
+  StageFailure start_sandbox();
+  StageFailure clone_child(base::UniqueFd* init_channel);
+  StageFailure release_child();
+  std::shared_ptr<sys::Cgroup> make_group(StageFailure* failure);
+  sys::CgroupLimits group_limits(const Exec& request) const;
+  StageFailure prepare_group(const Exec& request);
+  StageFailure forward_exec(const Exec& request, base::UniqueFd handshake, Packet* packet);
+
+  void serve_init();
+  void serve_process(GuestProcess* process);
+  void init_died();
+  void kill_tree(GuestProcess* process);
+  void finish(GuestProcess* process);
+  void check_deadlines();
+  void fill_poll_set(std::vector<pollfd>* set) const;
+  int poll_timeout_ms() const;
+  bool any_starting() const;
+  GuestProcess* find(std::uint32_t id);
+
+  const LauncherHost& host_;
+  OpenWorkspace request_;
+  base::UniqueFd caller_;
+  Slot slot_;
+  StageFailure failure_;  // of the workspace itself; every process then reports it
+  std::optional<WorkspaceStore> store_;
+  sys::Cgroup job_group_;
+  std::uint32_t groups_made_ = 0;
+  std::uint32_t processes_made_ = 0;
+  std::uint64_t next_disk_check_ns_ = 0;
+  std::unique_ptr<Sandbox> sandbox_;
+  std::vector<char> buffer_;
+};
+
+}  // namespace airlock::jail

@@ -1,0 +1,320 @@
+// Theory of operation, in order:
+//   1. wait for the keeper's go (the uid and gid maps are written), become uid init_uid inside
+//   2. make every mount private, attach a small tmpfs as the future root on /tmp
+//   3. bind the host view read-only, make the few files of /etc, bind the device nodes
+//   4. attach the workspace, bind its parts to /workspace, /tmp, /output, /dev/shm, /input
+//   5. proc, devpts, masks over what /proc tells of the host
+//   6. pivot_root, detach the old root, make the root read-only
+//   7. hostname, loopback, core-scheduling cookie
+//   8. close every descriptor but channel and workspace, cut capabilities, exec init
+#include "jail/sandbox_setup.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <fcntl.h>
+#include <glob.h>
+#include <linux/capability.h>
+#include <linux/close_range.h>
+#include <linux/prctl.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "jail/channel.h"
+#include "jail/host_view.h"
+#include "jail/wire.h"
+#include "sys/files.h"
+
+namespace airlock::jail {
+namespace {
+
+constexpr const char* kRootOptions = "size=2m,nr_inodes=1024,mode=0755";
+constexpr const char* kStagingPath = "/tmp";     // exists everywhere; covered only in our namespace
+constexpr const char* kWorkspaceStaging = ".ws";
+constexpr const char* kHostname = "airlock";
+constexpr unsigned long kCapabilityLast = 63;    // PR_CAPBSET_DROP says EINVAL past the kernel's last
+
+// What init keeps, inside its own user namespace only: to become the guest, to signal and reap it, to
+// read outputs whatever their mode, to give each process a cgroup namespace, to drop the rest.
+constexpr std::uint64_t bit(int capability) { return 1ull << capability; }
+constexpr std::uint64_t kInitCapabilities =
+    bit(CAP_SETUID) | bit(CAP_SETGID) | bit(CAP_KILL) | bit(CAP_DAC_READ_SEARCH) |
+    bit(CAP_DAC_OVERRIDE) | bit(CAP_CHOWN) | bit(CAP_SETPCAP) | bit(CAP_SYS_ADMIN);
+
+[[noreturn]] void fail_setup(Stage stage, int error) {
+  InitReady failure;
+  failure.stage = static_cast<std::uint16_t>(stage);
+  failure.stage_errno = error;
+  send_message(kInitChannelFd, failure);
+  _exit(1);
+}
+
+void require(bool done, Stage stage) {
+  if (!done) fail_setup(stage, errno);
+}
+
+void take_identity(const SetupPlan& plan) {
+  char go = 0;
+  require(read(kInitChannelFd, &go, 1) == 1, Stage::kIdMap);
+  if (plan.can_set_groups) require(syscall(SYS_setgroups, 0, nullptr) == 0, Stage::kIdentity);
+  require(syscall(SYS_setresgid, plan.init_gid, plan.init_gid, plan.init_gid) == 0,
+          Stage::kIdentity);
+  // Keeps the capabilities of the new namespace across the change of uid.
+  require(prctl(PR_SET_KEEPCAPS, 1) == 0, Stage::kIdentity);
+  require(syscall(SYS_setresuid, plan.init_uid, plan.init_uid, plan.init_uid) == 0,
+          Stage::kIdentity);
+  require(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0, Stage::kIdentity);
+}
+
+void set_capabilities(std::uint64_t wanted) {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2] = {};
+  for (int half = 0; half < 2; ++half) {
+    const auto bits = static_cast<std::uint32_t>(wanted >> (32 * half));
+    data[half] = {bits, bits, bits};
+  }
+  require(syscall(SYS_capset, &header, data) == 0, Stage::kCapabilities);
+}
+
+// All capabilities of the user namespace we are root of.
+void raise_capabilities() {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2] = {};
+  require(syscall(SYS_capget, &header, data) == 0, Stage::kCapabilities);
+  data[0].effective = data[0].permitted;
+  data[1].effective = data[1].permitted;
+  require(syscall(SYS_capset, &header, data) == 0, Stage::kCapabilities);
+}
+
+void bind_read_only(const HostView::Bind& bind) {
+  if (bind.directory) {
+    mkdir(bind.target.c_str(), 0755);
+  } else {
+    const int fd = open(bind.target.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0444);
+    if (fd >= 0) close(fd);
+  }
+  const int tree = open_tree(AT_FDCWD, bind.source.c_str(),
+                             OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+  require(tree >= 0, Stage::kMountHostView);
+  mount_attr attributes{};
+  attributes.attr_set = MOUNT_ATTR_NOSUID;
+  // A device node is opened for writing and must work; everything else is only read.
+  attributes.attr_set |= bind.device ? MOUNT_ATTR_NOEXEC : MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV;
+  require(mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes) == 0,
+          Stage::kMountHostView);
+  require(move_mount(tree, "", AT_FDCWD, bind.target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) == 0,
+          Stage::kMountHostView);
+  close(tree);
+}
+
+void make_root(const HostView& view) {
+  require(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, Stage::kMountPrivate);
+  require(mount("airlock", kStagingPath, "tmpfs", MS_NOSUID | MS_NODEV, kRootOptions) == 0,
+          Stage::kMountRoot);
+  require(chdir(kStagingPath) == 0, Stage::kMountRoot);
+  for (const std::string& directory : view.directories) {
+    require(mkdir(directory.c_str(), 0755) == 0, Stage::kMountRoot);
+  }
+  for (const auto& [path, target] : view.links) {
+    require(symlink(target.c_str(), path.c_str()) == 0, Stage::kMountRoot);
+  }
+  for (const auto& [path, content] : view.files) {
+    const int fd = open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0444);
+    require(fd >= 0, Stage::kMountRoot);
+    const ssize_t count = write(fd, content.data(), content.size());
+    require(count == static_cast<ssize_t>(content.size()), Stage::kMountRoot);
+    close(fd);
+  }
+  for (const HostView::Bind& bind : view.binds) bind_read_only(bind);
+}
+
+void attach_workspace(const SetupPlan& plan, int directory_tree) {
+  require(mkdir(kWorkspaceStaging, 0700) == 0, Stage::kMountWorkspace);
+  const int source = plan.workspace_mount_fd >= 0 ? plan.workspace_mount_fd : directory_tree;
+  if (source >= 0) {
+    mount_attr attributes{};
+    attributes.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+    require(mount_setattr(source, "", AT_EMPTY_PATH, &attributes, sizeof attributes) == 0,
+            Stage::kMountWorkspace);
+    require(move_mount(source, "", AT_FDCWD, kWorkspaceStaging, MOVE_MOUNT_F_EMPTY_PATH) == 0,
+            Stage::kMountWorkspace);
+    return;
+  }
+  require(mount("workspace", kWorkspaceStaging, "tmpfs", MS_NOSUID | MS_NODEV,
+                plan.tmpfs_options.c_str()) == 0,
+          Stage::kMountWorkspace);
+}
+
+// Gives the parts their places and leaves a descriptor of the whole for init at kInitWorkspaceFd.
+void place_workspace(const SetupPlan& plan, uid_t guest_uid) {
+  for (const WorkspacePart& part : kWorkspaceParts) {
+    char source[64];
+    std::snprintf(source, sizeof source, "%s/%s", kWorkspaceStaging, part.name);
+    const bool made = mkdir(source, part.mode) == 0;
+    require(made || errno == EEXIST, Stage::kMountWorkspace);
+    if (made) {
+      require(chmod(source, part.mode) == 0, Stage::kMountWorkspace);
+      if (part.guest_owned) {
+        require(chown(source, guest_uid, guest_uid) == 0, Stage::kMountWorkspace);
+      }
+    }
+    require(mount(source, part.target, nullptr, MS_BIND, nullptr) == 0, Stage::kMountWorkspace);
+    if (!part.read_only) continue;
+    require(mount(nullptr, part.target, nullptr,
+                  MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, nullptr) == 0,
+            Stage::kMountWorkspace);
+  }
+  if (plan.hand_back_workspace) {
+    const int handle = open_tree(AT_FDCWD, kWorkspaceStaging, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    require(handle >= 0, Stage::kMountWorkspace);
+    const int fds[] = {handle};
+    require(send_message(kInitChannelFd, WorkspaceMount{}, fds) == 0, Stage::kMountWorkspace);
+    close(handle);
+  }
+  const int whole = open(kWorkspaceStaging, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  require(whole >= 0 && dup2(whole, kInitWorkspaceFd) >= 0, Stage::kMountWorkspace);
+  require(umount2(kWorkspaceStaging, MNT_DETACH) == 0, Stage::kMountWorkspace);
+  require(rmdir(kWorkspaceStaging) == 0, Stage::kMountWorkspace);
+}
+
+void mount_kernel_views(const SetupPlan& plan) {
+  require(mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=2") == 0,
+          Stage::kMountProc);
+  for (const HostView::Bind& mask : plan.host_view->masks) {
+    const char* source = mask.directory ? ".empty" : "dev/null";
+    const bool done = mount(source, mask.target.c_str(), nullptr, MS_BIND, nullptr) == 0;
+    require(done || errno == ENOENT, Stage::kMountProc);
+  }
+  require(mount("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
+                "newinstance,ptmxmode=0666,mode=0600") == 0,
+          Stage::kMountDevices);
+}
+
+void change_root() {
+  // With both arguments the same the old root ends up on top of the new one and is detached from there.
+  require(syscall(SYS_pivot_root, ".", ".") == 0, Stage::kPivotRoot);
+  require(umount2(".", MNT_DETACH) == 0, Stage::kPivotRoot);
+  require(chdir("/") == 0, Stage::kPivotRoot);
+  // The file system itself, not only this mount of it: .empty is bound elsewhere too.
+  require(mount(nullptr, "/", nullptr, MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, kRootOptions) == 0,
+          Stage::kPivotRoot);
+}
+
+void set_up_network() {
+  require(sethostname(kHostname, std::strlen(kHostname)) == 0, Stage::kNetwork);
+  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  require(fd >= 0, Stage::kNetwork);
+  ifreq request{};
+  std::memcpy(request.ifr_name, "lo", 3);
+  request.ifr_flags = IFF_UP;
+  require(ioctl(fd, SIOCSIFFLAGS, &request) == 0, Stage::kNetwork);
+  close(fd);
+}
+
+void cut_capabilities() {
+  for (unsigned long capability = 0; capability <= kCapabilityLast; ++capability) {
+    if ((kInitCapabilities >> capability & 1) != 0) continue;
+    if (prctl(PR_CAPBSET_DROP, capability) != 0 && errno == EINVAL) break;
+  }
+  set_capabilities(kInitCapabilities);
+  for (unsigned long capability = 0; capability <= kCapabilityLast; ++capability) {
+    if ((kInitCapabilities >> capability & 1) == 0) continue;
+    require(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) == 0,
+            Stage::kCapabilities);
+  }
+}
+
+// The directories above `path`, outermost first, that are not made yet.
+void add_parents(const std::string& path, std::vector<std::string>* directories) {
+  for (std::size_t at = path.find('/'); at != std::string::npos; at = path.find('/', at + 1)) {
+    std::string parent = path.substr(0, at);
+    if (std::ranges::find(*directories, parent) == directories->end()) {
+      directories->push_back(std::move(parent));
+    }
+  }
+}
+
+}  // namespace
+
+HostView open_host_view() {
+  HostView view;
+  view.directories = {"proc", "dev", "dev/pts", "etc", ".empty"};
+  for (const WorkspacePart& part : kWorkspaceParts) view.directories.emplace_back(part.target);
+  struct stat status {};
+  const auto add_bind = [&](const std::string& path, bool device) {
+    if (stat(path.c_str(), &status) != 0) return;
+    add_parents(path.substr(1), &view.directories);
+    view.binds.push_back({path, path.substr(1), S_ISDIR(status.st_mode), device});
+  };
+  for (const BindEntry& entry : host_trees()) add_bind(entry.path, false);
+  for (const BindEntry& entry : host_roots()) {
+    char target[256];
+    const ssize_t length = readlink(entry.path, target, sizeof target);
+    if (length > 0) {
+      view.links.emplace_back(entry.path + 1, std::string(target, static_cast<size_t>(length)));
+    } else {
+      add_bind(entry.path, false);
+    }
+  }
+  for (const BindEntry& entry : host_etc()) {
+    if (!entry.pattern) {
+      add_bind(entry.path, false);
+      continue;
+    }
+    glob_t matches{};
+    if (glob(entry.path, 0, nullptr, &matches) == 0) {
+      for (std::size_t i = 0; i < matches.gl_pathc; ++i) add_bind(matches.gl_pathv[i], false);
+    }
+    globfree(&matches);
+  }
+  for (const BindEntry& entry : host_devices()) add_bind(entry.path, true);
+  for (const FileEntry& entry : made_files()) view.files.emplace_back(entry.path + 1, entry.content);
+  for (const LinkEntry& entry : made_links()) view.links.emplace_back(entry.path + 1, entry.target);
+  for (const MaskEntry& entry : proc_masks()) {
+    if (lstat(entry.path, &status) != 0) continue;
+    view.masks.push_back({"", entry.path + 1, entry.kind == MaskKind::kFolder, false});
+  }
+  return view;
+}
+
+void run_sandbox_child(const SetupPlan& plan) {
+  // Our channel gets its final number first: every failure is told through it.
+  if (dup2(plan.channel_fd, kInitChannelFd) < 0) _exit(1);
+  int directory_tree = -1;
+  if (!plan.workspace_directory.empty()) {
+    // Before the change of uid: afterwards the state directory cannot be entered any more.
+    directory_tree = open_tree(AT_FDCWD, plan.workspace_directory.c_str(),
+                               OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    require(directory_tree >= 0, Stage::kMountWorkspace);
+  }
+  take_identity(plan);
+  raise_capabilities();
+  umask(0);
+  make_root(*plan.host_view);
+  attach_workspace(plan, directory_tree);
+  place_workspace(plan, 1000);
+  mount_kernel_views(plan);
+  change_root();
+  set_up_network();
+  cut_capabilities();
+  const int init_fd = fcntl(plan.init_fd, F_DUPFD_CLOEXEC, kInitWorkspaceFd + 1);
+  require(init_fd >= 0, Stage::kExecInit);
+  if (init_fd > kInitWorkspaceFd + 1) close_range(kInitWorkspaceFd + 1, init_fd - 1, 0);
+  close_range(static_cast<unsigned>(init_fd) + 1, ~0u, 0);
+  close_range(0, 2, 0);
+  char name[] = "airlock-init";
+  char* argv[] = {name, nullptr};
+  char* environment[] = {nullptr};
+  syscall(SYS_execveat, init_fd, "", argv, environment, AT_EMPTY_PATH);
+  fail_setup(Stage::kExecInit, errno);
+}
+
+}  // namespace airlock::jail

@@ -1,0 +1,66 @@
+#include "jail/slot_pool.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sys/files.h"
+
+namespace airlock::jail {
+namespace {
+
+bool lock_byte(int fd, std::uint32_t number) {
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = number;
+  lock.l_len = 1;
+  return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+}  // namespace
+
+std::string default_run_directory() {
+  if (geteuid() == 0) return "/run/airlock";
+  const char* runtime = std::getenv("XDG_RUNTIME_DIR");
+  if (runtime != nullptr && runtime[0] == '/' && access(runtime, W_OK) == 0) {
+    return std::string(runtime) + "/airlock";
+  }
+  return "/tmp/airlock-" + std::to_string(geteuid());
+}
+
+base::Result<SlotPool> SlotPool::open(std::string run_directory, std::uint32_t slots_max) {
+  if (mkdir(run_directory.c_str(), 0700) != 0 && errno != EEXIST) {
+    return base::fail_errno("mkdir " + run_directory);
+  }
+  struct stat status {};
+  if (lstat(run_directory.c_str(), &status) != 0) return base::fail_errno("stat " + run_directory);
+  if (!S_ISDIR(status.st_mode) || status.st_uid != geteuid()) {
+    return base::fail(base::ErrorCode::kPermissionDenied,
+                      run_directory + " is not a directory of ours",
+                      "remove it, or name another with --run-dir");
+  }
+  SlotPool pool(run_directory + "/slots", slots_max);
+  AIRLOCK_TRY(sys::open_at(AT_FDCWD, pool.path_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
+  return pool;
+}
+
+base::Result<Slot> SlotPool::take() const {
+  AIRLOCK_ASSIGN(base::UniqueFd file, sys::open_at(AT_FDCWD, path_.c_str(), O_RDWR | O_NOFOLLOW));
+  for (std::uint32_t number = 0; number < slots_max_; ++number) {
+    if (lock_byte(file.get(), number)) return Slot(number, std::move(file));
+  }
+  return base::fail(base::ErrorCode::kLimitExceeded,
+                    "all " + std::to_string(slots_max_) + " sandbox slots are taken",
+                    "wait for a run to end");
+}
+
+Slot SlotPool::try_take(std::uint32_t number) const {
+  auto file = sys::open_at(AT_FDCWD, path_.c_str(), O_RDWR | O_NOFOLLOW);
+  if (!file.has_value() || number >= slots_max_ || !lock_byte(file->get(), number)) return {};
+  return Slot(number, std::move(*file));
+}
+
+}  // namespace airlock::jail

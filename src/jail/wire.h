@@ -1,0 +1,490 @@
+// The protocol between caller, launcher, keeper and init: small messages over SOCK_SEQPACKET.
+//
+// One packet is one message: a fixed header, then fields in order. Every length is checked; a decoded
+// message borrows the packet's bytes and must not outlive them. Nothing here allocates, so init and the
+// child of a fork use it too. A message is described once, by visit(): the same code writes and reads it.
+// Strings carry a trailing NUL on the wire, so that argv can point into the packet.
+//
+//   caller -> launcher  kOpenWorkspace  fd: the keeper's end of a new channel
+//   caller -> keeper    kCreateSandbox kDestroySandbox kPutFile(fd) kExec(fds) kCollect
+//   keeper -> caller    kCollectedFile(fd)* kRefusedFile* kCollectDone
+//   caller -> keeper    kSignal kTerminate kKill        on the channel that came with kExec
+//   keeper -> caller    kTerminal(fd) kReport           on the same
+//   keeper -> init      kInitSetup kPutFile kExec kCollect kInitSignal
+//   init -> keeper      kWorkspaceMount(fd) kInitReady kInitExited kInitPutDone kTerminal(fd), and what
+//                       answers kCollect
+//   new process -> keeper  kStarting(fd) or kStartFailed, on a socket of its own that exec closes
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string_view>
+#include <type_traits>
+
+namespace airlock::jail {
+
+inline constexpr std::uint32_t kWireMagic = 0x314b4c41;  // "ALK1"
+inline constexpr std::size_t kMessageBytesMax = 128 * 1024;
+inline constexpr std::size_t kMessageFdsMax = 4;
+inline constexpr std::size_t kListEntriesMax = 4096;
+inline constexpr std::size_t kDeniedCallsMax = 64;
+
+enum class MessageType : std::uint16_t {
+  kOpenWorkspace = 1,
+  kCreateSandbox,
+  kDestroySandbox,
+  kPutFile,
+  kExec,
+  kCollect,
+  kCollectedFile,
+  kRefusedFile,
+  kCollectDone,
+  kSignal,
+  kTerminate,
+  kKill,
+  kTerminal,
+  kReport,
+  kInitSetup,
+  kInitReady,
+  kInitExited,
+  kInitPutDone,
+  kInitSignal,
+  kWorkspaceMount,
+  kStarting,
+  kStartFailed,
+};
+
+struct Header {
+  std::uint32_t magic = kWireMagic;
+  MessageType type{};
+  std::uint16_t fd_count = 0;
+};
+static_assert(sizeof(Header) == 8);
+
+// A list of NUL-terminated strings inside a packet.
+class StringList {
+ public:
+  StringList() = default;
+  StringList(const char* bytes, std::size_t size, std::uint32_t count)
+      : bytes_(bytes), size_(size), count_(count) {}
+  std::uint32_t count() const { return count_; }
+  std::string_view bytes() const { return {bytes_, size_}; }
+  template <typename Visitor>
+  void for_each(Visitor&& visitor) const {
+    const char* at = bytes_;
+    for (std::uint32_t i = 0; i < count_; ++i) {
+      const std::size_t length = std::strlen(at);
+      visitor(std::string_view(at, length));
+      at += length + 1;
+    }
+  }
+
+ private:
+  const char* bytes_ = nullptr;
+  std::size_t size_ = 0;
+  std::uint32_t count_ = 0;
+};
+
+// Bytes of any value, unlike a string.
+struct Blob {
+  const char* data = nullptr;
+  std::size_t size = 0;
+};
+
+class Writer {
+ public:
+  explicit Writer(std::span<char> buffer) : buffer_(buffer) {}
+
+  bool ok() const { return ok_; }
+  std::string_view written() const { return {buffer_.data(), used_}; }
+
+  template <typename T>
+    requires(std::is_integral_v<T> || std::is_enum_v<T>)
+  void operator()(const T& value) {
+    put(&value, sizeof value);
+  }
+  void operator()(const std::string_view& text) {
+    const auto size = static_cast<std::uint32_t>(text.size());
+    (*this)(size);
+    put(text.data(), text.size());
+    put("", 1);
+    if (text.find('\0') != std::string_view::npos) ok_ = false;
+  }
+  void operator()(const Blob& blob) {
+    (*this)(static_cast<std::uint32_t>(blob.size));
+    put(blob.data, blob.size);
+  }
+  void operator()(const StringList& list) {
+    (*this)(list.count());
+    (*this)(static_cast<std::uint32_t>(list.bytes().size()));
+    put(list.bytes().data(), list.bytes().size());
+  }
+  void put(const void* data, std::size_t size) {
+    if (size > buffer_.size() - used_) ok_ = false;
+    if (!ok_ || size == 0) return;
+    std::memcpy(buffer_.data() + used_, data, size);
+    used_ += size;
+  }
+
+ private:
+  std::span<char> buffer_;
+  std::size_t used_ = 0;
+  bool ok_ = true;
+};
+
+class Reader {
+ public:
+  explicit Reader(std::string_view bytes) : rest_(bytes) {}
+
+  // Everything was read, in bounds, and nothing is left over.
+  bool complete() const { return ok_ && rest_.empty(); }
+
+  template <typename T>
+    requires(std::is_integral_v<T> || std::is_enum_v<T>)
+  void operator()(T& value) {
+    const char* data = take(sizeof value);
+    if (data != nullptr) std::memcpy(&value, data, sizeof value);
+  }
+  void operator()(bool& value) {
+    std::uint8_t byte = 0;
+    (*this)(byte);
+    if (byte > 1) ok_ = false;
+    value = byte == 1;
+  }
+  void operator()(std::string_view& text) {
+    std::uint32_t size = 0;
+    (*this)(size);
+    const char* data = take(static_cast<std::size_t>(size) + 1);
+    if (data == nullptr) return;
+    text = {data, size};
+    if (data[size] != '\0' || text.find('\0') != std::string_view::npos) ok_ = false;
+  }
+  void operator()(Blob& blob) {
+    std::uint32_t size = 0;
+    (*this)(size);
+    blob.data = take(size);
+    blob.size = blob.data != nullptr ? size : 0;
+  }
+  void operator()(StringList& list) {
+    std::uint32_t count = 0;
+    std::uint32_t size = 0;
+    (*this)(count);
+    (*this)(size);
+    const char* data = take(size);
+    if (data == nullptr) return;
+    std::size_t ends = 0;
+    for (std::uint32_t i = 0; i < size; ++i) ends += data[i] == '\0' ? 1 : 0;
+    if (count > kListEntriesMax || ends != count || (size > 0 && data[size - 1] != '\0')) {
+      ok_ = false;
+      return;
+    }
+    list = StringList(data, size, count);
+  }
+
+ private:
+  const char* take(std::size_t size) {
+    if (!ok_ || size > rest_.size()) {
+      ok_ = false;
+      return nullptr;
+    }
+    const char* data = rest_.data();
+    rest_.remove_prefix(size);
+    return data;
+  }
+
+  std::string_view rest_;
+  bool ok_ = true;
+};
+
+struct OpenWorkspace {
+  static constexpr MessageType kType = MessageType::kOpenWorkspace;
+  std::uint64_t disk_bytes = 0;
+  std::uint32_t inodes = 0;
+  std::uint64_t memory_bytes = 0;
+  bool reusable = false;  // more than one sandbox will be made on it
+  template <typename Archive>
+  void visit(Archive& a) { a(disk_bytes); a(inodes); a(memory_bytes); a(reusable); }
+};
+
+struct CreateSandbox {
+  static constexpr MessageType kType = MessageType::kCreateSandbox;
+  std::string_view seccomp_profile;
+  template <typename Archive>
+  void visit(Archive& a) { a(seccomp_profile); }
+};
+
+struct DestroySandbox {
+  static constexpr MessageType kType = MessageType::kDestroySandbox;
+  template <typename Archive>
+  void visit(Archive&) {}
+};
+
+struct PutFile {
+  static constexpr MessageType kType = MessageType::kPutFile;
+  std::string_view path;
+  bool executable = false;
+  template <typename Archive>
+  void visit(Archive& a) { a(path); a(executable); }
+};
+
+// fds: the process channel, then stdin, stdout, stderr unless `terminal`. Towards init the first fd is
+// the handshake socket of the new process instead.
+struct Exec {
+  static constexpr MessageType kType = MessageType::kExec;
+  std::uint32_t id = 0;  // chosen by the keeper
+  bool terminal = false;
+  std::uint64_t wall_ms = 0;
+  std::uint64_t cpu_ms = 0;
+  std::uint64_t memory_bytes = 0;
+  std::uint32_t pids = 0;
+  std::uint32_t cpu_rate_percent = 0;
+  std::uint32_t open_files = 0;
+  bool use_rlimits = false;  // set by the keeper: no cgroup holds memory and pids
+  std::string_view cwd;
+  StringList argv;
+  StringList env;
+  template <typename Archive>
+  void visit(Archive& a) {
+    a(id); a(terminal); a(wall_ms); a(cpu_ms); a(memory_bytes); a(pids);
+    a(cpu_rate_percent); a(open_files); a(use_rlimits); a(cwd); a(argv); a(env);
+  }
+};
+
+struct Collect {
+  static constexpr MessageType kType = MessageType::kCollect;
+  std::string_view directory;
+  StringList patterns;
+  std::uint32_t files_max = 0;
+  std::uint64_t file_bytes_max = 0;
+  std::uint64_t total_bytes_max = 0;
+  template <typename Archive>
+  void visit(Archive& a) {
+    a(directory); a(patterns); a(files_max); a(file_bytes_max); a(total_bytes_max);
+  }
+};
+
+struct CollectedFile {
+  static constexpr MessageType kType = MessageType::kCollectedFile;
+  std::string_view path;
+  std::uint64_t size = 0;
+  template <typename Archive>
+  void visit(Archive& a) { a(path); a(size); }
+};
+
+struct RefusedFile {
+  static constexpr MessageType kType = MessageType::kRefusedFile;
+  std::string_view path;  // as found: any bytes but NUL and '/'
+  std::string_view reason;
+  template <typename Archive>
+  void visit(Archive& a) { a(path); a(reason); }
+};
+
+struct CollectDone {
+  static constexpr MessageType kType = MessageType::kCollectDone;
+  bool truncated = false;
+  std::int32_t os_errno = 0;
+  template <typename Archive>
+  void visit(Archive& a) { a(truncated); a(os_errno); }
+};
+
+struct Signal {
+  static constexpr MessageType kType = MessageType::kSignal;
+  std::int32_t number = 0;
+  template <typename Archive>
+  void visit(Archive& a) { a(number); }
+};
+
+struct Terminate {
+  static constexpr MessageType kType = MessageType::kTerminate;
+  std::uint8_t reason = 0;  // model::KillReason
+  std::uint64_t grace_ms = 0;
+  template <typename Archive>
+  void visit(Archive& a) { a(reason); a(grace_ms); }
+};
+
+struct Kill {
+  static constexpr MessageType kType = MessageType::kKill;
+  std::uint8_t reason = 0;  // model::KillReason
+  template <typename Archive>
+  void visit(Archive& a) { a(reason); }
+};
+
+// The master side of a pty, as an fd.
+struct Terminal {
+  static constexpr MessageType kType = MessageType::kTerminal;
+  std::uint32_t id = 0;
+  template <typename Archive>
+  void visit(Archive& a) { a(id); }
+};
+
+// What a sandbox lacks, as bits; model/isolation.h has the names.
+enum Missing : std::uint32_t {
+  kLacksCgroup = 1 << 0,
+  kLacksCgroupMemory = 1 << 1,
+  kLacksCgroupPids = 1 << 2,
+  kLacksCgroupCpu = 1 << 3,
+  kLacksMemoryPeak = 1 << 4,
+  kLacksPidsPeak = 1 << 5,
+  kLacksUidRange = 1 << 6,
+  kLacksSupplementaryGroups = 1 << 7,
+  kLacksLandlock = 1 << 8,
+  kLacksCoreScheduling = 1 << 9,
+  kLacksDiskQuota = 1 << 10,
+  kLacksDenialReport = 1 << 11,
+};
+
+// An entry of the profile's table of denials; kForeignCall: a call of a foreign architecture.
+inline constexpr std::uint16_t kForeignCall = 0xffff;
+struct DeniedCall {
+  std::uint16_t entry = 0;
+  std::uint32_t count = 0;
+};
+
+struct Report {
+  static constexpr MessageType kType = MessageType::kReport;
+  std::uint16_t stage = 0;  // Stage of a setup failure, 0 if none
+  std::int32_t stage_errno = 0;
+  std::uint8_t kill_reason = 0;
+  bool has_exit_status = false;
+  std::int32_t wait_status = 0;
+  std::uint64_t oom_kills = 0;
+  std::uint64_t pids_denied = 0;
+  bool disk_full = false;
+  bool inodes_full = false;
+  std::uint64_t wall_us = 0;
+  std::uint64_t user_us = 0;
+  std::uint64_t system_us = 0;
+  std::uint64_t memory_peak_bytes = 0;
+  std::uint64_t pids_peak = 0;
+  std::uint8_t cgroup_kind = 0;  // sys::CgroupKind
+  std::uint32_t missing = 0;     // bits of Missing
+  bool rootless = false;
+  std::uint32_t denied_count = 0;
+  DeniedCall denied[kDeniedCallsMax];
+  template <typename Archive>
+  void visit(Archive& a) {
+    a(stage); a(stage_errno); a(kill_reason); a(has_exit_status); a(wait_status); a(oom_kills);
+    a(pids_denied); a(disk_full); a(inodes_full); a(wall_us); a(user_us); a(system_us);
+    a(memory_peak_bytes); a(pids_peak); a(cgroup_kind); a(missing); a(rootless); a(denied_count);
+    for (std::uint32_t i = 0; i < denied_count && i < kDeniedCallsMax; ++i) {
+      a(denied[i].entry); a(denied[i].count);
+    }
+  }
+};
+
+// The first message that init reads.
+struct InitSetup {
+  static constexpr MessageType kType = MessageType::kInitSetup;
+  std::uint32_t landlock_abi = 0;
+  bool seccomp_listener = false;
+  bool cgroup_namespace = false;  // each process sees its own group as the root
+  bool can_set_groups = false;
+  Blob seccomp;                   // sock_filter instructions
+  template <typename Archive>
+  void visit(Archive& a) {
+    a(landlock_abi); a(seccomp_listener); a(cgroup_namespace); a(can_set_groups); a(seccomp);
+  }
+};
+
+// A second handle of the workspace's file system, for the sandbox after this one.
+struct WorkspaceMount {
+  static constexpr MessageType kType = MessageType::kWorkspaceMount;
+  template <typename Archive>
+  void visit(Archive&) {}
+};
+
+// Sent right before exec, with the seccomp listener if there is one.
+struct Starting {
+  static constexpr MessageType kType = MessageType::kStarting;
+  std::uint64_t monotonic_ns = 0;
+  template <typename Archive>
+  void visit(Archive& a) { a(monotonic_ns); }
+};
+
+struct StartFailed {
+  static constexpr MessageType kType = MessageType::kStartFailed;
+  std::uint16_t stage = 0;
+  std::int32_t stage_errno = 0;
+  template <typename Archive>
+  void visit(Archive& a) { a(stage); a(stage_errno); }
+};
+
+// To the main process `id`, or to every process of the sandbox but init.
+struct InitSignal {
+  static constexpr MessageType kType = MessageType::kInitSignal;
+  std::uint32_t id = 0;
+  std::int32_t number = 0;
+  bool everyone = false;
+  template <typename Archive>
+  void visit(Archive& a) { a(id); a(number); a(everyone); }
+};
+
+struct InitReady {
+  static constexpr MessageType kType = MessageType::kInitReady;
+  std::uint16_t stage = 0;  // failure before init could take over
+  std::int32_t stage_errno = 0;
+  std::uint32_t missing = 0;
+  template <typename Archive>
+  void visit(Archive& a) { a(stage); a(stage_errno); a(missing); }
+};
+
+struct InitExited {
+  static constexpr MessageType kType = MessageType::kInitExited;
+  std::uint32_t id = 0;
+  std::int32_t wait_status = 0;
+  std::uint64_t monotonic_ns = 0;
+  std::uint64_t user_us = 0;
+  std::uint64_t system_us = 0;
+  std::uint64_t memory_peak_bytes = 0;
+  bool disk_full = false;
+  bool inodes_full = false;
+  template <typename Archive>
+  void visit(Archive& a) {
+    a(id); a(wait_status); a(monotonic_ns); a(user_us); a(system_us); a(memory_peak_bytes); a(disk_full);
+    a(inodes_full);
+  }
+};
+
+struct InitPutDone {
+  static constexpr MessageType kType = MessageType::kInitPutDone;
+  std::int32_t os_errno = 0;
+  bool disk_full = false;
+  template <typename Archive>
+  void visit(Archive& a) { a(os_errno); a(disk_full); }
+};
+
+// Writes header and message into `buffer`; the packet, or an empty view if it does not fit.
+template <typename Message>
+std::string_view encode(Message message, std::span<char> buffer, std::size_t fd_count = 0) {
+  Writer writer(buffer);
+  Header header;
+  header.type = Message::kType;
+  header.fd_count = static_cast<std::uint16_t>(fd_count);
+  writer.put(&header, sizeof header);
+  message.visit(writer);
+  return writer.ok() ? writer.written() : std::string_view();
+}
+
+// Checks the header and that every field is in bounds with nothing left over.
+template <typename Message>
+bool decode(std::string_view packet, Message* message) {
+  if (packet.size() < sizeof(Header)) return false;
+  Header header;
+  std::memcpy(&header, packet.data(), sizeof header);
+  if (header.magic != kWireMagic || header.type != Message::kType) return false;
+  Reader reader(packet.substr(sizeof header));
+  message->visit(reader);
+  return reader.complete();
+}
+
+// The type of a packet whose magic is right, else 0.
+inline MessageType message_type(std::string_view packet) {
+  Header header;
+  if (packet.size() < sizeof header) return MessageType{};
+  std::memcpy(&header, packet.data(), sizeof header);
+  return header.magic == kWireMagic ? header.type : MessageType{};
+}
+
+}  // namespace airlock::jail

@@ -1,0 +1,63 @@
+// WorkspaceStore: the file system behind one workspace, with a quota that holds.
+//
+// Up to model::kTmpfsDiskMax a tmpfs, made by the sandbox's child. Above it, as root: a directory with a
+// project quota where the state directory's file system has them, else an ext4 image on a loop device
+// whose file has no name. Otherwise a plain directory that is watched. The destructor deletes it; what a
+// killed keeper leaves is at most one directory, which sweep_workspaces removes.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "jail/id_map.h"
+#include "jail/slot_pool.h"
+
+namespace airlock::jail {
+
+inline constexpr std::uint64_t kTmpfsBytesMax = 64ull << 20;
+
+enum class WorkspaceKind : std::uint8_t { kTmpfs, kProjectQuota, kLoopImage, kWatched };
+
+class WorkspaceStore {
+ public:
+  static base::Result<WorkspaceStore> create(const IdHost& ids, const std::string& state_directory,
+                                             std::uint32_t slot, std::uint64_t bytes,
+                                             std::uint32_t inodes);
+  WorkspaceStore(WorkspaceStore&& other) noexcept;
+  WorkspaceStore& operator=(WorkspaceStore&&) = delete;
+  ~WorkspaceStore();
+
+  WorkspaceKind kind() const { return kind_; }
+  // How the next sandbox gets it: one of these is set.
+  int mount_fd() const { return mount_.get(); }
+  const std::string& directory() const { return directory_; }
+  const std::string& tmpfs_options() const { return tmpfs_options_; }
+  // The handle that the last sandbox gave back.
+  void keep_mount(base::UniqueFd mount) { mount_ = std::move(mount); }
+  // Only our own id may be mapped, so that the files can be deleted again.
+  bool needs_single_id() const { return kind_ == WorkspaceKind::kWatched; }
+  // kWatched: whether more is in use than allowed, after a look at the tree.
+  bool over_limit() const;
+
+ private:
+  WorkspaceStore() = default;
+  base::Status make_project_directory(const IdHost& ids, std::uint32_t slot);
+  base::Status make_loop_image(const IdHost& ids, std::uint32_t slot);
+  base::Status make_watched_directory();
+
+  WorkspaceKind kind_ = WorkspaceKind::kTmpfs;
+  std::uint64_t bytes_ = 0;
+  std::uint32_t inodes_ = 0;
+  base::UniqueFd parent_;  // the directory that holds directory_
+  std::string name_;       // of directory_ in parent_
+  std::string directory_;
+  std::string tmpfs_options_;
+  base::UniqueFd mount_;
+};
+
+// Deletes the directories of slots whose owner is dead.
+void sweep_workspaces(const std::string& state_directory, const SlotPool& slots);
+
+}  // namespace airlock::jail

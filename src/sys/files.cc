@@ -1,0 +1,163 @@
+#include "sys/files.h"
+
+#include <cerrno>
+#include <charconv>
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <vector>
+
+namespace airlock::sys {
+namespace {
+
+using base::UniqueFd;
+
+class Directory {
+ public:
+  explicit Directory(UniqueFd fd) {
+    const int number = fd.release();
+    stream_ = fdopendir(number);
+    if (stream_ == nullptr) close(number);
+  }
+  ~Directory() {
+    if (stream_ != nullptr) closedir(stream_);
+  }
+  Directory(const Directory&) = delete;
+  Directory& operator=(const Directory&) = delete;
+
+  int fd() const { return dirfd(stream_); }
+  bool valid() const { return stream_ != nullptr; }
+  // The next entry that is neither "." nor "..".
+  const char* next() {
+    while (const dirent* entry = readdir(stream_)) {
+      const std::string_view name = entry->d_name;
+      if (name != "." && name != "..") return entry->d_name;
+    }
+    return nullptr;
+  }
+
+ private:
+  DIR* stream_ = nullptr;
+};
+
+UniqueFd open_directory(int parent_fd, const char* name) {
+  return UniqueFd(openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+}
+
+// Empties `name` below `top_fd` into `top_fd` itself: its directories are moved up, so that the depth a
+// guest chose never becomes our recursion or our path length.
+int flatten_directory(int top_fd, const char* name, std::uint64_t* serial) {
+  fchmodat(top_fd, name, 0700, 0);  // its owner may have taken our permission away
+  Directory directory(open_directory(top_fd, name));
+  if (!directory.valid()) return errno;
+  while (const char* entry = directory.next()) {
+    if (unlinkat(directory.fd(), entry, 0) == 0) continue;
+    if (unlinkat(directory.fd(), entry, AT_REMOVEDIR) == 0) continue;
+    fchmodat(directory.fd(), entry, 0700, 0);  // a directory is moved only if it is writable
+    const std::string moved = ".airlock-" + std::to_string((*serial)++);
+    if (renameat(directory.fd(), entry, top_fd, moved.c_str()) != 0) return errno;
+  }
+  return unlinkat(top_fd, name, AT_REMOVEDIR) == 0 ? 0 : errno;
+}
+
+}  // namespace
+
+base::Result<UniqueFd> open_at(int dir_fd, const char* path, int flags, int mode) {
+  UniqueFd fd(openat(dir_fd, path, flags | O_CLOEXEC, mode));
+  if (!fd.valid()) return base::fail_errno(std::string("open ") + path);
+  return fd;
+}
+
+base::Result<std::string> read_file_at(int dir_fd, const char* path) {
+  AIRLOCK_ASSIGN(const UniqueFd fd, open_at(dir_fd, path, O_RDONLY));
+  std::string text;
+  char chunk[4096];
+  while (text.size() < kKernelFileBytesMax) {
+    const ssize_t count = read(fd.get(), chunk, sizeof chunk);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return base::fail_errno(std::string("read ") + path);
+    if (count == 0) break;
+    text.append(chunk, static_cast<std::size_t>(count));
+  }
+  return text;
+}
+
+int write_file_at(int dir_fd, const char* path, std::string_view value) {
+  const int fd = openat(dir_fd, path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return errno;
+  const ssize_t count = write(fd, value.data(), value.size());
+  const int failure = count == static_cast<ssize_t>(value.size()) ? 0 : (count < 0 ? errno : EIO);
+  close(fd);
+  return failure;
+}
+
+std::optional<std::uint64_t> read_number_at(int dir_fd, const char* path) {
+  const int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return std::nullopt;
+  char text[32];
+  const ssize_t count = read(fd, text, sizeof text);
+  close(fd);
+  std::uint64_t value = 0;
+  if (count <= 0) return std::nullopt;
+  if (std::from_chars(text, text + count, value).ec != std::errc()) return std::nullopt;
+  return value;
+}
+
+std::optional<std::uint64_t> find_keyed_number(std::string_view text, std::string_view key) {
+  std::size_t start = 0;
+  while (start < text.size()) {
+    std::size_t end = text.find('\n', start);
+    if (end == std::string_view::npos) end = text.size();
+    const std::string_view line = text.substr(start, end - start);
+    if (line.size() > key.size() && line.starts_with(key) && line[key.size()] == ' ') {
+      std::uint64_t value = 0;
+      const char* digits = line.data() + key.size() + 1;
+      if (std::from_chars(digits, line.data() + line.size(), value).ec == std::errc()) return value;
+    }
+    start = end + 1;
+  }
+  return std::nullopt;
+}
+
+int remove_tree_below(int dir_fd) {
+  std::uint64_t serial = 0;
+  for (bool emptied = false; !emptied;) {
+    emptied = true;
+    Directory top(open_directory(dir_fd, "."));
+    if (!top.valid()) return errno;
+    while (const char* entry = top.next()) {
+      if (unlinkat(dir_fd, entry, 0) == 0) continue;
+      emptied = false;
+      const std::string name = entry;
+      if (const int failure = flatten_directory(dir_fd, name.c_str(), &serial); failure != 0) {
+        return failure;
+      }
+    }
+  }
+  return 0;
+}
+
+TreeUsage measure_tree(int dir_fd, std::uint64_t entries_max) {
+  TreeUsage usage;
+  std::vector<UniqueFd> pending;
+  pending.push_back(open_directory(dir_fd, "."));
+  while (!pending.empty()) {
+    Directory directory(std::move(pending.back()));
+    pending.pop_back();
+    if (!directory.valid()) continue;
+    while (const char* entry = directory.next()) {
+      if (++usage.entries > entries_max) return usage;
+      struct stat status {};
+      if (fstatat(directory.fd(), entry, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
+      usage.bytes += static_cast<std::uint64_t>(status.st_blocks) * 512;
+      constexpr std::size_t kOpenDirectoriesMax = 256;
+      if (S_ISDIR(status.st_mode) && pending.size() < kOpenDirectoriesMax) {
+        pending.push_back(open_directory(directory.fd(), entry));
+      }
+    }
+  }
+  return usage;
+}
+
+}  // namespace airlock::sys

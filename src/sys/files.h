@@ -1,0 +1,45 @@
+// Small file operations by directory descriptor: read a kernel file, write a kernel file.
+//
+// Guarantees: no path is followed outside what the caller names; values of /proc and cgroup files are
+// bounded (kKernelFileBytesMax). Allocation-free variants are safe between clone and exec.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace airlock::sys {
+
+inline constexpr std::size_t kKernelFileBytesMax = 64 * 1024;
+
+// Opens `path` relative to `dir_fd` (AT_FDCWD allowed) with O_CLOEXEC added.
+base::Result<base::UniqueFd> open_at(int dir_fd, const char* path, int flags, int mode = 0);
+
+// The whole content of a small kernel file.
+base::Result<std::string> read_file_at(int dir_fd, const char* path);
+
+// One write(2) of `value`. Returns 0 or an errno; does not allocate.
+int write_file_at(int dir_fd, const char* path, std::string_view value);
+
+// A decimal number at the start of the file; nullopt if it cannot be read ("max" included).
+std::optional<std::uint64_t> read_number_at(int dir_fd, const char* path);
+
+// The number behind `key ` in a flat-keyed file such as memory.events.
+std::optional<std::uint64_t> find_keyed_number(std::string_view text, std::string_view key);
+
+// Deletes everything below `dir_fd` without following a link and at any depth; the directory stays.
+// Returns 0 or the first errno.
+int remove_tree_below(int dir_fd);
+
+// Bytes in use below `dir_fd` (st_blocks), entries counted too; stops at `entries_max`.
+struct TreeUsage {
+  std::uint64_t bytes = 0;
+  std::uint64_t entries = 0;
+};
+TreeUsage measure_tree(int dir_fd, std::uint64_t entries_max);
+
+}  // namespace airlock::sys
