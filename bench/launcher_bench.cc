@@ -1,0 +1,155 @@
+// bench-launcher: create + exec + destroy through the launcher's protocol, as a service does it.
+//
+//   bench-launcher --count N [--warmup W] [--workers C] PROGRAM
+//
+// One launcher serves all workers, as it serves a daemon. Each iteration opens a workspace, makes a
+// sandbox on it, puts PROGRAM into it, runs it, waits for the report and destroys sandbox and workspace;
+// the clock stops when the keeper has told that nothing is left. Streams are /dev/null, as the harness
+// gives them to the peers. Prints {"samples_us": [...], "wall_s": s, "failed": n}.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "backend/native/native_backend.h"
+
+namespace airlock::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Options {
+  int count = 0;
+  int warmup = 0;
+  int workers = 1;
+  std::string program;
+};
+
+std::optional<Options> parse_options(int argc, char** argv) {
+  Options options;
+  for (int at = 1; at + 1 < argc; at += 2) {
+    const std::string_view name = argv[at];
+    const std::string_view text = argv[at + 1];
+    int value = -1;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size() || value < 0) return std::nullopt;
+    if (name == "--count") {
+      options.count = value;
+    } else if (name == "--warmup") {
+      options.warmup = value;
+    } else if (name == "--workers") {
+      options.workers = value;
+    } else {
+      return std::nullopt;
+    }
+  }
+  if (argc % 2 != 0 || options.count < 1 || options.workers < 1) return std::nullopt;
+  options.program = argv[argc - 1];
+  return options;
+}
+
+base::UniqueFd open_null() { return base::UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC)); }
+
+// From nothing to nothing. A guest that did not exit with 0 is an error here.
+base::Status run_once(backend::Backend& backend, const std::string& program) {
+  const model::Limits limits;
+  AIRLOCK_ASSIGN(const auto workspace,
+                 backend.open_workspace(
+                     {.disk = limits.disk, .inodes = limits.inodes, .memory = limits.memory}));
+  AIRLOCK_ASSIGN(const auto sandbox, workspace->create_sandbox({}));
+  backend::InputFile file{.path = "workspace/noop",
+                          .content = base::UniqueFd(::open(program.c_str(), O_RDONLY | O_CLOEXEC)),
+                          .executable = true};
+  if (!file.content.valid()) return base::fail_errno("open " + program);
+  AIRLOCK_TRY(workspace->put_file(std::move(file)));
+  AIRLOCK_ASSIGN(
+      const auto process,
+      sandbox->exec({.argv = {"/workspace/noop"}, .env = {"PATH=/usr/bin"}, .limits = limits},
+                    {.in = open_null(), .out = open_null(), .err = open_null()}));
+  AIRLOCK_ASSIGN(const auto report, process->wait());
+  const model::Outcome outcome = model::classify(report.facts, limits);
+  if (outcome.kind != model::OutcomeKind::kExited || outcome.exit_code != 0) {
+    return base::fail(base::ErrorCode::kUnavailable,
+                      std::string(model::outcome_name(outcome.kind)) + ": " + outcome.detail);
+  }
+  return {};
+}
+
+class Worker {
+ public:
+  void run(backend::Backend& backend, const Options& options) {
+    samples_.reserve(static_cast<std::size_t>(options.count));
+    for (int i = -options.warmup; i < options.count; ++i) {
+      const auto start = Clock::now();
+      const base::Status status = run_once(backend, options.program);
+      if (i < 0) continue;
+      samples_.push_back(std::chrono::duration<double, std::micro>(Clock::now() - start).count());
+      if (status.has_value()) continue;
+      ++failed_;
+      error_ = status.error().to_string();
+    }
+  }
+
+  const std::vector<double>& samples() const { return samples_; }
+  int failed() const { return failed_; }
+  const std::string& error() const { return error_; }
+
+ private:
+  std::vector<double> samples_;
+  int failed_ = 0;
+  std::string error_;
+};
+
+void print_samples(const std::vector<Worker>& workers, double wall_s) {
+  int failed = 0;
+  const char* separator = "";
+  std::printf("{\"wall_s\": %.6f, \"samples_us\": [", wall_s);
+  for (const Worker& worker : workers) {
+    failed += worker.failed();
+    if (worker.failed() > 0) std::fprintf(stderr, "bench-launcher: %s\n", worker.error().c_str());
+    for (const double sample : worker.samples()) {
+      std::printf("%s%.1f", separator, sample);
+      separator = ", ";
+    }
+  }
+  std::printf("], \"failed\": %d}\n", failed);
+}
+
+int measure(const Options& options) {
+  auto backend = backend::native::start_backend({});
+  if (!backend.has_value()) {
+    std::fprintf(stderr, "bench-launcher: %s\n", backend.error().to_string().c_str());
+    return 1;
+  }
+  std::vector<Worker> workers(static_cast<std::size_t>(options.workers));
+  const auto start = Clock::now();
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 1; i < workers.size(); ++i) {
+      threads.emplace_back(
+          [&worker = workers[i], &backend, &options] { worker.run(**backend, options); });
+    }
+    workers.front().run(**backend, options);
+  }
+  print_samples(workers, std::chrono::duration<double>(Clock::now() - start).count());
+  return 0;
+}
+
+}  // namespace
+}  // namespace airlock::bench
+
+int main(int argc, char** argv) {
+  const auto options = airlock::bench::parse_options(argc, argv);
+  if (!options.has_value()) {
+    std::fputs("usage: bench-launcher --count N [--warmup W] [--workers C] PROGRAM\n", stderr);
+    return 2;
+  }
+  return airlock::bench::measure(*options);
+}
