@@ -1,0 +1,4 @@
+#include <stdexcept>
+#include <vector>
+
+int main() { return std::vector<int>(3).at(7); }

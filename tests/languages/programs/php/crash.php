@@ -1,0 +1,3 @@
+<?php
+$nothing = null;
+echo $nothing->method();

@@ -1,0 +1,2 @@
+const count: number = ;
+console.log(count);
