@@ -1,0 +1,18 @@
+// Bytes of guests on their way into JSON, which holds UTF-8 and nothing else.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace airlock::http {
+
+// Well-formed by RFC 3629: no overlong forms, no surrogates, nothing beyond U+10FFFF.
+bool is_utf8(std::string_view text);
+// Without a character at the end whose last bytes are cut off; other malformed bytes stay.
+std::string_view without_partial_character(std::string_view text);
+// Every byte that is no UTF-8 shown as \xNN.
+std::string printable_utf8(std::string_view text);
+// RFC 4648 with padding.
+std::string base64(std::string_view bytes);
+
+}  // namespace airlock::http
