@@ -1,0 +1,126 @@
+// airlock: the one program that a user sees. Picks the verb and builds that verb's command line only,
+// because building all of them would cost as much time as a whole run.
+#include <stdio.h>
+
+#include <CLI/CLI.hpp>
+#include <exception>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "apps/airlock/doctor.h"
+#include "apps/airlock/exit_codes.h"
+#include "apps/airlock/languages.h"
+#include "apps/airlock/print.h"
+#include "apps/airlock/run.h"
+#include "language/nearest_name.h"
+
+namespace airlock::apps {
+namespace {
+
+using Words = std::vector<std::string>;
+
+struct Verb {
+  std::string_view name;
+  std::string_view summary;
+  int (*run)(Words words);
+};
+
+// A verb that describes itself to CLI11 and runs in its callback.
+template <void (*add_verb)(CLI::App&, int&)>
+int run_with_cli11(const char* name, Words words) {
+  CLI::App app("", "airlock");
+  app.require_subcommand(1);
+  int exit_code = 0;
+  add_verb(app, exit_code);
+  words.insert(words.begin(), name);
+  try {
+    app.parse(Words(words.rbegin(), words.rend()));
+  } catch (const CLI::CallForHelp& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    print_line(std::string(name) + ": " + error.what());
+    return kExitUsage;
+  }
+  return exit_code;
+}
+
+int run_languages(Words words) {
+  return run_with_cli11<add_languages_verb>("languages", std::move(words));
+}
+int run_doctor(Words words) { return run_with_cli11<add_doctor_verb>("doctor", std::move(words)); }
+int run_help(Words words);
+int print_version(Words);
+
+constexpr Verb kVerbs[] = {
+    {"run", "run one program in a sandbox", run_verb},
+    {"languages", "list the languages that this host can run", run_languages},
+    {"doctor", "check this host, with the fix for everything that is wrong", run_doctor},
+    {"help", "explain a verb", run_help},
+    {"version", "print the version", print_version},
+};
+
+const Verb* find_verb(std::string_view name) {
+  for (const Verb& verb : kVerbs) {
+    if (verb.name == name) return &verb;
+  }
+  return nullptr;
+}
+
+void print_usage(FILE* to) {
+  (void)::fputs("Usage: airlock VERB [options]\n\nRuns code that nobody trusts, on your own machine.\n\n",
+                to);
+  for (const Verb& verb : kVerbs) {
+    (void)::fprintf(to, "  %-11s %s\n", verb.name.data(), verb.summary.data());
+  }
+  (void)::fputs("\n`airlock help VERB` explains one of them. First run: airlock run hello.py\n", to);
+}
+
+int refuse_verb(std::string_view name) {
+  Words names;
+  for (const Verb& verb : kVerbs) names.emplace_back(verb.name);
+  print_line("there is no verb \"" + std::string(name) + "\"" +
+             language::did_you_mean(name, names));
+  print_usage(stderr);
+  return kExitUsage;
+}
+
+int run_help(Words words) {
+  if (words.empty()) {
+    print_usage(stdout);
+    return 0;
+  }
+  const Verb* const verb = find_verb(words[0]);
+  if (verb == nullptr) return refuse_verb(words[0]);
+  if (verb->run == run_help) return run_help({});
+  return verb->run({"--help"});
+}
+
+int print_version(Words) {
+  (void)::puts("airlock " AIRLOCK_VERSION);
+  return 0;
+}
+
+int dispatch(int count, char** words) {
+  if (count < 2) {
+    print_usage(stderr);
+    return kExitUsage;
+  }
+  const std::string_view name = words[1];
+  if (name == "--help" || name == "-h") return run_help({});
+  if (name == "--version" || name == "-V") return print_version({});
+  const Verb* const verb = find_verb(name);
+  return verb == nullptr ? refuse_verb(name) : verb->run(Words(words + 2, words + count));
+}
+
+}  // namespace
+}  // namespace airlock::apps
+
+int main(int argc, char** argv) {
+  try {
+    return airlock::apps::dispatch(argc, argv);
+  } catch (const std::exception& error) {
+    airlock::apps::print_line(std::string("failed: ") + error.what());
+    return airlock::apps::kExitFailed;
+  }
+}

@@ -1,0 +1,152 @@
+#include "apps/airlock/run.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <optional>
+#include <utility>
+
+#include "apps/airlock/exit_codes.h"
+#include "apps/airlock/output_directory.h"
+#include "apps/airlock/print.h"
+#include "apps/airlock/privilege.h"
+#include "apps/airlock/run_inputs.h"
+#include "apps/airlock/run_options.h"
+#include "apps/airlock/stream_sink.h"
+#include "apps/airlock/terminal.h"
+#include "backend/native/native_backend.h"
+#include "base/clock.h"
+#include "http/result_json.h"
+#include "runner/run.h"
+
+namespace airlock::apps {
+namespace {
+
+using BackendResult = base::Result<std::unique_ptr<backend::Backend>>;
+
+// What the user named on the command line, opened; all of it before privileges are dropped.
+struct Prepared {
+  RunInputs inputs;
+  std::optional<OutputDirectory> output_directory;
+};
+
+int exit_code_of_error(const base::Error& error) {
+  const bool is_users = error.code == base::ErrorCode::kInvalidArgument ||
+                        error.code == base::ErrorCode::kNotFound;
+  return is_users ? kExitUsage : kExitFailed;
+}
+
+bool has_terminal(const RunOptions& options, const RunInputs& inputs) {
+  return !options.json && !inputs.stdin_is_used_up && ::isatty(STDIN_FILENO) == 1 &&
+         ::isatty(STDOUT_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
+}
+
+base::Result<Prepared> prepare(const RunOptions& options) {
+  Prepared prepared;
+  AIRLOCK_ASSIGN(prepared.inputs, open_run_inputs(options));
+  if (!options.output_directory.empty()) {
+    AIRLOCK_ASSIGN(auto directory, OutputDirectory::open(options.output_directory));
+    prepared.output_directory.emplace(std::move(directory));
+  }
+  return prepared;
+}
+
+base::Status print_json(const model::RunResult& result) {
+  std::string text = http::result_json(result);
+  text += '\n';
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const ssize_t count = ::write(STDOUT_FILENO, rest.data(), rest.size());
+    if (count < 0) return base::fail_errno("print the result");
+    rest.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return {};
+}
+
+void report(const RunOptions& options, const model::RunResult& result,
+            const model::Limits& limits) {
+  if (!options.quiet) print_outcome(result);
+  if (options.verbose) print_summary(result, limits);
+}
+
+// The run itself, with the streams and the terminal of the user around it.
+base::Result<model::RunResult> run_prepared(backend::Backend& backend, const RunOptions& options,
+                                            Prepared& prepared) {
+  const bool terminal = has_terminal(options, prepared.inputs);
+  AIRLOCK_ASSIGN(SignalControl control, SignalControl::open(terminal ? STDOUT_FILENO : -1));
+  std::optional<HostTerminal> raw_terminal;
+  StreamSink output(STDOUT_FILENO, STDERR_FILENO,
+                    terminal ? TerminalUse::kInteractive : TerminalUse::kPlain);
+  StreamSink compile_output(STDERR_FILENO, STDERR_FILENO, TerminalUse::kPlain);
+  const base::SystemClock clock;
+  runner::RunRequest request{.spec = std::move(prepared.inputs.spec),
+                             .files = std::move(prepared.inputs.files),
+                             .stdin_fd = prepared.inputs.stdin_is_used_up ? -1 : STDIN_FILENO,
+                             .terminal = terminal};
+  const bool shows_compiler = !options.json && !options.quiet;
+  const runner::RunIo io{
+      .output = options.json ? nullptr : &output,
+      .compile_output = shows_compiler ? &compile_output : nullptr,
+      .files = prepared.output_directory ? &*prepared.output_directory : nullptr,
+      .control = &control,
+      .clock = &clock};
+  if (terminal) {
+    AIRLOCK_ASSIGN(HostTerminal raw, HostTerminal::make_raw(STDIN_FILENO));
+    raw_terminal.emplace(std::move(raw));
+  }
+  auto result = runner::run(backend, std::move(request), io);
+  compile_output.finish();
+  output.finish();
+  return result;
+}
+
+int run_with(BackendResult backend, const RunOptions& options) {
+  auto prepared = prepare(options);
+  if (!prepared) {
+    print_error(prepared.error());
+    return exit_code_of_error(prepared.error());
+  }
+  if (!backend) {
+    print_error(backend.error());
+    return kExitFailed;
+  }
+  if (const auto dropped = drop_capabilities(); !dropped) {
+    print_error(dropped.error());
+    return kExitFailed;
+  }
+  const model::Limits limits = prepared->inputs.spec.run.limits;
+  auto result = run_prepared(**backend, options, *prepared);
+  if (!result) {
+    print_error(result.error());
+    return exit_code_of_error(result.error());
+  }
+  if (options.json) {
+    if (const auto printed = print_json(*result); !printed) {
+      print_error(printed.error());
+      return kExitFailed;
+    }
+  }
+  report(options, *result, limits);
+  return exit_code_of(result->outcome);
+}
+
+}  // namespace
+
+int run_verb(std::vector<std::string> words) {
+  BackendResult backend = backend::native::start_backend({});
+  // A closed pipe is an error of write(2), which is dealt with where it happens.
+  ::signal(SIGPIPE, SIG_IGN);
+  auto parsed = parse_run_options(std::move(words));
+  if (!parsed) {
+    print_error(parsed.error());
+    return kExitUsage;
+  }
+  if (const auto* help = std::get_if<HelpText>(&*parsed)) {
+    (void)::fputs(help->text.c_str(), stdout);
+    return 0;
+  }
+  return run_with(std::move(backend), std::get<RunOptions>(*parsed));
+}
+
+}  // namespace airlock::apps

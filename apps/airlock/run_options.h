@@ -1,0 +1,43 @@
+// The command line of `airlock run` as a checked value. Reads no file and no environment.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "model/run_spec.h"
+
+namespace airlock::apps {
+
+struct FileOption {
+  std::string host;    // as given
+  std::string inside;  // relative to /workspace, checked
+};
+
+struct RunOptions {
+  std::string program;  // "-": from stdin
+  std::vector<std::string> args;
+  std::string language;        // empty: by extension
+  std::string languages_file;  // empty: the built-in table
+  model::LimitsGiven limits;
+  std::vector<FileOption> files;
+  std::string output_directory;
+  std::vector<std::string> collect;
+  std::vector<std::string> env;  // "NAME=value", checked
+  std::optional<model::IsolationLevel> min_isolation;
+  std::string seccomp_profile = "default";
+  bool json = false;
+  bool quiet = false;
+  bool verbose = false;
+};
+
+struct HelpText {
+  std::string text;
+};
+
+// `words` are those after "run". An error names the option, its value, and what would be right.
+base::Result<std::variant<RunOptions, HelpText>> parse_run_options(std::vector<std::string> words);
+
+}  // namespace airlock::apps

@@ -1,0 +1,17 @@
+// The environment of a guest: a fixed base, and what the language and the user add to it. Nothing of
+// the caller's own environment is ever in it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace airlock::runner {
+
+// Later layers win over earlier ones and over the base (PATH, HOME, USER, LOGNAME, LANG, TMPDIR).
+// Entries are "NAME=value". Sorted by name, each name once.
+base::Result<std::vector<std::string>> make_guest_environment(
+    const std::vector<std::vector<std::string>>& layers);
+
+}  // namespace airlock::runner

@@ -1,0 +1,43 @@
+#include "runner/input_path.h"
+
+#include <gtest/gtest.h>
+
+#include "model/limits.h"
+
+namespace airlock::runner {
+namespace {
+
+TEST(InputPathTest, OrdinaryPathsAreAccepted) {
+  for (const char* path : {"a", "a.csv", "data/a.csv", "..a", "a..", "...", ".hidden", "a b", "é"}) {
+    EXPECT_TRUE(check_input_path(path)) << path;
+  }
+}
+
+TEST(InputPathTest, PathsThatLeadElsewhereAreRefused) {
+  for (const char* path : {"", "/", "/a", "..", "../a", "a/..", "a/../b", ".", "./a", "a/./b", "a//b",
+                           "a/", "a\nb", "a\x1b[m", "\x7f"}) {
+    EXPECT_FALSE(check_input_path(path)) << path;
+  }
+  EXPECT_FALSE(check_input_path(std::string_view("a\0b", 3)));
+}
+
+TEST(InputPathTest, LengthAndDepthAreBounded) {
+  EXPECT_TRUE(check_input_path(std::string(model::kPathBytesMax, 'a')));
+  EXPECT_FALSE(check_input_path(std::string(model::kPathBytesMax + 1, 'a')));
+  std::string deep = "a";
+  for (std::uint32_t depth = 1; depth < model::kPathDepthMax; ++depth) deep += "/a";
+  EXPECT_TRUE(check_input_path(deep));
+  EXPECT_FALSE(check_input_path(deep + "/a"));
+}
+
+TEST(InputPathTest, TwoFilesCannotShareAPlace) {
+  InputPaths paths;
+  EXPECT_TRUE(paths.add("data/a"));
+  EXPECT_TRUE(paths.add("data/b"));
+  EXPECT_FALSE(paths.add("data/a"));
+  EXPECT_FALSE(paths.add("data"));
+  EXPECT_FALSE(paths.add("data/b/c"));
+}
+
+}  // namespace
+}  // namespace airlock::runner
