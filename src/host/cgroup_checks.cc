@@ -7,6 +7,7 @@
 
 #include "host/cgroup_layout.h"
 #include "host/checks.h"
+#include "host/proc_files.h"
 #include "host/surroundings.h"
 #include "model/isolation.h"
 
@@ -15,6 +16,8 @@ namespace airlock::host {
 namespace {
 
 constexpr std::string_view kGroup = "cgroup";
+constexpr KernelVersion kMemoryPeakSince{5, 19};  // memory.peak of cgroup v2
+constexpr KernelVersion kPidsPeakSince{6, 11};    // pids.peak of v1 and v2
 
 struct ControllerRule {
   std::string_view name;
@@ -36,10 +39,14 @@ const ControllerRule kRules[] = {
 struct Trials {
   std::map<std::string, std::string, std::less<>> problems;
   std::vector<std::string> files;
-  bool memory_tried = false;  // a group with the memory controller was seen
+  std::vector<std::string_view> written;  // controllers whose limit was really set
   bool holds(std::string_view controller) const {
     const auto found = problems.find(controller);
     return found != problems.end() && found->second.empty();
+  }
+  // Its limit will hold as soon as the launcher hands the controller down.
+  bool awaits(std::string_view controller) const {
+    return holds(controller) && !has(written, controller);
   }
   bool has_file(std::string_view name) const { return has(files, name); }
 };
@@ -73,8 +80,8 @@ void try_place(HostProbe& probe, const CgroupPlace& place, Trials* trials) {
   for (const ControllerRule& rule : kRules) {
     if (!has(place.controllers, rule.name)) continue;
     std::string problem;
-    if (rule.name == "memory" && attempt.made.worked() && attempt.limits[index].worked()) {
-      trials->memory_tried = true;
+    if (attempt.made.worked() && attempt.limits[index].worked()) {
+      trials->written.push_back(rule.name);
     }
     if (!attempt.made.worked()) {
       problem = failure_at("mkdir in " + place.parent, attempt.made.os_errno);
@@ -190,25 +197,30 @@ Finding check_limits(HostProbe& probe, const CgroupLayout& layout, const Trials&
   return finding;
 }
 
-// Peaks are only measured where the kernel keeps them: memory.peak by 5.19, pids.peak by 6.11.
-Finding check_usage(const Trials& trials) {
+// A peak is measured where the kernel keeps it. The files of a controller that is yet to be handed
+// down cannot be seen; then the kernel's age tells.
+Finding check_usage(HostProbe& probe, const Trials& trials) {
+  const auto version = parse_kernel_version(probe.kernel().release).value_or(KernelVersion{});
+  const bool memory_kept = trials.has_file("memory.peak") ||
+                           trials.has_file("memory.max_usage_in_bytes") ||
+                           (trials.awaits("memory") && version >= kMemoryPeakSince);
+  const bool pids_kept =
+      trials.has_file("pids.peak") || (trials.awaits("pids") && version >= kPidsPeakSince);
   std::string absent;
   std::vector<std::string> missing;
-  const bool memory_seen =
-      trials.has_file("memory.peak") || trials.has_file("memory.max_usage_in_bytes");
-  if (!memory_seen) {
+  if (!memory_kept) {
     absent = "peak memory";
     missing.emplace_back(model::kMissingMemoryPeak);
   }
-  if (!trials.has_file("pids.peak")) {
+  if (!pids_kept) {
     absent += (absent.empty() ? "" : " and ") + std::string("peak process count");
     missing.emplace_back(model::kMissingPidsPeak);
   }
   if (missing.empty()) {
     return ok_finding(kGroup, "cgroup_usage", "peak memory and peak process count are measured");
   }
-  Finding finding = ok_finding(kGroup, "cgroup_usage", absent + " not kept by this kernel",
-                               "the limits hold all the same; usage leaves the figure out");
+  Finding finding = ok_finding(kGroup, "cgroup_usage", absent + " not measured here",
+                               "no limit depends on it; usage leaves the figure out");
   finding.missing = missing;
   return finding;
 }
@@ -217,7 +229,8 @@ Finding check_swap(HostProbe& probe, const Trials& trials) {
   const std::string swaps = probe.read("/proc/swaps").value_or("");
   const bool swap_on = lines_of(swaps).size() > 1;  // the first line is the heading
   if (!swap_on) return ok_finding(kGroup, "swap", "none");
-  if (trials.has_file("memory.swap.max") || trials.has_file("memory.memsw.limit_in_bytes")) {
+  if (trials.awaits("memory") || trials.has_file("memory.swap.max") ||
+      trials.has_file("memory.memsw.limit_in_bytes")) {
     return ok_finding(kGroup, "swap", "on; programs are kept out of it");
   }
   return warn_finding(kGroup, "swap", "on, and its use cannot be limited",
@@ -235,7 +248,7 @@ Findings check_cgroup(HostProbe& probe) {
     if (usable) try_place(probe, place, &trials);
   }
   Findings findings{check_version(probe, layout), check_limits(probe, layout, trials)};
-  if (trials.memory_tried) findings.push_back(check_usage(trials));
+  findings.push_back(check_usage(probe, trials));
   findings.push_back(check_swap(probe, trials));
   return findings;
 }

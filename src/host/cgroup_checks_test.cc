@@ -138,6 +138,24 @@ TEST(CgroupChecksTest, PeaksThatTheKernelDoesNotKeepAreListed) {
             (std::vector<std::string>{"memory_peak", "pids_peak"}));
 }
 
+TEST(CgroupChecksTest, PeaksOfControllersYetToBeHandedDownFollowFromTheKernelsAge) {
+  FakeHost host = FakeHost::as_user();
+  host.cgroup_files = {};
+  host.cgroup_file_errors = {{"memory.max", ENOENT}, {"pids.max", ENOENT}, {"cpu.max", ENOENT}};
+  EXPECT_EQ(examined(host, "cgroup_usage").missing, (std::vector<std::string>{"pids_peak"}));
+  host.kernel_name.release = "6.11.0";
+  EXPECT_TRUE(examined(host, "cgroup_usage").missing.empty());
+  host.kernel_name.release = "5.18.0";
+  EXPECT_EQ(examined(host, "cgroup_usage").missing,
+            (std::vector<std::string>{"memory_peak", "pids_peak"}));
+}
+
+TEST(CgroupChecksTest, WithoutAnyGroupNoPeakIsMeasured) {
+  FakeHost host = on_v1(FakeHost::as_user());
+  EXPECT_EQ(examined(host, "cgroup_usage").missing,
+            (std::vector<std::string>{"memory_peak", "pids_peak"}));
+}
+
 TEST(CgroupChecksTest, SwapWithoutAccountingIsAWarning) {
   FakeHost host = on_v1(FakeHost());
   host.files["/proc/swaps"] += "/dev/sda2 partition 1000 0 -2\n";

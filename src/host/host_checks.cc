@@ -48,16 +48,16 @@ Finding check_container(HostProbe& probe) {
                     "limits and rights of that container come on top of Airlock's");
 }
 
-// The kernel ignores RLIMIT_CORE 0 for a piped core; only the launcher's limit of 1 byte stops it
-// (fs/coredump.c), so this is a note unless a helper runs at all.
+// RLIMIT_CORE does not stop a piped core: core(5), "Piping core dumps to a program".
 Finding check_core_pattern(HostProbe& probe) {
   const std::string pattern = read_sysctl(probe, "kernel.core_pattern");
   if (!pattern.starts_with('|')) {
     return ok_finding(kHost, "core_dumps", pattern.empty() ? "none" : "files: " + pattern);
   }
   return warn_finding(kHost, "core_dumps", "piped to a program of the host: " + pattern.substr(1),
-                      "Airlock forbids core dumps in sandboxes; should one be made all the same, "
-                      "that program would read a guest's memory outside of the sandbox, as root",
+                      "when a guest crashes the kernel starts that program outside of the "
+                      "sandbox, as root, to read the guest's memory; no limit on core files stops "
+                      "it, so its parser is within a guest's reach",
                       sysctl_fix(probe, "kernel.core_pattern", "core"));
 }
 
