@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "apps/airlock/exit_codes.h"
@@ -35,42 +36,57 @@ std::string padded(std::string text, std::size_t width) {
   return text + "  ";
 }
 
+// The columns of the list, each as wide as its widest cell.
+struct Columns {
+  std::size_t name = std::string_view("LANGUAGE").size();
+  std::size_t version = std::string_view("VERSION").size();
+  std::size_t files = std::string_view("FILES").size();
+  std::size_t aliases = std::string_view("ALSO CALLED").size();
+};
+
+Columns measure(const std::vector<LanguageStatus>& statuses) {
+  Columns columns;
+  for (const LanguageStatus& status : statuses) {
+    columns.name = std::max(columns.name, status.name.size());
+    if (status.presence != Presence::kReady) continue;
+    columns.version = std::max(columns.version, status.version.size());
+    columns.files = std::max(columns.files, spaced(status.extensions).size());
+    columns.aliases = std::max(columns.aliases, spaced(status.aliases).size());
+  }
+  return columns;
+}
+
 // What stands beside the name of a language.
-std::string describe(const LanguageStatus& status, std::size_t version_width) {
+std::string describe(const LanguageStatus& status, const Columns& columns) {
   if (status.presence == Presence::kReady) {
-    const std::string names = spaced(status.aliases);
-    return padded(status.version, version_width) + padded(spaced(status.extensions), 16) +
-           padded(names, 16) + status.toolchain;
+    return padded(status.version, columns.version) +
+           padded(spaced(status.extensions), columns.files) +
+           padded(spaced(status.aliases), columns.aliases) + status.toolchain;
   }
   std::string text(language::presence_name(status.presence));
-  if (!status.packages.empty()) text += ": install " + spaced(status.packages);
-  if (!status.note.empty()) text += status.packages.empty() ? ": " : " (";
-  text += status.note;
-  if (!status.note.empty() && !status.packages.empty()) text += ")";
-  return text;
+  if (status.packages.empty()) return text + ": " + status.note;
+  text += ": install " + spaced(status.packages);
+  return status.note.empty() ? text : text + " (" + status.note + ")";
 }
 
 std::string table_text(const std::vector<LanguageStatus>& statuses) {
-  std::size_t name_width = 8;
-  std::size_t version_width = 7;
-  for (const LanguageStatus& status : statuses) {
-    name_width = std::max(name_width, status.name.size());
-    version_width = std::max(version_width, status.version.size());
-  }
-  std::string text = padded("LANGUAGE", name_width) + padded("VERSION", version_width) +
-                     padded("FILES", 16) + padded("ALSO CALLED", 16) + "TOOLCHAIN\n";
-  std::string packages;
+  const Columns columns = measure(statuses);
+  std::string text = padded("LANGUAGE", columns.name) + padded("VERSION", columns.version) +
+                     padded("FILES", columns.files) + padded("ALSO CALLED", columns.aliases) +
+                     "TOOLCHAIN\n";
+  std::vector<std::string> packages;
   std::size_t ready = 0;
   for (const LanguageStatus& status : statuses) {
-    std::string line = padded(status.name, name_width) + describe(status, version_width);
-    line.erase(line.find_last_not_of(' ') + 1);
-    text += escaped(line) + "\n";
+    text += escaped(padded(status.name, columns.name) + describe(status, columns)) + "\n";
     if (status.presence == Presence::kReady) ++ready;
-    if (!status.packages.empty()) packages += " " + spaced(status.packages);
+    for (const std::string& package : status.packages) {
+      if (std::ranges::find(packages, package) == packages.end()) packages.push_back(package);
+    }
   }
   text += "\n" + std::to_string(ready) + " of " + std::to_string(statuses.size()) +
           " languages are ready.\n";
-  if (!packages.empty()) text += "For the others: apt-get install" + escaped(packages) + "\n";
+  if (!packages.empty())
+    text += "For the others: apt-get install " + escaped(spaced(packages)) + "\n";
   return text;
 }
 

@@ -93,6 +93,10 @@ class TreeBuilder final : public YAML::EventHandler {
 
   void add_key(const YAML::Mark& mark, YamlNode::Kind kind, const std::string& text) {
     const std::vector<YamlEntry>& entries = open_.back().node.entries;
+    if (entries.size() >= kYamlKeysMax) {
+      refuse(mark, "more than " + std::to_string(kYamlKeysMax) + " keys");
+      return;
+    }
     const auto first = std::ranges::find(entries, text, &YamlEntry::key);
     if (kind != YamlNode::Kind::kText || text.empty()) {
       refuse(mark, "a key is empty");

@@ -16,6 +16,7 @@ namespace airlock::language {
 
 inline constexpr std::size_t kYamlDepthMax = 16;
 inline constexpr std::size_t kYamlNodesMax = 20'000;
+inline constexpr std::size_t kYamlKeysMax = 1'000;  // of one mapping; keys are compared in pairs
 
 // Both count from 1.
 struct YamlPosition {

@@ -57,6 +57,13 @@ TEST(YamlDocumentTest, TheNumberOfValuesIsBounded) {
   EXPECT_NE(error_of(text + "]").find("more than 20000 values"), std::string::npos);
 }
 
+TEST(YamlDocumentTest, TheNumberOfKeysIsBounded) {
+  std::string text;
+  for (std::size_t i = 0; i < kYamlKeysMax; ++i) text += "k" + std::to_string(i) + ": 1\n";
+  EXPECT_EQ(error_of(text), "no error");
+  EXPECT_EQ(error_of(text + "one: 2\n"), "t:1001:1: more than 1000 keys");
+}
+
 TEST(YamlDocumentTest, AnAliasBombIsRefusedAtItsFirstAnchor) {
   std::string text = "a0: &a0 [x, x]\n";
   for (int i = 1; i < 40; ++i) {

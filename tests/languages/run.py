@@ -3,11 +3,11 @@
 
     AIRLOCK=build/release/bin/airlock tests/languages/run.py [LANGUAGE...]
 
-Each language has a program `report` that reads data.csv, its arguments and stdin, uses its standard
-library (sorting, hashing, regular expressions, JSON, threads, as far as it has them), and writes
-/output/result.txt; a program `crash` that fails at run time; and, where there is a compiler, a
-program `broken` that does not compile. A toolchain that is missing is a failed test, never a skipped
-one. One line per test; the last line is `N passed, N failed`.
+Each language has a program `report` that reads data.csv, its arguments and stdin, uses its
+standard library (sorting, hashing, regular expressions, JSON, threads, as far as it has them) and
+writes /output/result.txt; a program `crash` that fails at run time; and, where there is a
+compiler, a program `broken` that does not compile. A toolchain that is missing is a failed test,
+never a skipped one. One line per test; the last line is `N passed, N failed`.
 """
 
 import dataclasses
@@ -64,7 +64,8 @@ LANGUAGES = {
     "perl": Expected(".pl", json=True, crash_code=255, crash_text=r"crash\.pl line 3"),
     "php": Expected(".php", json=True, crash_code=255,
                     crash_text=r"member function method\(\) on null in /workspace/crash\.php:3"),
-    "lua": Expected(".lua", digest="fnv1a", crash_text=r"crash\.lua:2: attempt to index a nil value"),
+    "lua": Expected(".lua", digest="fnv1a",
+                    crash_text=r"crash\.lua:2: attempt to index a nil value"),
 }
 
 
@@ -208,7 +209,8 @@ def test_listed(language):
 
 def test_stdin_source():
     """source from stdin, with a language's alias, takes the language's own file name"""
-    source = b"public class Main { public static void main(String[] a) { System.out.print(a.length); } }"
+    source = (b"public class Main { public static void main(String[] a) {"
+              b" System.out.print(a.length); } }")
     code, result = run(["--language", "java", "-", "--", "a", "b"], stdin=source)
     check(code == 0 and result["stdout"] == "2", f"{summary(result)}")
     code, result = run(["--language", "py", "-"], stdin=b"print(__file__)")
@@ -258,6 +260,21 @@ def test_own_table():
         check(f'{path}:4:5: unknown key "file_nmae"' in stderr and '"file_name"' in stderr, stderr)
 
 
+def test_missing_toolchain():
+    """a toolchain that is not there is named with the package that brings it"""
+    with tempfile.TemporaryDirectory(prefix="airlock-languages-") as folder:
+        path = pathlib.Path(folder) / "own.yaml"
+        path.write_text("languages:\n  klingon:\n    extensions: [.k]\n    file_name: main.k\n"
+                        "    toolchains:\n      - name: K\n        tools: {tlhingan: qo-nos}\n"
+                        "        version: [tlhingan]\n"
+                        "        run: {argv: [tlhingan, \"{source}\", \"{args}\"]}\n")
+        code, stdout, _ = call(["languages", "--languages", path])
+        check(code == 0 and "missing: install qo-nos" in stdout, f"exit code {code}: {stdout}")
+        code, _, stderr = call(["run", "--languages", path, "--language", "klingon", "-"], b"x")
+    check(code == 125, f"exit code {code}")
+    check("no tlhingan in" in stderr and "apt-get install qo-nos" in stderr, f"stderr: {stderr!r}")
+
+
 def all_tests(wanted):
     for language in wanted:
         yield f"{language}: listed", lambda name=language: test_listed(name)
@@ -267,7 +284,7 @@ def all_tests(wanted):
         yield f"{language}: crash", lambda name=language: test_crash(name)
     if len(wanted) == len(LANGUAGES):
         for test in (test_stdin_source, test_unfitting_name, test_unknown_language, test_table,
-                     test_own_table):
+                     test_own_table, test_missing_toolchain):
             yield test.__name__.removeprefix("test_").replace("_", " "), test
 
 

@@ -78,6 +78,6 @@ int main(int argc, char** argv) {
       << join(names, ',') << "\nargs " << join({argv + 1, argv + argc}, '|') << '\n';
   std::string word;
   std::cin >> word;
-  std::cout << "done " << word << std::endl;
+  std::printf("done %s\n", word.c_str());
   return out ? 0 : 3;
 }
