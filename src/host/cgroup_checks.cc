@@ -144,7 +144,8 @@ Finding check_version(HostProbe& probe, const CgroupLayout& layout) {
                         limits_fix(probe, layout, {}));
   }
   std::string seen(model::cgroup_version_name(layout.version));
-  if (!layout.unified_mount.empty()) seen += ", v2 at " + layout.unified_mount;
+  if (layout.version == CgroupVersion::kV2) seen += " at " + layout.unified_mount;
+  if (layout.version == CgroupVersion::kHybrid) seen += ", v2 at " + layout.unified_mount;
   return ok_finding(kGroup, "cgroup_version", seen);
 }
 
