@@ -41,9 +41,9 @@ struct FloorFailure {
   int error;
 };
 
-// Reads which paths of the host are shown: lines "etc PATH", "device PATH", "mask PATH", as bench/run.py makes
-// them from policies/host-view.yaml, so that floor and airlock mount the same. Without it the view is what
-// nearly every program needs. Returns 0 or -1.
+// Reads which paths of the host are shown: lines "etc PATH", "device PATH", "mask PATH", as
+// bench/run.py makes them from policies/host-view.yaml, so that floor and airlock mount the same.
+// Without it the view is what nearly every program needs. Returns 0 or -1.
 int floor_read_view(const char* path);
 
 // Builds the root file system in the calling process's own mount namespace and enters it. Returns
@@ -54,8 +54,9 @@ int floor_enter_view(struct FloorParts parts, struct FloorFailure* failure);
 void floor_find_groups(const char* parent_name);
 void floor_name_groups(int worker);
 int floor_make_groups(void);
-// v1, in the child: "0" written to `tasks` moves the calling thread without the lock that a pid written
-// to cgroup.procs waits for, which on an idle machine is milliseconds (a grace period of RCU).
+// v1, in the child: "0" written to `tasks` moves the calling thread without the lock that a pid
+// written to cgroup.procs waits for, which on an idle machine is milliseconds (a grace period of
+// RCU).
 int floor_join_groups(void);
 int floor_remove_groups(void);
 // v2: the group's directory, for CLONE_INTO_CGROUP; else -1.

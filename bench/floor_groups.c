@@ -1,4 +1,5 @@
-// The groups of the floor program: made, limited, joined and removed for each sandbox, on cgroup v1 or v2.
+// The groups of the floor program: made, limited, joined and removed for each sandbox, on cgroup v1
+// or v2.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

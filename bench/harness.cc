@@ -117,8 +117,7 @@ class Worker {
       return false;
     }
     int status = -1;
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
     return status == 0;
   }
 

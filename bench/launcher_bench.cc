@@ -3,9 +3,9 @@
 //   bench-launcher --count N [--warmup W] [--workers C] PROGRAM
 //
 // One launcher serves all workers, as it serves a daemon. Each iteration opens a workspace, makes a
-// sandbox on it, puts PROGRAM into it, runs it, waits for the report and destroys sandbox and workspace;
-// the clock stops when the keeper has told that nothing is left. Streams are /dev/null, as the harness
-// gives them to the peers. Prints {"samples_us": [...], "wall_s": s, "failed": n}.
+// sandbox on it, puts PROGRAM into it, runs it, waits for the report and destroys sandbox and
+// workspace; the clock stops when the keeper has told that nothing is left. Streams are /dev/null,
+// as the harness gives them to the peers. Prints {"samples_us": [...], "wall_s": s, "failed": n}.
 #include <fcntl.h>
 #include <unistd.h>
 

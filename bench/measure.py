@@ -1,6 +1,7 @@
 """Samples and what is said about them: percentiles, rates, ratios.
 
-A Series collects the samples of one peer at one concurrency over all rounds. Times are microseconds.
+A Series collects the samples of one peer at one concurrency over all rounds. Times are in
+microseconds.
 """
 
 import json
@@ -52,8 +53,8 @@ class Series:
 
 
 def run_measurer(argv: list[str], timeout_s: float) -> dict:
-    """Runs a program that prints samples as JSON, in a process group of its own that is killed whole when
-    it takes too long: some peers hang, and leave children that would go on running."""
+    """Runs a program that prints samples as JSON, in a process group of its own that is killed
+    whole when it takes too long: some peers hang, and leave children that would go on running."""
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                start_new_session=True)
     try:

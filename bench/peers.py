@@ -1,7 +1,7 @@
 """The peers: how each is started on the no-op, and what it needs around it.
 
-Each peer gets flags that seal the program in as far as it can, and nothing that it does not need. A peer
-that is not installed is in the table with the package that brings it.
+Each peer gets flags that seal the program in as far as it can, and nothing that it does not need.
+A peer that is not installed is in the table with the package that brings it.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ class Peer:
     argv: list[str]           # with "{n}" for a number that is never used twice
     shown: str                # the command line for the page, without this machine's paths
     iterations: int           # per round, at each concurrency
-    measurer: str = "harness"  # "self": argv prints the samples itself and takes --count and --workers
+    measurer: str = "harness"  # "self": argv takes --count and --workers and prints the samples
     wrapper: list[str] = field(default_factory=list)  # put before the harness
     timeout_s: float = 60
     version: str = ""
@@ -80,19 +80,24 @@ def write_view(folder: Path, policy: Path) -> Path:
 
 def own_peers(bin_dir: Path, noop: Path, view: Path) -> list[Peer]:
     """What is started without anything installed: the two floors and ourselves."""
-    floor = [str(bin_dir / "bench-floor"), "--parent", CGROUP_PARENT, "--view", str(view)]
+    def built(name: str) -> str:
+        return str(bin_dir / name)
+
+    floor = [built("bench-floor"), "--parent", CGROUP_PARENT, "--view", str(view)]
+    run = [built("airlock"), "run"]
+    libc = built("bench-noop-libc")
     peers = [
         Peer("fork", "fork + exec", [str(noop)], "NOOP", 50),
-        Peer("fork_libc", "fork + exec, glibc static", [str(bin_dir / "bench-noop-libc")], "NOOP_LIBC", 20),
+        Peer("fork_libc", "fork + exec, glibc static", [libc], "NOOP_LIBC", 20),
         Peer("floor", "floor (loop in C)", [*floor, str(noop)],
              "bench-floor --count N NOOP", 20, measurer="self"),
         Peer("floor_process", "floor, as a process", [*floor, "--count", "1", str(noop)],
              "bench-floor --count 1 NOOP", 15),
-        Peer("protocol", "airlock, create + exec + destroy", [str(bin_dir / "bench-launcher"), str(noop)],
+        Peer("protocol", "airlock, create + exec + destroy", [built("bench-launcher"), str(noop)],
              "bench-launcher --count N NOOP", 20, measurer="self"),
-        Peer("airlock", "airlock run", [str(bin_dir / "airlock"), "run", str(noop)], "airlock run NOOP", 20),
-        Peer("airlock_libc", "airlock run, glibc static",
-             [str(bin_dir / "airlock"), "run", str(bin_dir / "bench-noop-libc")], "airlock run NOOP_LIBC", 10),
+        Peer("airlock", "airlock run", [*run, str(noop)], "airlock run NOOP", 20),
+        Peer("airlock_libc", "airlock run, glibc static", [*run, libc],
+             "airlock run NOOP_LIBC", 10),
     ]
     for peer in peers:
         if not os.access(peer.argv[0], os.X_OK):
@@ -103,17 +108,19 @@ def own_peers(bin_dir: Path, noop: Path, view: Path) -> list[Peer]:
 def process_peers(noop: Path) -> list[Peer]:
     folder = str(noop.parent)
     bare = ["bwrap", "--unshare-all", "--ro-bind", "/usr", "/usr", "--ro-bind", folder, "/bench"]
-    full = ["--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64", "--symlink", "usr/bin",
-            "/bin", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--die-with-parent"]
+    full = ["--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64", "--symlink",
+            "usr/bin", "/bin", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--die-with-parent"]
     inside = f"/bench/{noop.name}"
     firejail = ["firejail", "--quiet", "--noprofile", "--private", "--private-dev", "--net=none",
                 "--ipc-namespace", "--caps.drop=all", "--nonewprivs", "--seccomp"]
     return [
         needs(Peer("bwrap", "bwrap --unshare-all", [*bare, inside],
-                   "bwrap --unshare-all --ro-bind /usr /usr --ro-bind FOLDER /bench /bench/NOOP", 20),
+                   "bwrap --unshare-all --ro-bind /usr /usr --ro-bind FOLDER /bench "
+ "/bench/NOOP", 20),
               "bwrap", "bubblewrap"),
         needs(Peer("bwrap_full", "bwrap, with proc, dev and tmp", [*bare, *full, inside],
-                   "the same with --proc /proc --dev /dev --tmpfs /tmp, links, --die-with-parent", 10),
+                   "the same with --proc /proc --dev /dev --tmpfs /tmp, links, "
+ "--die-with-parent", 10),
               "bwrap", "bubblewrap"),
         needs(Peer("firejail", "firejail", [*firejail, str(noop)], " ".join(firejail) + " NOOP", 3),
               "firejail", "firejail"),
@@ -134,14 +141,16 @@ def write_bundle(folder: Path, noop: Path) -> Path:
         "hostname": "bench",
         "mounts": [
             {"destination": "/proc", "type": "proc", "source": "proc", "options": plain},
-            {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]},
+            {"destination": "/dev", "type": "tmpfs", "source": "tmpfs",
+             "options": ["nosuid", "mode=755"]},
             {"destination": "/dev/pts", "type": "devpts", "source": "devpts",
              "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666"]},
             {"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": ["size=64m"]},
         ],
         "linux": {
             "resources": {"memory": {"limit": MEMORY_BYTES}, "pids": {"limit": PIDS}},
-            "namespaces": [{"type": kind} for kind in ("pid", "network", "ipc", "uts", "mount", "cgroup")],
+            "namespaces": [{"type": kind}
+                           for kind in ("pid", "network", "ipc", "uts", "mount", "cgroup")],
             "maskedPaths": ["/proc/kcore", "/proc/keys", "/proc/timer_list"],
             "readonlyPaths": ["/proc/sys", "/proc/sysrq-trigger"],
         },
@@ -170,7 +179,7 @@ def runtime_peers(folder: Path, noop: Path) -> list[Peer]:
 
 @contextlib.contextmanager
 def cgroup_parent():
-    """The group of ours below which the floor and docker make theirs, in every hierarchy that they use."""
+    """The group of ours below which the floor and docker make theirs, wherever they need one."""
     mount = Path("/sys/fs/cgroup")
     unified = (mount / "cgroup.controllers").exists()
     parents = [mount] if unified else [mount / name for name in ("memory", "pids", "cpuacct")]
@@ -195,7 +204,8 @@ def docker_peer(folder: Path, noop: Path):
     argv = [docker, "-H", endpoint, "run", "--rm", "--network=none", f"--memory={MEMORY_BYTES}",
             f"--pids-limit={PIDS}", f"--cgroup-parent=/{CGROUP_PARENT}", "airlock-bench", "/noop"]
     peer = needs(Peer("docker", "docker run", argv,
-                      "docker run --rm --network=none --memory=512m --pids-limit=128 IMAGE /noop", 2,
+                      "docker run --rm --network=none --memory=512m --pids-limit=128 IMAGE "
+                      "/noop", 2,
                       timeout_s=120),
                  "dockerd", "docker.io")
     if peer.missing:

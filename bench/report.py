@@ -18,9 +18,12 @@ class Budget:
 
 
 def describe_machine() -> dict:
-    cpu = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+    def lines(path: str) -> list[str]:
+        return Path(path).read_text().splitlines()
+
+    cpu = next((line.split(":", 1)[1].strip() for line in lines("/proc/cpuinfo")
                 if line.startswith("model name")), platform.machine())
-    memory_kib = next(int(line.split()[1]) for line in Path("/proc/meminfo").read_text().splitlines()
+    memory_kib = next(int(line.split()[1]) for line in lines("/proc/meminfo")
                       if line.startswith("MemTotal"))
     unified = Path("/sys/fs/cgroup/cgroup.controllers").exists()
     hybrid = Path("/sys/fs/cgroup/unified").exists()
@@ -30,7 +33,7 @@ def describe_machine() -> dict:
         "memory": f"{memory_kib / 2**20:.0f} GiB",
         "kernel": platform.release().split("-")[0],
         "system": next((line.split("=", 1)[1].strip('"')
-                        for line in Path("/etc/os-release").read_text().splitlines()
+                        for line in lines("/etc/os-release")
                         if line.startswith("PRETTY_NAME=")), "unknown"),
         "cgroups": "v2" if unified else ("v1 with v2 beside it (hybrid)" if hybrid else "v1"),
         "load": f"{os.getloadavg()[0]:.2f} at the start",
@@ -49,9 +52,13 @@ def ratio(series: Series, base: Series | None) -> str:
 
 
 def peer_table(peers: list[Peer], row: dict[str, Series]) -> str:
-    lines = ["| peer | p50 ms | p99 ms | per second | to fork + exec | to the floor | to airlock run | starts |",
-             "|---|---:|---:|---:|---:|---:|---:|---:|"]
-    ordered = sorted((peer for peer in peers if peer.key in row), key=lambda peer: row[peer.key].p50)
+    lines = [
+        "| peer | p50 ms | p99 ms | per second "
+        "| to fork + exec | to the floor | to airlock run | starts |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    ordered = sorted((peer for peer in peers if peer.key in row),
+                     key=lambda peer: row[peer.key].p50)
     for peer in ordered:
         one = row[peer.key]
         name = f"**{peer.title}**" if "airlock" in peer.title else peer.title
@@ -68,7 +75,8 @@ def peer_table(peers: list[Peer], row: dict[str, Series]) -> str:
 
 
 def rest_table(peers: list[Peer], rested: dict[str, Series]) -> str:
-    lines = ["| started 100 ms after the one before | p50 ms | p99 ms | starts |", "|---|---:|---:|---:|"]
+    lines = ["| started 100 ms after the one before | p50 ms | p99 ms | starts |",
+             "|---|---:|---:|---:|"]
     titles = {peer.key: peer.title for peer in peers}
     for key, one in sorted(rested.items(), key=lambda entry: entry[1].p50):
         lines.append(f"| {titles[key]} | {ms(one.p50)} | {ms(one.p99)} | {len(one)} |")
@@ -97,16 +105,23 @@ def check_budgets(table: dict[int, dict[str, Series]]) -> list[Budget]:
         return Budget(text, "not measured" if value is None else f"{value:.2f}x",
                       None if value is None else value <= bound)
 
-    rate = (two["protocol"].rate / two["floor"].rate) if {"protocol", "floor"} <= two.keys() else None
+    rate = None
+    if {"protocol", "floor"} <= two.keys():
+        rate = two["protocol"].rate / two["floor"].rate
     docker = compare(one, "docker", "protocol")
     return [
-        at_most("`airlock run` of the static no-op, as a process, is faster than `bwrap --unshare-all` of it",
+        at_most("`airlock run` of the static no-op, as a process, is faster than "
+                "`bwrap --unshare-all` of it",
                 compare(one, "airlock", "bwrap"), 1.0),
-        at_most("create + exec + destroy through the launcher's protocol costs at most 1.3x the floor",
+        at_most("create + exec + destroy through the launcher's protocol costs at most 1.3x "
+                "the floor",
                 compare(one, "protocol", "floor"), 1.3),
-        Budget("two at a time, the protocol reaches at least 0.6x the rate of the floor",
-               "not measured" if rate is None else f"{rate:.2f}x", None if rate is None else rate >= 0.6),
-        Budget("`docker run` of the no-op is at least 100x slower than ours through the protocol",
+        Budget("two at a time, the protocol reaches at least 0.6x the rate of "
+               "the floor",
+               "not measured" if rate is None else f"{rate:.2f}x",
+               None if rate is None else rate >= 0.6),
+        Budget("`docker run` of the no-op is at least 100x slower than ours through "
+               "the protocol",
                "not measured" if docker is None else f"{docker:.0f}x",
                None if docker is None else docker >= 100),
     ]
@@ -121,72 +136,20 @@ def budget_table(budgets: list[Budget]) -> str:
 
 def command_table(peers: list[Peer]) -> str:
     lines = ["| peer | version | command |", "|---|---|---|"]
-    lines += [f"| {peer.title} | {peer.version or 'this repository'} | `{peer.shown}` |" for peer in peers]
+    lines += [f"| {peer.title} | {peer.version or 'this repository'} | `{peer.shown}` |"
+              for peer in peers]
     return "\n".join(lines)
 
 
 def render(machine: dict, peers: list[Peer], table: dict, rested: dict, steps: dict,
            budgets: list[Budget]) -> str:
-    return f"""# Performance
-
-Made by `./dev bench`, which builds the release preset and runs `python3 bench/run.py --write-docs`. Do not
-edit: run it again. Times are for a machine of the kind named below; **the ratios are what is claimed**.
-
-| | |
-|---|---|
-| date | {machine["date"]} |
-| processor | {machine["cpu"]} |
-| memory | {machine["memory"]} |
-| kernel | {machine["kernel"]} |
-| system | {machine["system"]} |
-| cgroups | {machine["cgroups"]} |
-| load average | {machine["load"]} |
-
-## Budgets
-
-{budget_table(budgets)}
-
-## One at a time
-
-{peer_table(peers, table[1])}
-
-## Two at a time
-
-{peer_table(peers, table[2])}
-
-## One command after a rest
-
-A tool that is fast only in a tight loop is not fast for the person who types one command. Moving a process
-between cgroups by its pid, for one, waits for a grace period of RCU (6 to 18 ms here) unless somebody else did
-the same a moment ago; airlock and the floor let the new process join by itself, which does not wait.
-
-{rest_table(peers, rested)}
-
-## Where the floor spends its time
-
-{step_table(steps)}
-
-Found by leaving out one part at a time; parts overlap, so the column does not add up to the whole.
-
-## How to read this
-
-- Every peer runs the same guest, a static program of 2 KB without a C library that exits at once (NOOP);
-  what is measured is the tool, from before its start until it was waited for. NOOP_LIBC is the same linked
-  with glibc: its start-up runs 44 CPUID instructions, each of which leaves a virtual machine.
-- Peers take turns in one run, a few starts each per round, so that noise of the machine hits all alike. p99 of
-  a peer with fewer than 100 starts is its slowest; slow peers get fewer starts (last column).
-- *fork + exec* is posix_spawn and wait from a small static C++ program. No tool can be faster.
-- The *floor* is bench/floor.c: the same namespaces, mounts, pivot_root, cgroups and limits as airlock makes,
-  as plain C in a loop, without seccomp, Landlock, a pid 1 of its own, a protocol, streams or a result. It
-  stands for the least that any tool could do. As a process it pays for its own start as well.
-- *create + exec + destroy* goes through the launcher's protocol as the service will: a workspace and a
-  sandbox are made, a program is put into it and run, its report is read, everything is destroyed.
-- `airlock run` starts three programs (airlock, the launcher, the sandbox's pid 1), with cgroup limits,
-  seccomp, Landlock and quotas on. bwrap is started with no seccomp filter and makes no cgroup.
-- crun makes cgroups, and is started where the unified hierarchy cannot be seen, since it refuses hybrid ones.
-  runsc runs on its ptrace platform without cgroups; docker has a dockerd of its own that is already up.
-
-## Peers
-
-{command_table(peers)}
-"""
+    template = Path(__file__).with_name("performance.template.md").read_text()
+    return template.format(
+        **machine,
+        budgets=budget_table(budgets),
+        one=peer_table(peers, table[1]),
+        two=peer_table(peers, table[2]),
+        rest=rest_table(peers, rested),
+        steps=step_table(steps),
+        commands=command_table(peers),
+    )

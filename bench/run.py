@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Measures airlock against its peers in one run and writes docs/performance.md.
 
-    bench/run.py [--build build/release] [--rounds 30] [--only KEY,KEY] [--json FILE] [--write-docs] [--check]
+    bench/run.py [--build build/release] [--rounds 30] [--only KEY,KEY] [--json FILE]
+                 [--write-docs] [--check]
 
-Every round starts each peer a few times, one peer after the other, so that noise of the machine hits all
-alike; the order turns by one from round to round. Needs root, as docker, crun and the floor do.
+Every round starts each peer a few times, one peer after the other, so that noise of the machine
+hits all alike; the order turns by one from round to round. Needs root, as docker,
+crun and the floor do.
 --check: exit code 1 when a budget does not hold.
 """
 
@@ -19,7 +21,8 @@ from pathlib import Path
 
 import report
 from measure import MeasureError, Series, run_measurer
-from peers import Peer, cgroup_parent, docker_peer, own_peers, process_peers, runtime_peers, write_view
+from peers import (Peer, cgroup_parent, docker_peer, own_peers, process_peers, runtime_peers,
+                   write_view)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CONCURRENCIES = (1, 2)
@@ -30,8 +33,8 @@ STEP_SAMPLES = 40
 STEP_ROUNDS = 8
 # What a part of the floor cannot be left out without: proc needs a pid namespace of its own.
 STEPS = {
-    "user": ["user"], "pid, proc": ["pid", "proc", "masks"], "net": ["net", "loopback"], "ipc": ["ipc"],
-    "uts": ["uts"], "cgroup namespace": ["cgroupns"], "cgroups": ["cgroups"], "/usr": ["view"],
+    "user": ["user"], "pid, proc": ["pid", "proc", "masks"], "net": ["net", "loopback"],
+    "ipc": ["ipc"], "uts": ["uts"], "cgroup namespace": ["cgroupns"], "cgroups": ["cgroups"], "/usr": ["view"],
     "/etc": ["etc"], "/dev": ["dev"], "devpts": ["devpts"], "proc masks": ["masks"],
     "writable file system": ["workspace"],
 }
@@ -111,11 +114,13 @@ def main() -> int:
     bin_dir = (arguments.build / "bin").resolve()
     harness = str(bin_dir / "bench-harness")
     if not os.access(harness, os.X_OK):
-        print(f"bench/run.py: {harness} is not built: run ./dev build, or name the folder with --build",
+        print(f"bench/run.py: {harness} is not built: run ./dev build, or name the folder "
+              "with --build",
               file=sys.stderr)
         return 2
     if os.geteuid() != 0:
-        print("bench/run.py: needs root: the floor and most peers make cgroups and mounts", file=sys.stderr)
+        print("bench/run.py: needs root: the floor and most peers make cgroups and mounts",
+              file=sys.stderr)
         return 2
     wanted = {key for key in arguments.only.split(",") if key}
     machine = report.describe_machine()
