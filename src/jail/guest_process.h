@@ -26,7 +26,7 @@ std::uint64_t monotonic_ns();
 
 // model::KillReason, which this layer does not know; tests compare the two.
 enum class KillCause : std::uint8_t {
-  kNone = 0, kWallTime, kCpuTime, kOutputLimit, kCancelled, kMemory, kPolicy,
+  kNone = 0, kWallTime, kCpuTime, kOutputLimit, kCancelled, kMemory, kPolicy, kDisk,
 };
 
 class GuestProcess {
@@ -46,13 +46,13 @@ class GuestProcess {
   void set_cause(KillCause cause);
   void set_failure(Stage stage, int error);
   void drop_channel() { channel_.reset(); }
+  void drop_listener() { listener_.reset(); }
   void send_terminal(int fd);
 
   // The new process said that it starts, or why it cannot; or its socket closed.
   void on_handshake();
   void on_notification(const sys::SeccompProfile& profile);
   void on_exited(const InitExited& exited);
-  void on_disk_full() { disk_full_ = true; }
   void terminate_at(std::uint64_t when_ns) { kill_at_ns_ = when_ns; }
   void on_memory_event();
 
@@ -88,7 +88,6 @@ class GuestProcess {
   std::uint64_t memory_watch_until_ns_ = 0;
   std::uint32_t notifications_ = 0;
   bool ended_ = false;
-  bool disk_full_ = false;
   KillCause cause_ = KillCause::kNone;
   StageFailure failure_;
   std::optional<InitExited> exited_;

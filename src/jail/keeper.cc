@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "jail/test_hooks.h"
+
 namespace airlock::jail {
 namespace {
 
@@ -36,17 +38,19 @@ bool is_regular(int fd) {
 }  // namespace
 
 Keeper::Keeper(const LauncherHost& host, const OpenWorkspace& request, UniqueFd caller)
-    : host_(host), request_(request), caller_(std::move(caller)), buffer_(kMessageBytesMax) {
+    : host_(host), request_(request), caller_(std::move(caller)) {
   auto slot = host.slots.take();
   if (!slot.has_value()) {
     failure_ = {Stage::kSlot, EAGAIN};
     return;
   }
   slot_ = std::move(*slot);
+  crash_point("crash:slot_taken");
   auto store = WorkspaceStore::create(host.ids, host.state_directory, slot_.number(),
                                       request.disk_bytes, request.inodes);
   if (store.has_value()) {
     store_.emplace(std::move(*store));
+    crash_point("crash:workspace_made");
   } else {
     failure_ = {Stage::kWorkspace, store.error().os_errno != 0 ? store.error().os_errno : ENOTSUP};
   }
@@ -61,6 +65,10 @@ GuestProcess* Keeper::find(std::uint32_t id) {
   return nullptr;
 }
 
+bool Keeper::disk_is_watched() const {
+  return store_.has_value() && store_->kind() == WorkspaceKind::kWatched;
+}
+
 bool Keeper::any_starting() const {
   return sandbox_ != nullptr &&
          std::ranges::any_of(sandbox_->processes, [](const auto& p) { return p->starting(); });
@@ -70,7 +78,7 @@ bool Keeper::serve_caller() {
   // A process that is starting needs init to stay in its group: later requests wait in the socket.
   while (!any_starting()) {
     Packet packet;
-    switch (receive_packet(caller_.get(), buffer_, MSG_DONTWAIT, &packet)) {
+    switch (receive_packet(caller_.get(), buffer(), MSG_DONTWAIT, &packet)) {
       case ReceiveStatus::kWouldBlock: return true;
       case ReceiveStatus::kPacket:
         if (!dispatch(&packet)) return false;
@@ -131,7 +139,8 @@ bool Keeper::put_file(const PutFile& request, Packet* packet) {
 
 sys::CgroupLimits Keeper::group_limits(const Exec& request) const {
   // Init shares the group: one more task.
-  return {.memory_bytes = request.memory_bytes, .pids = request.pids + 1,
+  return {.memory_bytes = switched_off("cgroup_memory") ? 0 : request.memory_bytes,
+          .pids = switched_off("cgroup_pids") ? 0 : request.pids + 1,
           .cpu_rate_percent = request.cpu_rate_percent};
 }
 
@@ -177,15 +186,16 @@ bool Keeper::exec(const Exec& request, Packet* packet) {
 }
 
 StageFailure Keeper::forward_exec(const Exec& request, UniqueFd handshake, Packet* packet) {
-  std::vector<char> encoded(kMessageBytesMax + 64);
+  const auto encoded = std::make_unique_for_overwrite<char[]>(kMessageBytesMax);
   int fds[kMessageFdsMax] = {handshake.get()};
   for (std::size_t i = 1; i < packet->fd_count; ++i) fds[i] = packet->fds[i].get();
   const std::span<const int> passed(fds, packet->fd_count);
-  const std::string_view message = encode(request, encoded, passed.size());
+  const std::string_view message = encode(request, std::span(encoded.get(), kMessageBytesMax), passed.size());
   if (message.empty()) return {Stage::kRequest, E2BIG};
   if (const int error = send_packet(sandbox_->channel.get(), message, passed)) {
     return {Stage::kInit, error};
   }
+  crash_point("crash:exec_sent");
   return {};
 }
 
@@ -203,7 +213,7 @@ void Keeper::serve_init() {
   Packet packet;
   while (sandbox_ != nullptr) {
     const ReceiveStatus status =
-        receive_packet(sandbox_->channel.get(), buffer_, MSG_DONTWAIT, &packet);
+        receive_packet(sandbox_->channel.get(), buffer(), MSG_DONTWAIT, &packet);
     if (status == ReceiveStatus::kWouldBlock) return;
     if (status != ReceiveStatus::kPacket) return init_died();
     InitReady ready;
@@ -280,7 +290,9 @@ void Keeper::finish(GuestProcess* process) {
       usleep(1'000);
     }
   }
+  crash_point("crash:before_report");
   process->send_report(host_.cgroups.kind, sandbox_->missing, !host_.privileged, true);
+  crash_point("crash:after_report");
 }
 
 void Keeper::serve_process(GuestProcess* process) {
@@ -305,7 +317,9 @@ void Keeper::serve_process(GuestProcess* process) {
                    InitSignal{.id = process->id(), .number = SIGTERM, .everyone = true});
     }
   } else if (status == ReceiveStatus::kPacket && decode(packet.bytes, &kill_request)) {
-    process->set_cause(static_cast<KillCause>(kill_request.reason));
+    const auto cause = static_cast<KillCause>(kill_request.reason);
+    if (cause == KillCause::kOutputLimit && switched_off("output")) return;
+    process->set_cause(cause);
     process->terminate_at(1);
   } else {
     // Nobody listens any more, or what was said makes no sense.
@@ -319,14 +333,14 @@ void Keeper::check_deadlines() {
   if (sandbox_ == nullptr) return;
   const std::uint64_t now = monotonic_ns();
   bool disk_full = false;
-  if (store_->kind() == WorkspaceKind::kWatched && now >= next_disk_check_ns_) {
+  if (disk_is_watched() && now >= next_disk_check_ns_) {
     disk_full = store_->over_limit();
     next_disk_check_ns_ = monotonic_ns() + kDiskCheckNs;
   }
   for (const auto& process : sandbox_->processes) {
     if (process->ended()) continue;
-    if (disk_full) process->on_disk_full();
-    if (process->check_limits(now) || disk_full) kill_tree(process.get());
+    if (disk_full) process->set_cause(KillCause::kDisk);
+    if (process->check_limits(now)) kill_tree(process.get());
   }
 }
 
@@ -338,7 +352,7 @@ int Keeper::poll_timeout_ms() const {
     alive |= !process->ended();
     next = std::min(next, process->next_check_ns().value_or(UINT64_MAX));
   }
-  if (alive && store_->kind() == WorkspaceKind::kWatched) next = std::min(next, next_disk_check_ns_);
+  if (alive && disk_is_watched()) next = std::min(next, next_disk_check_ns_);
   if (next == UINT64_MAX) return -1;
   const std::uint64_t now = monotonic_ns();
   // A deadline in the past means that a kill is under way: look again soon, not at once.
@@ -375,7 +389,11 @@ int Keeper::run() {
       GuestProcess* const process = sandbox_->processes[i].get();
       const pollfd* const fds = &set[2 + 4 * i];
       if (fds[1].revents != 0) process->on_handshake();
-      if (fds[2].revents != 0) process->on_notification(*sandbox_->profile);
+      if ((fds[2].revents & POLLIN) != 0) {
+        process->on_notification(*sandbox_->profile);
+      } else if (fds[2].revents != 0) {
+        process->drop_listener();  // no process is left that could call
+      }
       if (fds[3].revents != 0) process->on_memory_event();
       if (fds[0].revents != 0) serve_process(process);
     }

@@ -52,6 +52,7 @@ class Keeper {
   bool collect(Packet* packet);
   void destroy_sandbox();
 
+  std::span<char> buffer() const { return {buffer_.get(), kMessageBytesMax}; }
   StageFailure start_sandbox();
   StageFailure clone_child(base::UniqueFd* init_channel);
   StageFailure release_child();
@@ -69,6 +70,7 @@ class Keeper {
   void fill_poll_set(std::vector<pollfd>* set) const;
   int poll_timeout_ms() const;
   bool any_starting() const;
+  bool disk_is_watched() const;
   GuestProcess* find(std::uint32_t id);
 
   const LauncherHost& host_;
@@ -82,7 +84,8 @@ class Keeper {
   std::uint32_t processes_made_ = 0;
   std::uint64_t next_disk_check_ns_ = 0;
   std::unique_ptr<Sandbox> sandbox_;
-  std::vector<char> buffer_;
+  // Not a vector: its pages are touched only as far as messages are long.
+  std::unique_ptr<char[]> buffer_ = std::make_unique_for_overwrite<char[]>(kMessageBytesMax);
 };
 
 }  // namespace airlock::jail

@@ -94,25 +94,21 @@ void raise_capabilities() {
   require(syscall(SYS_capset, &header, data) == 0, Stage::kCapabilities);
 }
 
-void bind_read_only(const HostView::Bind& bind) {
-  if (bind.directory) {
-    mkdir(bind.target.c_str(), 0755);
+void bind(const HostView::Bind& entry, Stage stage) {
+  if (entry.directory) {
+    require(mkdir(entry.target.c_str(), 0755) == 0 || errno == EEXIST, stage);
   } else {
-    const int fd = open(bind.target.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0444);
-    if (fd >= 0) close(fd);
+    require(mknod(entry.target.c_str(), S_IFREG | 0444, 0) == 0, stage);
   }
-  const int tree = open_tree(AT_FDCWD, bind.source.c_str(),
-                             OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
-  require(tree >= 0, Stage::kMountHostView);
-  mount_attr attributes{};
-  attributes.attr_set = MOUNT_ATTR_NOSUID;
-  // A device node is opened for writing and must work; everything else is only read.
-  attributes.attr_set |= bind.device ? MOUNT_ATTR_NOEXEC : MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV;
-  require(mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes) == 0,
-          Stage::kMountHostView);
-  require(move_mount(tree, "", AT_FDCWD, bind.target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) == 0,
-          Stage::kMountHostView);
-  close(tree);
+  require(mount(entry.source.c_str(), entry.target.c_str(), nullptr, MS_BIND | MS_REC, nullptr) == 0,
+          stage);
+}
+
+// One call for every mount at and below the current directory, however many there are.
+void set_attributes_of_all(std::uint64_t attributes, Stage stage) {
+  mount_attr wanted{};
+  wanted.attr_set = attributes;
+  require(mount_setattr(AT_FDCWD, ".", AT_RECURSIVE, &wanted, sizeof wanted) == 0, stage);
 }
 
 void make_root(const HostView& view) {
@@ -121,11 +117,12 @@ void make_root(const HostView& view) {
           Stage::kMountRoot);
   require(chdir(kStagingPath) == 0, Stage::kMountRoot);
   for (const std::string& directory : view.directories) {
-    require(mkdir(directory.c_str(), 0755) == 0, Stage::kMountRoot);
+    require(mkdir(directory.c_str(), 0755) == 0 || errno == EEXIST, Stage::kMountRoot);
   }
   for (const auto& [path, target] : view.links) {
     require(symlink(target.c_str(), path.c_str()) == 0, Stage::kMountRoot);
   }
+  for (const HostView::Bind& entry : view.binds) bind(entry, Stage::kMountHostView);
   for (const auto& [path, content] : view.files) {
     const int fd = open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0444);
     require(fd >= 0, Stage::kMountRoot);
@@ -133,7 +130,15 @@ void make_root(const HostView& view) {
     require(count == static_cast<ssize_t>(content.size()), Stage::kMountRoot);
     close(fd);
   }
-  for (const HostView::Bind& bind : view.binds) bind_read_only(bind);
+  // The host's files are only read. The root itself becomes writable again for what is still to be
+  // made, and read-only for good in change_root.
+  set_attributes_of_all(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+                        Stage::kMountHostView);
+  mount_attr writable{};
+  writable.attr_clr = MOUNT_ATTR_RDONLY;
+  require(mount_setattr(AT_FDCWD, ".", 0, &writable, sizeof writable) == 0, Stage::kMountHostView);
+  // A device node is opened for writing and must work.
+  for (const HostView::Bind& entry : view.devices) bind(entry, Stage::kMountDevices);
 }
 
 void attach_workspace(const SetupPlan& plan, int directory_tree) {
@@ -191,7 +196,7 @@ void mount_kernel_views(const SetupPlan& plan) {
   for (const HostView::Bind& mask : plan.host_view->masks) {
     const char* source = mask.directory ? ".empty" : "dev/null";
     const bool done = mount(source, mask.target.c_str(), nullptr, MS_BIND, nullptr) == 0;
-    require(done || errno == ENOENT, Stage::kMountProc);
+    require(done || errno == ENOENT, Stage::kMountProc);  // not every kernel has every file
   }
   require(mount("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
                 "newinstance,ptmxmode=0666,mode=0600") == 0,
@@ -203,6 +208,7 @@ void change_root() {
   require(syscall(SYS_pivot_root, ".", ".") == 0, Stage::kPivotRoot);
   require(umount2(".", MNT_DETACH) == 0, Stage::kPivotRoot);
   require(chdir("/") == 0, Stage::kPivotRoot);
+  set_attributes_of_all(MOUNT_ATTR_NOSUID, Stage::kPivotRoot);
   // The file system itself, not only this mount of it: .empty is bound elsewhere too.
   require(mount(nullptr, "/", nullptr, MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, kRootOptions) == 0,
           Stage::kPivotRoot);
@@ -249,38 +255,37 @@ HostView open_host_view() {
   view.directories = {"proc", "dev", "dev/pts", "etc", ".empty"};
   for (const WorkspacePart& part : kWorkspaceParts) view.directories.emplace_back(part.target);
   struct stat status {};
-  const auto add_bind = [&](const std::string& path, bool device) {
+  const auto add_bind = [&](const std::string& path, std::vector<HostView::Bind>* binds) {
     if (stat(path.c_str(), &status) != 0) return;
     add_parents(path.substr(1), &view.directories);
-    view.binds.push_back({path, path.substr(1), S_ISDIR(status.st_mode), device});
+    binds->push_back({path, path.substr(1), S_ISDIR(status.st_mode)});
   };
-  for (const BindEntry& entry : host_trees()) add_bind(entry.path, false);
+  for (const BindEntry& entry : host_trees()) add_bind(entry.path, &view.binds);
   for (const BindEntry& entry : host_roots()) {
     char target[256];
     const ssize_t length = readlink(entry.path, target, sizeof target);
     if (length > 0) {
       view.links.emplace_back(entry.path + 1, std::string(target, static_cast<size_t>(length)));
     } else {
-      add_bind(entry.path, false);
+      add_bind(entry.path, &view.binds);
     }
   }
   for (const BindEntry& entry : host_etc()) {
     if (!entry.pattern) {
-      add_bind(entry.path, false);
+      add_bind(entry.path, &view.binds);
       continue;
     }
     glob_t matches{};
     if (glob(entry.path, 0, nullptr, &matches) == 0) {
-      for (std::size_t i = 0; i < matches.gl_pathc; ++i) add_bind(matches.gl_pathv[i], false);
+      for (std::size_t i = 0; i < matches.gl_pathc; ++i) add_bind(matches.gl_pathv[i], &view.binds);
     }
     globfree(&matches);
   }
-  for (const BindEntry& entry : host_devices()) add_bind(entry.path, true);
+  for (const BindEntry& entry : host_devices()) add_bind(entry.path, &view.devices);
   for (const FileEntry& entry : made_files()) view.files.emplace_back(entry.path + 1, entry.content);
   for (const LinkEntry& entry : made_links()) view.links.emplace_back(entry.path + 1, entry.target);
   for (const MaskEntry& entry : proc_masks()) {
-    if (lstat(entry.path, &status) != 0) continue;
-    view.masks.push_back({"", entry.path + 1, entry.kind == MaskKind::kFolder, false});
+    view.masks.push_back({"", entry.path + 1, entry.kind == MaskKind::kFolder});
   }
   return view;
 }

@@ -24,10 +24,10 @@ struct HostView {
     std::string source;
     std::string target;  // relative to the new root
     bool directory = true;
-    bool device = false;
   };
   std::vector<std::string> directories;  // made in this order, relative to the new root
-  std::vector<Bind> binds;
+  std::vector<Bind> binds;    // read-only
+  std::vector<Bind> devices;  // character devices
   std::vector<std::pair<std::string, std::string>> links;  // path, target
   std::vector<std::pair<std::string, std::string>> files;  // path, content
   std::vector<Bind> masks;                                 // below /proc

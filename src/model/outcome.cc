@@ -32,6 +32,7 @@ OutcomeKind find_kind(const ProcessFacts& facts) {
   if (killed_for(facts, KillReason::kWallTime)) return OutcomeKind::kWallTimeout;
   if (killed_for(facts, KillReason::kCpuTime)) return OutcomeKind::kCpuTimeout;
   if (killed_for(facts, KillReason::kOutputLimit)) return OutcomeKind::kOutputLimit;
+  if (killed_for(facts, KillReason::kDisk)) return OutcomeKind::kDiskLimit;
   // Also when only a child died of it and its parent took no notice.
   if (killed_for(facts, KillReason::kMemory) || facts.oom_kills > 0) {
     return OutcomeKind::kOutOfMemory;
@@ -58,7 +59,7 @@ std::vector<LimitKind> find_limits_hit(const ProcessFacts& facts) {
   add_if(killed_for(facts, KillReason::kMemory) || facts.oom_kills > 0, LimitKind::kMemory);
   add_if(facts.pids_denied > 0, LimitKind::kPids);
   add_if(killed_for(facts, KillReason::kOutputLimit) || facts.output_truncated, LimitKind::kOutput);
-  add_if(facts.disk_full, LimitKind::kDisk);
+  add_if(facts.disk_full || killed_for(facts, KillReason::kDisk), LimitKind::kDisk);
   add_if(facts.inodes_full, LimitKind::kInodes);
   return hit;
 }
@@ -88,7 +89,7 @@ std::string of_limit(const Limits* limits, T Limits::* field, Format format) {
 
 std::string disk_detail(const ProcessFacts& facts, const Limits* limits) {
   const auto number = [](std::uint32_t value) { return std::to_string(value); };
-  if (facts.disk_full) {
+  if (facts.disk_full || killed_for(facts, KillReason::kDisk)) {
     return "the disk limit" + of_limit(limits, &Limits::disk, base::format_byte_count) +
            " was used up";
   }

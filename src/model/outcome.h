@@ -54,6 +54,7 @@ enum class KillReason : std::uint8_t {
   kCancelled,
   kMemory,  // cgroup v1: one task was OOM-killed, we killed the rest
   kPolicy,  // a system call that is answered with death (foreign architecture)
+  kDisk,    // a disk that is watched, not enforced, was overfull
 };
 
 struct Denial {

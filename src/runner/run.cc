@@ -59,7 +59,7 @@ class Run {
   base::Status execute();
   void collect();
   void collect_from(const char* directory, std::vector<std::string> patterns);
-  void keep(backend::CollectedFile file);
+  void keep(const std::string& place, backend::CollectedFile file);
   void fail_as_compile();
 
   backend::Backend& backend_;
@@ -84,11 +84,10 @@ base::Result<model::RunResult> Run::to_end() {
 
 base::Status Run::prepare() {
   const model::RunSpec& spec = request_.spec;
-  base::ByteCount memory = spec.run.limits.memory;
-  if (spec.compile) memory = std::max(memory, spec.compile->limits.memory);
+  // No memory limit over both phases: each has its own, and they never run at the same time.
   AIRLOCK_ASSIGN(workspace_, backend_.open_workspace({.disk = spec.run.limits.disk,
                                                       .inodes = spec.run.limits.inodes,
-                                                      .memory = memory}));
+                                                      .memory = {}}));
   AIRLOCK_ASSIGN(sandbox_, workspace_->create_sandbox({.seccomp_profile = spec.seccomp_profile}));
   for (backend::InputFile& file : request_.files) {
     AIRLOCK_TRY(workspace_->put_file(std::move(file)));
@@ -110,7 +109,7 @@ base::Result<ExecReport> Run::exec(const model::PhaseSpec& phase, const ExecIo& 
 
 void fill_result(model::RunResult& result, ExecReport report, const model::Limits& limits) {
   result.outcome = model::classify(report.process.facts, limits);
-  if (report.reader_gone) result.outcome.detail = "cancelled: nobody reads its output any more";
+  if (report.reader_gone) result.outcome.detail = "nobody reads its output any more";
   result.stdout_truncated = report.stdout_truncated;
   result.stderr_truncated = report.stderr_truncated;
   result.usage = report.process.usage;
@@ -186,8 +185,9 @@ void Run::collect_from(const char* directory, std::vector<std::string> patterns)
     result_.refused_files.push_back({place, collected.error().to_string()});
     return;
   }
-  for (backend::CollectedFile& file : collected->files) keep(std::move(file));
+  for (backend::CollectedFile& file : collected->files) keep(place, std::move(file));
   for (model::RefusedOutput& refused : collected->refused) {
+    refused.path = place + "/" + refused.path;
     result_.refused_files.push_back(std::move(refused));
   }
   if (collected->truncated) {
@@ -195,16 +195,16 @@ void Run::collect_from(const char* directory, std::vector<std::string> patterns)
   }
 }
 
-void Run::keep(backend::CollectedFile file) {
+void Run::keep(const std::string& place, backend::CollectedFile file) {
   if (io_.files != nullptr) {
     if (base::Status status = io_.files->take(file); !status) {
-      result_.refused_files.push_back({file.path, status.error().to_string()});
+      result_.refused_files.push_back({place + "/" + file.path, status.error().to_string()});
     }
     return;
   }
   auto content = read_content(file);
   if (!content) {
-    result_.refused_files.push_back({file.path, content.error().to_string()});
+    result_.refused_files.push_back({place + "/" + file.path, content.error().to_string()});
     return;
   }
   result_.files.push_back({std::move(file.path), std::move(*content)});

@@ -91,8 +91,9 @@ class NativeSandbox final : public Sandbox {
     AIRLOCK_ASSIGN(auto channel, make_channel());
     const int fds[] = {channel.second.get(), stdio.in.get(), stdio.out.get(), stdio.err.get()};
     const std::span<const int> passed(fds, spec.terminal ? 1 : 4);
-    std::vector<char> buffer(jail::kMessageBytesMax);
-    const std::string_view packet = jail::encode(request, buffer, passed.size());
+    const auto buffer = std::make_unique_for_overwrite<char[]>(jail::kMessageBytesMax);
+    const std::string_view packet =
+        jail::encode(request, std::span(buffer.get(), jail::kMessageBytesMax), passed.size());
     if (packet.empty()) return base::fail(base::ErrorCode::kLimitExceeded, "the request is too long");
     AIRLOCK_TRY(check_sent(jail::send_packet(channel_, packet, passed), "exec"));
     return std::make_unique<NativeProcess>(std::move(channel.first), profile_);

@@ -1,0 +1,39 @@
+// Test hooks: switch one wall off, or die at a named point, to show that a test notices.
+//
+// Only in airlock-jail-testhooks, which is built beside the real launcher and never installed; in
+// airlock-jail every call is a constant that the compiler removes.
+#pragma once
+
+#ifdef AIRLOCK_TEST_HOOKS
+#include <csignal>
+#include <cstdlib>
+#include <string_view>
+#include <unistd.h>
+#endif
+
+namespace airlock::jail {
+
+#ifdef AIRLOCK_TEST_HOOKS
+// $AIRLOCK_JAIL_TEST_DISABLE is a comma-separated list of mechanisms.
+inline bool switched_off(std::string_view mechanism) {
+  const char* list = std::getenv("AIRLOCK_JAIL_TEST_DISABLE");
+  std::string_view rest = list != nullptr ? list : "";
+  while (!rest.empty()) {
+    const std::size_t end = rest.find(',');
+    if (rest.substr(0, end) == mechanism) return true;
+    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
+  }
+  return false;
+}
+
+// `point` is "crash:name"; $AIRLOCK_JAIL_TEST_CRASH is the name.
+inline void crash_point(const char* point) {
+  const char* wanted = std::getenv("AIRLOCK_JAIL_TEST_CRASH");
+  if (wanted != nullptr && std::string_view(point).substr(6) == wanted) kill(getpid(), SIGKILL);
+}
+#else
+constexpr bool switched_off(const char*) { return false; }
+constexpr void crash_point(const char*) {}
+#endif
+
+}  // namespace airlock::jail
