@@ -2,12 +2,14 @@
 """Runs the sandbox suites in a virtual machine that has cgroup v2 and Debian 12's cloud kernel.
 
     tests/vm/run.py [--build build/release] [--slow FACTOR] [--timeout SECONDS] [SUITE...]
+    tests/vm/run.py [--as tester] --command 'build/release/bin/airlock doctor'
 
 Streams what the suites print, then prints one line per suite and, last, `N passed, N failed`. The
 exit status is 0 exactly when every chosen suite reported and none failed. See README.md.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import pathlib
@@ -39,9 +41,13 @@ def parse_arguments():
                         help="factor by which the suites stretch their deadlines (default: 6)")
     parser.add_argument("--timeout", type=int, help="seconds for the whole machine (default: the "
                         "sum of the suites' limits)")
+    parser.add_argument("--command", metavar="TEXT", help="instead of suites: this, by a shell")
+    parser.add_argument("--as", dest="user", choices=("root", "tester"), default="root",
+                        help="who runs the command (default: root)")
     arguments = parser.parse_args()
     try:
-        arguments.suites = suites.selected(arguments.suites)
+        arguments.suites = ([suites.of_command(arguments.command, arguments.user)]
+                            if arguments.command else suites.selected(arguments.suites))
     except ValueError as error:
         parser.error(str(error))
     return arguments
@@ -84,8 +90,8 @@ def make_payload(work, build, arguments):
     for program in copy_programs(build, tree):
         for library in libraries_of(program):
             shutil.copy2(library, libraries)
-    order = {"suites": [suite.name for suite in arguments.suites], "slow": arguments.slow,
-             "build": str(build)}
+    order = {"suites": [dataclasses.asdict(suite) for suite in arguments.suites],
+             "slow": arguments.slow, "build": str(build)}
     (tree / "order.json").write_text(json.dumps(order))
     (tree / "root-path").write_text(str(ROOT))
     image = empty_file(work / "payload.img", 0)
