@@ -1,0 +1,3 @@
+# Fills every place that it may write to.
+block = "x" * (1 << 20)
+File.open("/workspace/rubbish", "wb") { |file| loop { file.write(block) } }
