@@ -109,7 +109,8 @@ def process_peers(noop: Path) -> list[Peer]:
     folder = str(noop.parent)
     bare = ["bwrap", "--unshare-all", "--ro-bind", "/usr", "/usr", "--ro-bind", folder, "/bench"]
     full = ["--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64", "--symlink",
-            "usr/bin", "/bin", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--die-with-parent"]
+            "usr/bin", "/bin", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp",
+            "--die-with-parent"]
     inside = f"/bench/{noop.name}"
     firejail = ["firejail", "--quiet", "--noprofile", "--private", "--private-dev", "--net=none",
                 "--ipc-namespace", "--caps.drop=all", "--nonewprivs", "--seccomp"]

@@ -34,7 +34,8 @@ STEP_ROUNDS = 8
 # What a part of the floor cannot be left out without: proc needs a pid namespace of its own.
 STEPS = {
     "user": ["user"], "pid, proc": ["pid", "proc", "masks"], "net": ["net", "loopback"],
-    "ipc": ["ipc"], "uts": ["uts"], "cgroup namespace": ["cgroupns"], "cgroups": ["cgroups"], "/usr": ["view"],
+    "ipc": ["ipc"], "uts": ["uts"], "cgroup namespace": ["cgroupns"], "cgroups": ["cgroups"],
+    "/usr": ["view"],
     "/etc": ["etc"], "/dev": ["dev"], "devpts": ["devpts"], "proc masks": ["masks"],
     "writable file system": ["workspace"],
 }
