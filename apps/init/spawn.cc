@@ -49,7 +49,9 @@ bool limit(__rlimit_resource_t resource, std::uint64_t soft, std::uint64_t hard)
 void set_limits(const jail::Exec& request, int handshake) {
   // The kernel's own CPU limit stands a second behind the keeper's, for hosts without cgroups.
   const std::uint64_t cpu_seconds = (request.cpu_ms + 999) / 1000 + 1;
-  bool done = limit(RLIMIT_CPU, cpu_seconds, cpu_seconds + 1) && limit(RLIMIT_CORE, 0, 0) &&
+  // One byte, not none: the value with which the kernel also leaves out a core_pattern that is a pipe
+  // to a program of the host (fs/coredump.c).
+  bool done = limit(RLIMIT_CPU, cpu_seconds, cpu_seconds + 1) && limit(RLIMIT_CORE, 1, 1) &&
               limit(RLIMIT_NOFILE, request.open_files, request.open_files) &&
               limit(RLIMIT_STACK, kStackBytes, kStackBytes);
   if (request.use_rlimits) {

@@ -97,17 +97,20 @@ std::string own_unified_path() {
   return text->substr(start + 3, text->find('\n', start) - start - 3);
 }
 
-// A v2 group hands controllers down only while it has no members itself: as root at the top of the
-// tree that holds anyway, elsewhere we move ourselves into a leaf.
-std::uint8_t enable_controllers(int directory_fd, bool leave_first) {
+// A group hands controllers down only while it has no members of its own (but for the real root).
+// Those who would be there because of us, we and who started us, move into a leaf.
+void leave_group(int directory_fd) {
+  mkdirat(directory_fd, "airlock-launcher", 0755);
+  const UniqueFd leaf = open_group(directory_fd, "airlock-launcher");
+  if (!leaf.valid()) return;
+  write_file_at(leaf.get(), "cgroup.procs", std::to_string(getppid()));
+  write_file_at(leaf.get(), "cgroup.procs", "0");
+}
+
+std::uint8_t enable_controllers(int directory_fd) {
   const auto offered = read_file_at(directory_fd, "cgroup.controllers");
   if (!offered.has_value()) return 0;
   const std::uint8_t bits = controller_bits(*offered, ' ');
-  if (leave_first) {
-    mkdirat(directory_fd, "airlock-launcher", 0755);
-    const UniqueFd leaf = open_group(directory_fd, "airlock-launcher");
-    if (leaf.valid()) write_file_at(leaf.get(), "cgroup.procs", "0");
-  }
   std::uint8_t enabled = 0;
   const auto enable = [&](Controller bit, std::string_view value) {
     if ((bits & bit) != 0 && write_file_at(directory_fd, "cgroup.subtree_control", value) == 0) {
@@ -127,12 +130,18 @@ void add_unified(CgroupHost* host, const std::string& mount, std::string_view pa
   if (!privileged) path += own_unified_path();
   if (!privileged && access(path.c_str(), W_OK) != 0) return;
   const UniqueFd top = open_group(AT_FDCWD, path.c_str());
-  if (!top.valid() || enable_controllers(top.get(), !privileged) == 0) return;
+  if (!top.valid()) return;
+  const auto offered = read_file_at(top.get(), "cgroup.controllers");
+  if (!offered.has_value() || controller_bits(*offered, ' ') == 0) return;  // a hybrid's empty v2
+  if (enable_controllers(top.get()) == 0) {
+    leave_group(top.get());
+    if (enable_controllers(top.get()) == 0) return;
+  }
   const std::string name(parent_name);
   if (mkdirat(top.get(), name.c_str(), 0755) != 0 && errno != EEXIST) return;
   UniqueFd parent = open_group(top.get(), name.c_str());
   if (!parent.valid()) return;
-  const std::uint8_t enabled = enable_controllers(parent.get(), false);
+  const std::uint8_t enabled = enable_controllers(parent.get());
   if (enabled == 0) return;
   const auto controllers = static_cast<std::uint8_t>(enabled | kControllerCpuacct);
   host->controllers |= controllers;
@@ -301,7 +310,7 @@ int Cgroup::unified_fd() const {
 }
 
 void Cgroup::enable_children() {
-  if (const int fd = unified_fd(); fd >= 0) enable_controllers(fd, false);
+  if (const int fd = unified_fd(); fd >= 0) enable_controllers(fd);
 }
 
 int Cgroup::attach(int pid, bool also_unified) {
