@@ -7,7 +7,7 @@
 
 namespace airlock::apps {
 
-inline constexpr int kExitUsage = 2;              // the command line is wrong; nothing was run
+inline constexpr int kExitUsage = 2;  // the command line is wrong; nothing was run
 inline constexpr int kExitSetupFailed = 117;
 inline constexpr int kExitProcessLimit = 118;
 inline constexpr int kExitDenied = 119;
@@ -16,8 +16,9 @@ inline constexpr int kExitCpuTimeout = 121;
 inline constexpr int kExitOutOfMemory = 122;
 inline constexpr int kExitOutputLimit = 123;
 inline constexpr int kExitDiskLimit = 124;
-inline constexpr int kExitFailed = 125;           // airlock or the host failed; says nothing about the program
-inline constexpr int kExitSignalBase = 128;       // 128 + the signal that ended the program
+inline constexpr int kExitFailed =
+    125;  // airlock or the host failed; says nothing about the program
+inline constexpr int kExitSignalBase = 128;  // 128 + the signal that ended the program
 inline constexpr int kExitCancelled = 130;
 
 constexpr int exit_code_of(const model::Outcome& outcome) {

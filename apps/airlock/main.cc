@@ -1,5 +1,6 @@
-// airlock: the one program that a user sees. Picks the verb and builds that verb's command line only,
-// because building all of them would cost as much time as a whole run.
+// airlock: the one program that a user sees. Picks the verb and builds that verb's command line
+// only, because building all of them would cost as much time as a whole run.
+#include <fcntl.h>
 #include <stdio.h>
 
 #include <CLI/CLI.hpp>
@@ -68,12 +69,14 @@ const Verb* find_verb(std::string_view name) {
 }
 
 void print_usage(FILE* to) {
-  (void)::fputs("Usage: airlock VERB [options]\n\nRuns code that nobody trusts, on your own machine.\n\n",
-                to);
+  (void)::fputs(
+      "Usage: airlock VERB [options]\n\nRuns code that nobody trusts, on your own machine.\n\n",
+      to);
   for (const Verb& verb : kVerbs) {
     (void)::fprintf(to, "  %-11s %s\n", verb.name.data(), verb.summary.data());
   }
-  (void)::fputs("\n`airlock help VERB` explains one of them. First run: airlock run hello.py\n", to);
+  (void)::fputs("\n`airlock help VERB` explains one of them. First run: airlock run hello.py\n",
+                to);
 }
 
 int refuse_verb(std::string_view name) {
@@ -101,6 +104,17 @@ int print_version(Words) {
   return 0;
 }
 
+// A caller may have closed 0, 1 or 2. Without this the next descriptor we open would take the place
+// and be taken for it.
+bool fill_standard_streams() {
+  for (const int fd : {0, 1, 2}) {
+    if (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) != fd) {
+      return false;
+    }
+  }
+  return true;
+}
+
 int dispatch(int count, char** words) {
   if (count < 2) {
     print_usage(stderr);
@@ -118,6 +132,7 @@ int dispatch(int count, char** words) {
 
 int main(int argc, char** argv) {
   try {
+    if (!airlock::apps::fill_standard_streams()) return airlock::apps::kExitFailed;
     return airlock::apps::dispatch(argc, argv);
   } catch (const std::exception& error) {
     airlock::apps::print_line(std::string("failed: ") + error.what());

@@ -47,8 +47,8 @@ base::Status copy_content(const backend::CollectedFile& file, int to) {
   off_t offset = 0;
   const auto size = static_cast<off_t>(file.size.count());
   while (offset < size) {
-    const auto chunk = std::min<std::uint64_t>(static_cast<std::uint64_t>(size - offset),
-                                               kCopyChunkBytes);
+    const auto chunk =
+        std::min<std::uint64_t>(static_cast<std::uint64_t>(size - offset), kCopyChunkBytes);
     const ssize_t count = ::sendfile(to, file.content.get(), &offset, chunk);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return base::fail_errno("copy");
@@ -65,6 +65,17 @@ base::Result<OutputDirectory> OutputDirectory::open(const std::string& path) {
   base::UniqueFd fd(::open(path.c_str(), kFolderFlags));
   if (!fd.valid()) return base::fail_errno(context);
   return OutputDirectory(std::move(fd));
+}
+
+base::Status OutputDirectory::check_writable() const {
+  if (::faccessat(fd_.get(), ".", W_OK | X_OK, AT_EACCESS) == 0) return {};
+  base::Error error = base::errno_error("--output: no file can be made in this folder");
+  if (::geteuid() == 0) {
+    error.hint =
+        "as root, airlock gives up the right to write to folders of other users before it reads "
+        "anything from a program: use a folder of root's, or run as the user who owns it";
+  }
+  return base::fail(std::move(error));
 }
 
 base::Status OutputDirectory::take(const backend::CollectedFile& file) {

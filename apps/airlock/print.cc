@@ -104,7 +104,9 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
-void print_line(std::string_view message) { write_to_stderr("airlock: " + escaped(message) + "\n"); }
+void print_line(std::string_view message) {
+  write_to_stderr("airlock: " + escaped(message) + "\n");
+}
 
 void print_error(const base::Error& error) {
   print_line(error.to_string());
@@ -122,7 +124,7 @@ void print_outcome(const model::RunResult& result) {
   const bool plain = outcome.kind == model::OutcomeKind::kExited && outcome.detail.empty();
   if (!plain) {
     std::string line(model::outcome_name(outcome.kind));
-    if (!outcome.detail.empty()) line += ": " + outcome.detail;
+    if (!outcome.detail.empty() && outcome.detail != line) line += ": " + outcome.detail;
     if (const auto flag = flag_for(outcome); !flag.empty()) {
       line += " (raise it with " + std::string(flag) + ")";
     }

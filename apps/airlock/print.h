@@ -1,7 +1,7 @@
 // What airlock itself says to a person, always on stderr, always free of terminal escapes.
 //
-// Names, details and paths may come from a guest or from other users of the host: every byte of them
-// that is a control character, or no UTF-8, is shown as \xNN.
+// Names, details and paths may come from a guest or from other users of the host: every byte of
+// them that is a control character, or no UTF-8, is shown as \xNN.
 #pragma once
 
 #include <string>
@@ -19,8 +19,8 @@ void print_line(std::string_view message);
 void print_error(const base::Error& error);
 void print_error(std::string_view context, const base::Error& error);
 
-// One line for an outcome other than a plain exit, with the flag that raises the limit that was hit;
-// one line for each file that was refused.
+// One line for an outcome other than a plain exit, with the flag that raises the limit that was
+// hit; one line for each file that was refused.
 void print_outcome(const model::RunResult& result);
 // The block of --verbose: time, memory, isolation.
 void print_summary(const model::RunResult& result, const model::Limits& limits);

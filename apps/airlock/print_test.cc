@@ -19,8 +19,12 @@ std::string printed(const model::RunResult& result) {
 }
 
 TEST(PrintTest, EscapesOfTheTerminalAreShownNotSent) {
-  EXPECT_EQ(escaped("a\x1b]0;x\x07" "b\n\x7f"), "a\\x1b]0;x\\x07b\\x0a\\x7f");
-  EXPECT_EQ(escaped("\xc2\x9b" "1m \xff"), "\\xc2\\x9b1m \\xff");
+  EXPECT_EQ(escaped("a\x1b]0;x\x07"
+                    "b\n\x7f"),
+            "a\\x1b]0;x\\x07b\\x0a\\x7f");
+  EXPECT_EQ(escaped("\xc2\x9b"
+                    "1m \xff"),
+            "\\xc2\\x9b1m \\xff");
   EXPECT_EQ(escaped("é € 😀"), "é € 😀");
 }
 

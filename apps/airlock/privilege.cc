@@ -28,7 +28,8 @@ base::Status drop_capabilities() {
   }
   __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   const __user_cap_data_struct nothing[_LINUX_CAPABILITY_U32S_3] = {};
-  // Why safe: both structs are the kernel's own, of the version the header names. glibc has no wrapper.
+  // Why safe: both structs are the kernel's own, of the version the header names. glibc has no
+  // wrapper.
   if (::syscall(SYS_capset, &header, nothing) != 0) return base::fail_errno("drop capabilities");
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return base::fail_errno("set no_new_privs");
   return {};

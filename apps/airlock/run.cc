@@ -2,8 +2,10 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -31,15 +33,26 @@ struct Prepared {
   std::optional<OutputDirectory> output_directory;
 };
 
-int exit_code_of_error(const base::Error& error) {
-  const bool is_users = error.code == base::ErrorCode::kInvalidArgument ||
-                        error.code == base::ErrorCode::kNotFound;
-  return is_users ? kExitUsage : kExitFailed;
+// What was named on the command line cannot be used, unless the host lacks something.
+int exit_code_of_preparing(const base::Error& error) {
+  return error.code == base::ErrorCode::kUnavailable ? kExitFailed : kExitUsage;
+}
+
+int exit_code_of_running(const base::Error& error) {
+  return error.code == base::ErrorCode::kInvalidArgument ? kExitUsage : kExitFailed;
 }
 
 bool has_terminal(const RunOptions& options, const RunInputs& inputs) {
   return !options.json && !inputs.stdin_is_used_up && ::isatty(STDIN_FILENO) == 1 &&
          ::isatty(STDOUT_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
+}
+
+// The kind of the user's terminal is the one thing of our environment that a program on it needs.
+void add_terminal_type(std::vector<std::string>& env) {
+  const char* const type = ::getenv("TERM");
+  const auto is_set = [](const std::string& entry) { return entry.starts_with("TERM="); };
+  if (type == nullptr || std::ranges::any_of(env, is_set)) return;
+  env.push_back(std::string("TERM=") + type);
 }
 
 base::Result<Prepared> prepare(const RunOptions& options) {
@@ -74,58 +87,48 @@ void report(const RunOptions& options, const model::RunResult& result,
 base::Result<model::RunResult> run_prepared(backend::Backend& backend, const RunOptions& options,
                                             Prepared& prepared) {
   const bool terminal = has_terminal(options, prepared.inputs);
-  AIRLOCK_ASSIGN(SignalControl control, SignalControl::open(terminal ? STDOUT_FILENO : -1));
-  std::optional<HostTerminal> raw_terminal;
+  AIRLOCK_ASSIGN(SignalControl control, SignalControl::open(terminal ? STDIN_FILENO : -1));
   StreamSink output(STDOUT_FILENO, STDERR_FILENO,
                     terminal ? TerminalUse::kInteractive : TerminalUse::kPlain);
   StreamSink compile_output(STDERR_FILENO, STDERR_FILENO, TerminalUse::kPlain);
   const base::SystemClock clock;
+  if (terminal) add_terminal_type(prepared.inputs.spec.env);
   runner::RunRequest request{.spec = std::move(prepared.inputs.spec),
                              .files = std::move(prepared.inputs.files),
                              .stdin_fd = prepared.inputs.stdin_is_used_up ? -1 : STDIN_FILENO,
                              .terminal = terminal};
   const bool shows_compiler = !options.json && !options.quiet;
-  const runner::RunIo io{
-      .output = options.json ? nullptr : &output,
-      .compile_output = shows_compiler ? &compile_output : nullptr,
-      .files = prepared.output_directory ? &*prepared.output_directory : nullptr,
-      .control = &control,
-      .clock = &clock};
-  if (terminal) {
-    AIRLOCK_ASSIGN(HostTerminal raw, HostTerminal::make_raw(STDIN_FILENO));
-    raw_terminal.emplace(std::move(raw));
-  }
+  const runner::RunIo io{.output = options.json ? nullptr : &output,
+                         .compile_output = shows_compiler ? &compile_output : nullptr,
+                         .files = prepared.output_directory ? &*prepared.output_directory : nullptr,
+                         .control = &control,
+                         .clock = &clock};
   auto result = runner::run(backend, std::move(request), io);
   compile_output.finish();
   output.finish();
   return result;
 }
 
+int fail_with(const base::Error& error, int exit_code) {
+  print_error(error);
+  return exit_code;
+}
+
 int run_with(BackendResult backend, const RunOptions& options) {
   auto prepared = prepare(options);
-  if (!prepared) {
-    print_error(prepared.error());
-    return exit_code_of_error(prepared.error());
-  }
-  if (!backend) {
-    print_error(backend.error());
-    return kExitFailed;
-  }
-  if (const auto dropped = drop_capabilities(); !dropped) {
-    print_error(dropped.error());
-    return kExitFailed;
+  if (!prepared) return fail_with(prepared.error(), exit_code_of_preparing(prepared.error()));
+  if (!backend) return fail_with(backend.error(), kExitFailed);
+  if (auto dropped = drop_capabilities(); !dropped) return fail_with(dropped.error(), kExitFailed);
+  if (prepared->output_directory) {
+    const auto writable = prepared->output_directory->check_writable();
+    if (!writable) return fail_with(writable.error(), kExitUsage);
   }
   const model::Limits limits = prepared->inputs.spec.run.limits;
   auto result = run_prepared(**backend, options, *prepared);
-  if (!result) {
-    print_error(result.error());
-    return exit_code_of_error(result.error());
-  }
+  if (!result) return fail_with(result.error(), exit_code_of_running(result.error()));
   if (options.json) {
-    if (const auto printed = print_json(*result); !printed) {
-      print_error(printed.error());
-      return kExitFailed;
-    }
+    if (auto printed = print_json(*result); !printed)
+      return fail_with(printed.error(), kExitFailed);
   }
   report(options, *result, limits);
   return exit_code_of(result->outcome);

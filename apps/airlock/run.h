@@ -1,7 +1,7 @@
 // `airlock run`: one program, one sandbox, one verdict; needs no server and no configuration.
 //
-// The launcher is started before the command line is looked at, so that it gets ready on another core
-// meanwhile. As root all capabilities are given up before anything of a guest is read.
+// The launcher is started before the command line is looked at, so that it gets ready on another
+// core meanwhile. As root all capabilities are given up before anything of a guest is read.
 #pragma once
 
 #include <string>

@@ -21,7 +21,9 @@
 namespace airlock::apps {
 namespace {
 
-inline constexpr std::string_view kElfMagic = "\x7f" "ELF";
+inline constexpr std::string_view kElfMagic =
+    "\x7f"
+    "ELF";
 inline constexpr std::string_view kWorkspacePrefix = "workspace/";
 inline constexpr std::size_t kReadChunkBytes = 64 * 1024;
 
@@ -46,7 +48,7 @@ base::Result<base::UniqueFd> open_regular(const std::string& path, std::string_v
   // O_NONBLOCK: a fifo must not hang us before we can say that it is one.
   base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
   if (!fd.valid()) return base::fail_errno(context);
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd.get(), &info) != 0) return base::fail_errno(context);
   if (S_ISDIR(info.st_mode)) AIRLOCK_TRY(refuse(context + " is a folder", "name a file in it"));
   if (!S_ISREG(info.st_mode)) {
@@ -119,9 +121,16 @@ base::Status plan_executable(const RunOptions& options, Program program, RunInpu
   return {};
 }
 
+// Our own table is never wrong; a file of the user's is named with its flag.
+std::string table_context(const RunOptions& options) {
+  return options.languages_file.empty() ? "languages" : "--languages";
+}
+
 base::Status plan_source(const RunOptions& options, Program program, RunInputs& inputs,
                          std::vector<std::string>& language_env) {
-  AIRLOCK_ASSIGN(const auto table, language::LanguageTable::load(options.languages_file));
+  AIRLOCK_ASSIGN(
+      const auto table,
+      language::LanguageTable::load(options.languages_file).with_context(table_context(options)));
   AIRLOCK_ASSIGN(const language::Language* const found,
                  options.language.empty() ? table.require_by_file_name(program.file_name)
                                           : table.require(options.language));
@@ -136,7 +145,8 @@ base::Status plan_source(const RunOptions& options, Program program, RunInputs& 
   inputs.spec.compile = std::move(plan.compile);
   inputs.spec.run = std::move(plan.run);
   language_env = std::move(plan.env);
-  inputs.files.push_back({.path = std::move(plan.source_path), .content = std::move(program.content)});
+  inputs.files.push_back(
+      {.path = std::move(plan.source_path), .content = std::move(program.content)});
   return {};
 }
 

@@ -1,7 +1,7 @@
 // What `airlock run` reads of the host: the program, the files for it, the languages file.
 //
-// Everything is opened here, once, before privileges are dropped; what is opened is what runs. Blocks
-// while a program is read from stdin. Errors are the user's to act on.
+// Everything is opened here, once, before privileges are dropped; what is opened is what runs.
+// Blocks while a program is read from stdin. Errors are the user's to act on.
 #pragma once
 
 #include <string>

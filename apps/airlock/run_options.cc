@@ -57,7 +57,8 @@ base::Result<std::uint32_t> parse_count(std::string_view text) {
   return value;
 }
 
-// Takes one limit from its text into `limits`; checks it alone, so that the error is about its flag.
+// Takes one limit from its text into `limits`; checks it alone, so that the error is about its
+// flag.
 template <typename T, typename Parse>
 base::Status take_limit(std::string_view flag, const std::string& text, model::LimitsGiven& limits,
                         std::optional<T> model::LimitsGiven::* field, Parse parse) {
@@ -93,24 +94,28 @@ base::Result<FileOption> parse_file(const std::string& text) {
   if (file.inside.empty() || file.inside.back() == '/') {
     file.inside += file.host.substr(file.host.rfind('/') + 1);
   }
-  AIRLOCK_TRY(runner::check_input_path(file.inside)
-                  .with_context("--file \"" + text + "\": the path inside, \"" + file.inside + "\""));
+  AIRLOCK_TRY(
+      runner::check_input_path(file.inside)
+          .with_context("--file \"" + text + "\": the path inside, \"" + file.inside + "\""));
   return file;
 }
 
 base::Status check_env(const std::string& text) {
   const auto equals = text.find('=');
   const std::string name = text.substr(0, equals);
-  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
+  const auto is_letter = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+  };
   const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
   const bool well_formed =
       !name.empty() && !is_digit(name[0]) &&
       std::ranges::all_of(name, [&](char c) { return is_letter(c) || is_digit(c); });
   if (equals != std::string::npos && well_formed) return {};
-  return usage_error("--env \"" + text + "\" is not NAME=value",
-                     equals == std::string::npos && well_formed
-                         ? "nothing is inherited; to pass yours on: --env " + name + "=\"$" + name + "\""
-                         : "a name has letters, digits and _, and does not start with a digit");
+  return usage_error(
+      "--env \"" + text + "\" is not NAME=value",
+      equals == std::string::npos && well_formed
+          ? "nothing is inherited; to pass yours on: --env " + name + "=\"$" + name + "\""
+          : "a name has letters, digits and _, and does not start with a digit");
 }
 
 base::Status check_choice(std::string_view flag, const std::string& value,
@@ -125,7 +130,8 @@ base::Status check_choice(std::string_view flag, const std::string& value,
 
 void add_limit_options(CLI::App& app, Texts& texts) {
   app.add_option("--timeout", texts.timeout, "Wall time limit [10s]")->type_name("TIME");
-  app.add_option("--cpu-time", texts.cpu_time, "CPU time limit, user and system of all processes [10s]")
+  app.add_option("--cpu-time", texts.cpu_time,
+                 "CPU time limit, user and system of all processes [10s]")
       ->type_name("TIME");
   app.add_option("--memory", texts.memory, "Memory limit, files in the sandbox included [512m]")
       ->type_name("SIZE");
@@ -165,7 +171,8 @@ void add_options(CLI::App& app, RunOptions& options, Texts& texts) {
       ->type_name("LEVEL");
   app.add_option("--seccomp", options.seccomp_profile, "System call profile: default or gpu")
       ->type_name("PROFILE");
-  app.add_option("--languages", options.languages_file, "A languages file to use for the built-in one")
+  app.add_option("--languages", options.languages_file,
+                 "A languages file to use for the built-in one")
       ->type_name("FILE");
   app.add_flag("--json", options.json, "Print one JSON result object and nothing else on stdout");
   app.add_flag("--quiet,-q", options.quiet, "Print neither compiler messages nor the outcome");
@@ -194,9 +201,7 @@ base::Status parse_words(CLI::App& app, std::vector<std::string> words) {
   std::ranges::reverse(words);
   try {
     app.parse(words);
-  } catch (const CLI::ParseError& error) {
-    return usage_error(error.what());
-  }
+  } catch (const CLI::ParseError& error) { return usage_error(error.what()); }
   const std::vector<std::string> remaining = app.remaining();
   if (!remaining.empty()) return unexpected_word(app, remaining.front());
   return {};
@@ -231,9 +236,8 @@ base::Status take_texts(const Texts& texts, RunOptions& options) {
 }
 
 bool asks_for_help(const std::vector<std::string>& words) {
-  return std::ranges::any_of(words, [](const std::string& word) {
-    return word == "--help" || word == "-h";
-  });
+  return std::ranges::any_of(
+      words, [](const std::string& word) { return word == "--help" || word == "-h"; });
 }
 
 }  // namespace

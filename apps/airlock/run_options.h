@@ -1,4 +1,7 @@
-// The command line of `airlock run` as a checked value. Reads no file and no environment.
+// RunOptions: the command line of `airlock run` as a checked value.
+//
+// Whatever is in a RunOptions is well-formed and within its range; whether the files it names exist
+// is for run_inputs.h. Reads no file and no environment.
 #pragma once
 
 #include <optional>

@@ -32,9 +32,9 @@ TEST(RunOptionsTest, ProgramAndItsArguments) {
 }
 
 TEST(RunOptionsTest, EveryLimitIsTaken) {
-  const RunOptions options = parsed({"--timeout", "2s", "--cpu-time=500ms", "--memory", "64m",
-                                     "--pids", "7", "--disk", "2m", "--output-limit", "1k",
-                                     "--inodes", "100", "--open-files", "32", "x"});
+  const RunOptions options =
+      parsed({"--timeout", "2s", "--cpu-time=500ms", "--memory", "64m", "--pids", "7", "--disk",
+              "2m", "--output-limit", "1k", "--inodes", "100", "--open-files", "32", "x"});
   EXPECT_EQ(options.limits.wall_time, std::chrono::milliseconds(2000));
   EXPECT_EQ(options.limits.cpu_time, std::chrono::milliseconds(500));
   EXPECT_EQ(options.limits.memory, base::mebibytes(64));

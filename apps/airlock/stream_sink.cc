@@ -25,7 +25,7 @@ void wait_until_writable(int fd) {
 }  // namespace
 
 StreamSink::Target::Target(int descriptor, TerminalUse use) : fd(descriptor), kind(Kind::kFile) {
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd, &info) != 0) return;  // closed: the first write says so
   if (S_ISFIFO(info.st_mode)) kind = Kind::kPipe;
   if (S_ISSOCK(info.st_mode)) kind = Kind::kSocket;

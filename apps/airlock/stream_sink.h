@@ -1,8 +1,8 @@
 // StreamSink: a run's output to our own stdout and stderr, as it comes.
 //
-// Never blocks while the run goes on, and never touches the flags of the descriptors, which belong to
-// the shell as much as to us: it asks poll first and writes no more than a pipe is sure to take. A
-// terminal gets its bytes through a TerminalFilter, a pipe or a file gets them unchanged.
+// Never blocks while the run goes on, and never touches the flags of the descriptors, which belong
+// to the shell as much as to us: it asks poll first and writes no more than a pipe is sure to take.
+// A terminal gets its bytes through a TerminalFilter, a pipe or a file gets them unchanged.
 #pragma once
 
 #include <optional>
@@ -21,8 +21,8 @@ class StreamSink final : public runner::OutputSink {
 
   base::Result<std::size_t> write_some(runner::Stream stream, std::string_view bytes) override;
   int writable_fd(runner::Stream stream) const override;
-  // Writes what is left, waiting for it, and puts a terminal back in order. A reader that is gone is
-  // no error any more.
+  // Writes what is left, waiting for it, and puts a terminal back in order. A reader that is gone
+  // is no error any more.
   void finish();
 
  private:

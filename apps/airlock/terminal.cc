@@ -10,7 +10,8 @@
 namespace airlock::apps {
 namespace {
 
-// For the handler of a crash, which can reach nothing else. Written before the handler is installed.
+// For the handler of a crash, which can reach nothing else. Written before the handler is
+// installed.
 int crash_terminal_fd = -1;
 termios crash_terminal_state;
 
@@ -26,7 +27,7 @@ void restore_and_die(int signal) {
 void install_crash_handlers(int fd, const termios& state) {
   crash_terminal_fd = fd;
   crash_terminal_state = state;
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = restore_and_die;
   action.sa_flags = SA_RESETHAND | SA_NODEFER;
   for (const int signal : kCrashSignals) (void)::sigaction(signal, &action, nullptr);
@@ -74,6 +75,11 @@ runner::ControlEvent SignalControl::take() {
     case SIGWINCH: return runner::ControlEvent::kWindowSize;
     default: return runner::ControlEvent::kTerminate;
   }
+}
+
+void SignalControl::terminal_opened() {
+  // A terminal that cannot be made raw still works, line by line.
+  if (auto raw = HostTerminal::make_raw(terminal_fd_)) raw_terminal_.emplace(std::move(*raw));
 }
 
 std::optional<runner::WindowSize> SignalControl::window_size() const {

@@ -3,7 +3,8 @@
 // HostTerminal puts the user's terminal into raw mode, so that every key (Ctrl-C, too) goes to the
 // program's own pty, and puts it back when it is destroyed or when we crash. SignalControl turns
 // SIGINT, SIGTERM, SIGHUP and SIGWINCH into events of a RunControl; from then on none of them ends
-// the process by itself. One of each per process, on the main thread.
+// the process by itself; it makes the terminal raw once the program has a pty, so that a compiler
+// before it can be stopped with Ctrl-C and its messages look as usual. One of each per process.
 #pragma once
 
 #include <termios.h>
@@ -34,11 +35,12 @@ class HostTerminal {
 
 class SignalControl final : public runner::RunControl {
  public:
-  // `terminal_fd` (borrowed) is asked for its size; -1: there is none.
+  // `terminal_fd` (borrowed) is the user's terminal; -1: the program gets none.
   static base::Result<SignalControl> open(int terminal_fd);
 
   int fd() const override { return fd_.get(); }
   runner::ControlEvent take() override;
+  void terminal_opened() override;
   std::optional<runner::WindowSize> window_size() const override;
 
  private:
@@ -47,6 +49,7 @@ class SignalControl final : public runner::RunControl {
 
   base::UniqueFd fd_;
   int terminal_fd_;
+  std::optional<HostTerminal> raw_terminal_;
 };
 
 }  // namespace airlock::apps

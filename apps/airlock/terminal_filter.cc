@@ -20,7 +20,7 @@ inline constexpr std::string_view kInteractiveFinals = "ABCDEFGHIJKLMPSTXZ@`abcd
 // ESC x: save and restore cursor, index, next line, tab set, reverse index, keypad modes.
 inline constexpr std::string_view kInteractiveEscapes = "78DEHM=>";
 
-inline constexpr std::uint32_t kModeWrap = 7;    // DECAWM, on unless a program turns it off
+inline constexpr std::uint32_t kModeWrap = 7;     // DECAWM, on unless a program turns it off
 inline constexpr std::uint32_t kModeCursor = 25;  // DECTCEM, the same
 
 bool is_passing_control(unsigned char byte) {
@@ -128,7 +128,8 @@ void TerminalFilter::take_after_escape(unsigned char byte, std::string& out) {
     state_ = State::kString;
   } else if (byte >= 0x20 && byte <= 0x2f) {
     sequence_ = {static_cast<char>(kEsc), static_cast<char>(byte)};
-    // Character sets G0 and G1 may be chosen (line drawing); the rest of such a sequence is dropped.
+    // Character sets G0 and G1 may be chosen (line drawing); the rest of such a sequence is
+    // dropped.
     if (byte != '(' && byte != ')') sequence_.clear();
     state_ = State::kEscapeRest;
   } else if (byte == kEsc) {

@@ -1,11 +1,11 @@
 // TerminalFilter: what of a program's output may reach the user's terminal.
 //
-// A terminal obeys what it is sent: it can set the clipboard, change its title, answer questions into
-// the shell's next command line, or print. Untrusted bytes that go to a terminal therefore pass here.
-// Text, colours and cursor movement go through; OSC, DCS, APC, PM and SOS strings, window operations,
-// media copy and 8-bit controls never do. kInteractive (the program has a pty) lets full-screen
-// programs work: modes, scrolling, questions about cursor and device. Bytes that go to a pipe or a
-// file are not filtered at all: they are data.
+// A terminal obeys what it is sent: it can set the clipboard, change its title, answer questions
+// into the shell's next command line, or print. Untrusted bytes that go to a terminal therefore
+// pass here. Text, colours and cursor movement go through; OSC, DCS, APC, PM and SOS strings,
+// window operations, media copy and 8-bit controls never do. kInteractive (the program has a pty)
+// lets full-screen programs work: modes, scrolling, questions about cursor and device. Bytes that
+// go to a pipe or a file are not filtered at all: they are data.
 #pragma once
 
 #include <cstdint>
@@ -39,9 +39,9 @@ class TerminalFilter {
 
   TerminalUse use_;
   State state_ = State::kText;
-  std::string sequence_;           // of an escape sequence that is not complete yet
-  int continuation_bytes_ = 0;     // of UTF-8 that are still to come
-  bool held_c2_ = false;           // the first byte of what may be an 8-bit control
+  std::string sequence_;        // of an escape sequence that is not complete yet
+  int continuation_bytes_ = 0;  // of UTF-8 that are still to come
+  bool held_c2_ = false;        // the first byte of what may be an 8-bit control
   bool styled_ = false;
   std::vector<std::uint32_t> private_modes_set_;
   std::vector<std::uint32_t> private_modes_reset_;

@@ -17,7 +17,9 @@ std::string filtered(std::string_view bytes, TerminalUse use) {
   return out;
 }
 
-void expect_passes(std::string_view bytes, TerminalUse use) { EXPECT_EQ(filtered(bytes, use), bytes); }
+void expect_passes(std::string_view bytes, TerminalUse use) {
+  EXPECT_EQ(filtered(bytes, use), bytes);
+}
 void expect_dropped(std::string_view bytes, TerminalUse use) {
   EXPECT_EQ(filtered("a" + std::string(bytes) + "z", use), "az");
 }
@@ -35,22 +37,35 @@ TEST_P(BothUsesTest, TextColoursAndProgressBarsPass) {
 
 TEST_P(BothUsesTest, WhatTheTerminalWouldObeyNeverPasses) {
   for (const char* text : {
-           "\x1b]52;c;ZWNobyBvd25lZAo=\x07",      // sets the clipboard
-           "\x1b]0;title\x1b\\",                  // sets the title
-           "\x1b]8;;http://example.com\x1b\\",    // a link that says something else
-           "\x1bP$qm\x1b\\",                      // asks for a setting
-           "\x1b_G\x1b\\", "\x1b^x\x1b\\", "\x1bXx\x1b\\",
-           "\x1b[21t",                            // answers with the title
-           "\x1b[5i",                             // prints
-           "\x1b[>c", "\x1b[>q", "\x1b[!p", "\x1b[1$r", "\x1b[1*y", "\x1b[=c",
+           "\x1b]52;c;ZWNobyBvd25lZAo=\x07",    // sets the clipboard
+           "\x1b]0;title\x1b\\",                // sets the title
+           "\x1b]8;;http://example.com\x1b\\",  // a link that says something else
+           "\x1bP$qm\x1b\\",                    // asks for a setting
+           "\x1b_G\x1b\\",
+           "\x1b^x\x1b\\",
+           "\x1bXx\x1b\\",
+           "\x1b[21t",  // answers with the title
+           "\x1b[5i",   // prints
+           "\x1b[>c",
+           "\x1b[>q",
+           "\x1b[!p",
+           "\x1b[1$r",
+           "\x1b[1*y",
+           "\x1b[=c",
        }) {
     expect_dropped(text, GetParam());
   }
 }
 
 TEST_P(BothUsesTest, EightBitControlsAreDropped) {
-  EXPECT_EQ(filtered("a\x9b" "31mz", GetParam()), "a31mz");
-  EXPECT_EQ(filtered("a\xc2\x9d" "52;z", GetParam()), "a52;z");
+  EXPECT_EQ(filtered("a\x9b"
+                     "31mz",
+                     GetParam()),
+            "a31mz");
+  EXPECT_EQ(filtered("a\xc2\x9d"
+                     "52;z",
+                     GetParam()),
+            "a52;z");
   expect_passes("\xc2\xa0", GetParam());
 }
 
@@ -64,7 +79,9 @@ TEST_P(BothUsesTest, EndlessSequenceIsDroppedWithoutGrowing) {
 }
 
 TEST(TerminalFilterTest, FullScreenProgramsWorkOnlyWithAPtyOfTheirOwn) {
-  for (const char* text : {"\x1b[?1049h", "\x1b[6n", "\x1b[1;10r", "\x1b(0", "\x1b=", "\x1b" "7"}) {
+  for (const char* text : {"\x1b[?1049h", "\x1b[6n", "\x1b[1;10r", "\x1b(0", "\x1b=",
+                           "\x1b"
+                           "7"}) {
     expect_passes(text, TerminalUse::kInteractive);
     expect_dropped(text, TerminalUse::kPlain);
   }

@@ -40,14 +40,11 @@ boost::json::object usage_json(const model::Usage& usage) {
 boost::json::object isolation_json(const model::Isolation& isolation) {
   boost::json::array missing;
   for (const std::string& name : isolation.missing) missing.emplace_back(name);
-  return {{"backend", isolation.backend},
-          {"level", model::isolation_level_name(isolation.level)},
-          {"tier", isolation.tier},
-          {"cgroup", model::cgroup_version_name(isolation.cgroup)},
-          {"network", isolation.network},
-          {"seccomp", isolation.seccomp},
-          {"rootless", isolation.rootless},
-          {"missing", std::move(missing)}};
+  return {
+      {"backend", isolation.backend},   {"level", model::isolation_level_name(isolation.level)},
+      {"tier", isolation.tier},         {"cgroup", model::cgroup_version_name(isolation.cgroup)},
+      {"network", isolation.network},   {"seccomp", isolation.seccomp},
+      {"rootless", isolation.rootless}, {"missing", std::move(missing)}};
 }
 
 boost::json::array denied_json(const std::vector<model::Denial>& denials) {
@@ -111,7 +108,8 @@ boost::json::object result_object(const model::RunResult& result) {
   object["detail"] = text_or_null(printable_utf8(outcome.detail));
   add_streams(object, result);
   boost::json::array limits;
-  for (const model::LimitKind kind : outcome.limits_hit) limits.emplace_back(model::limit_name(kind));
+  for (const model::LimitKind kind : outcome.limits_hit)
+    limits.emplace_back(model::limit_name(kind));
   object["limits_hit"] = std::move(limits);
   object["files"] = files_json(result.files);
   if (!result.refused_files.empty()) object["refused_files"] = refused_json(result.refused_files);

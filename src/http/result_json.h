@@ -1,4 +1,5 @@
-// The result object: model::RunResult as JSON, the same from the CLI, POST /v1/run and a job's phases.
+// The result object: model::RunResult as JSON, the same from the CLI, POST /v1/run and a job's
+// phases.
 //
 // Keys and types are those of the API documentation. Text fields are UTF-8; where the bytes of a
 // stream or a file are not, they are base64 and `encoding` says so ("encoding" of the result covers

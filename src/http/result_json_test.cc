@@ -29,10 +29,10 @@ std::vector<std::string> keys(const boost::json::object& object) {
 
 TEST(ResultJsonTest, KeysAreThoseOfTheContract) {
   const auto object = encode(exited(0));
-  EXPECT_EQ(keys(object), (std::vector<std::string>{
-                              "outcome", "exit_code", "signal", "detail", "stdout", "stderr",
-                              "encoding", "stdout_truncated", "stderr_truncated", "limits_hit",
-                              "files", "usage", "isolation", "denied"}));
+  EXPECT_EQ(keys(object),
+            (std::vector<std::string>{"outcome", "exit_code", "signal", "detail", "stdout",
+                                      "stderr", "encoding", "stdout_truncated", "stderr_truncated",
+                                      "limits_hit", "files", "usage", "isolation", "denied"}));
   EXPECT_EQ(keys(object.at("usage").as_object()),
             (std::vector<std::string>{"wall_ms", "user_ms", "system_ms", "memory_peak_bytes",
                                       "pids_peak"}));
@@ -117,8 +117,9 @@ TEST(ResultJsonTest, UsageIsInMillisecondsAndNullWhereNotObserved) {
 
 TEST(TextEncodingTest, MalformedUtf8IsRecognised) {
   for (const char* text : {"", "a", "é", "€", "😀", "\xf4\x8f\xbf\xbf"}) EXPECT_TRUE(is_utf8(text));
-  for (const char* text : {"\x80", "\xc3", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf0\x80\x80\x80",
-                           "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "\xff"}) {
+  for (const char* text :
+       {"\x80", "\xc3", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf0\x80\x80\x80",
+        "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "\xff"}) {
     EXPECT_FALSE(is_utf8(text));
   }
 }

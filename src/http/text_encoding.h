@@ -1,4 +1,7 @@
-// Bytes of guests on their way into JSON, which holds UTF-8 and nothing else.
+// Text encoding: bytes of guests on their way into JSON, which holds UTF-8 and nothing else.
+//
+// Pure functions; every one takes any bytes. Nothing is lost silently: what is no text is either
+// kept whole as base64 or shown escaped.
 #pragma once
 
 #include <string>

@@ -1,9 +1,9 @@
 // RunSpec: everything that decides what a run does, resolved: no language names, no defaults left.
 //
-// A pure value. Whoever reads flags or a request resolves the language, the limits and the paths and
-// hands a RunSpec to the runner; the bytes of files and streams travel beside it.
-// LimitsGiven holds what a user asked for by name, so that a language's own defaults can sit between
-// the built-in defaults and the user's wishes.
+// A pure value. Whoever reads flags or a request resolves the language, the limits and the paths
+// and hands a RunSpec to the runner; the bytes of files and streams travel beside it. LimitsGiven
+// holds what a user asked for by name, so that a language's own defaults can sit between the
+// built-in defaults and the user's wishes.
 #pragma once
 
 #include <chrono>
@@ -27,7 +27,7 @@ struct PhaseSpec {
 struct RunSpec {
   std::optional<PhaseSpec> compile;  // must exit with 0 before `run` is started
   PhaseSpec run;
-  std::vector<std::string> env;      // complete: "NAME=value"
+  std::vector<std::string> env;  // complete: "NAME=value"
   std::string cwd = "/workspace";
   std::vector<std::string> collect;       // patterns of files below /workspace to give back
   bool collect_output_directory = false;  // everything below /output, too

@@ -42,10 +42,10 @@ base::Result<Pipe> make_pipe(OurEnd ours) {
   return pipe;
 }
 
-// Reading from /dev/null needs no pump; the device number is the kernel's (Documentation/admin-guide/
-// devices.txt).
+// Reading from /dev/null needs no pump; the device number is the kernel's
+// (Documentation/admin-guide/ devices.txt).
 bool reads_nothing(int fd) {
-  struct stat info {};
+  struct stat info{};
   return fd < 0 ||
          (::fstat(fd, &info) == 0 && S_ISCHR(info.st_mode) && info.st_rdev == makedev(1, 3));
 }
@@ -98,9 +98,7 @@ class ExecLoop {
 
 base::Status ExecLoop::start(backend::Sandbox& sandbox, backend::ProcessSpec spec) {
   backend::Stdio stdio;
-  if (!terminal_) {
-    AIRLOCK_ASSIGN(stdio, make_stdio());
-  }
+  if (!terminal_) { AIRLOCK_ASSIGN(stdio, make_stdio()); }
   AIRLOCK_ASSIGN(process_, sandbox.exec(std::move(spec), std::move(stdio)));
   return {};
 }
@@ -162,7 +160,8 @@ base::Status ExecLoop::poll_once() {
 }
 
 int ExecLoop::poll_timeout_ms() const {
-  // Once nobody writes any more, reading tells everything: there is nothing to wait for but the sink.
+  // Once nobody writes any more, reading tells everything: there is nothing to wait for but the
+  // sink.
   const auto is_readable_now = [](const PollInterest& interest) {
     return interest.events == POLLIN;
   };
@@ -202,6 +201,7 @@ base::Status ExecLoop::take_terminal() {
     AIRLOCK_ASSIGN(base::UniqueFd writing, duplicate());
     in_.start(io_.stdin_fd, std::move(writing));
   }
+  if (io_.control != nullptr) io_.control->terminal_opened();
   forward_window_size();
   return {};
 }

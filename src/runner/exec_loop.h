@@ -1,8 +1,9 @@
 // One exec from its start to its last byte: streams, limits on them, cancelling.
 //
-// A poll(2) loop on the calling thread; it returns when the whole process tree is gone and every byte
-// within the cap has been taken by the sink (or its reader has gone away). Streams are capped each:
-// one byte more than the cap ends the program with KillReason::kOutputLimit, exactly the cap does not.
+// A poll(2) loop on the calling thread; it returns when the whole process tree is gone and every
+// byte within the cap has been taken by the sink (or its reader has gone away). Streams are capped
+// each: one byte more than the cap ends the program with KillReason::kOutputLimit, exactly the cap
+// does not.
 #pragma once
 
 #include "backend/backend.h"
@@ -16,9 +17,9 @@ namespace airlock::runner {
 
 // All borrowed for the time of the call.
 struct ExecIo {
-  int stdin_fd = -1;              // the caller's; -1: the program reads an empty stdin
-  OutputSink* sink = nullptr;     // must not be null
-  RunControl* control = nullptr;  // null: nothing can interrupt this
+  int stdin_fd = -1;                   // the caller's; -1: the program reads an empty stdin
+  OutputSink* sink = nullptr;          // must not be null
+  RunControl* control = nullptr;       // null: nothing can interrupt this
   const base::Clock* clock = nullptr;  // must not be null
 };
 
@@ -26,7 +27,7 @@ struct ExecReport {
   backend::ProcessReport process;  // facts.cancelled and facts.output_truncated are filled in
   bool stdout_truncated = false;
   bool stderr_truncated = false;
-  bool reader_gone = false;        // cancelled because the sink failed
+  bool reader_gone = false;  // cancelled because the sink failed
 };
 
 // `spec.limits.output` is the cap. With `spec.terminal` the pty's bytes go to Stream::kStdout.

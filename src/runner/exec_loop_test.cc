@@ -30,11 +30,9 @@ class ExecLoopTest : public testing::Test {
                               .limits = {},
                               .terminal = terminal_};
     spec.limits.output = cap;
-    auto report = exec_to_end(*sandbox_, std::move(spec),
-                              {.stdin_fd = stdin_fd_.get(),
-                               .sink = sink_,
-                               .control = &control_,
-                               .clock = &clock_});
+    auto report = exec_to_end(
+        *sandbox_, std::move(spec),
+        {.stdin_fd = stdin_fd_.get(), .sink = sink_, .control = &control_, .clock = &clock_});
     EXPECT_TRUE(report) << report.error().to_string();
     return report ? std::move(*report) : ExecReport{};
   }
@@ -190,6 +188,7 @@ TEST_F(ExecLoopTest, TerminalOfTheProgramIsItsOwnAndHasTheUsersSize) {
   exec("test -t 0 && test -t 1 && test -t 2 && echo tty; sleep 0.1; stty size");
   EXPECT_NE(captured_.stdout_bytes.find("tty\r\n"), std::string::npos);
   EXPECT_NE(captured_.stdout_bytes.find("33 111"), std::string::npos) << captured_.stdout_bytes;
+  EXPECT_EQ(control_.terminals_opened, 1);
 }
 
 }  // namespace

@@ -58,9 +58,7 @@ class FakeProcess final : public backend::Process {
     if (!master_.valid()) return std::nullopt;
     return std::move(master_);
   }
-  base::Status kill(model::KillReason reason) override {
-    return end_with(SIGKILL, "kill", reason);
-  }
+  base::Status kill(model::KillReason reason) override { return end_with(SIGKILL, "kill", reason); }
   base::Status terminate(model::KillReason reason, std::chrono::milliseconds) override {
     return end_with(SIGTERM, "terminate", reason);
   }
@@ -90,7 +88,8 @@ class FakeProcess final : public backend::Process {
     ::dup2(stdio.err.get(), 2);
     if (spec.terminal) (void)::ioctl(0, TIOCSCTTY, 0);
     std::vector<char*> argv;
-    for (const std::string& argument : spec.argv) argv.push_back(const_cast<char*>(argument.c_str()));
+    for (const std::string& argument : spec.argv)
+      argv.push_back(const_cast<char*>(argument.c_str()));
     argv.push_back(nullptr);
     std::vector<char*> env;
     for (const std::string& entry : spec.env) env.push_back(const_cast<char*>(entry.c_str()));

@@ -1,8 +1,8 @@
 // FakeBackend: the Backend of the runner's tests. Real child processes, no isolation at all.
 //
 // Programs run on the host as they are, so that pipes, ptys, exits and signals are real; limits are
-// not enforced. Files that are put are remembered, files that are collected are what a test has laid
-// out. Only tests may link it.
+// not enforced. Files that are put are remembered, files that are collected are what a test has
+// laid out. Only tests may link it.
 #pragma once
 
 #include <deque>
@@ -18,7 +18,7 @@ namespace airlock::runner {
 
 struct FakeHost {
   // What the tests look at.
-  std::vector<std::string> calls;         // "open_workspace", "put_file workspace/a", "exec sh", ...
+  std::vector<std::string> calls;  // "open_workspace", "put_file workspace/a", "exec sh", ...
   std::vector<std::string> collect_asked;  // "output **"
   // What the tests lay out.
   std::optional<model::SetupFailure> setup_failure;  // every exec reports it
@@ -46,8 +46,10 @@ class FakeControl final : public RunControl {
   void push(ControlEvent event);
   int fd() const override { return fd_.get(); }
   ControlEvent take() override;
+  void terminal_opened() override { ++terminals_opened; }
   std::optional<WindowSize> window_size() const override { return size; }
 
+  int terminals_opened = 0;
   std::optional<WindowSize> size;
 
  private:

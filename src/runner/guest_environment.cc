@@ -9,7 +9,7 @@ namespace airlock::runner {
 namespace {
 
 inline constexpr std::string_view kBase[] = {
-    "HOME=/workspace", "LANG=C.UTF-8",     "LOGNAME=sandbox", "PATH=/usr/local/bin:/usr/bin:/bin",
+    "HOME=/workspace", "LANG=C.UTF-8", "LOGNAME=sandbox", "PATH=/usr/local/bin:/usr/bin:/bin",
     "TMPDIR=/tmp",     "USER=sandbox",
 };
 
@@ -26,9 +26,9 @@ base::Result<std::vector<std::string>> make_guest_environment(
     for (const std::string& entry : layer) add(entry);
   }
   if (entries.size() > model::kArgumentsMax) {
-    return base::fail(base::ErrorCode::kLimitExceeded,
-                      "more than " + std::to_string(model::kArgumentsMax) +
-                          " environment variables");
+    return base::fail(
+        base::ErrorCode::kLimitExceeded,
+        "more than " + std::to_string(model::kArgumentsMax) + " environment variables");
   }
   std::vector<std::string> environment;
   environment.reserve(entries.size());

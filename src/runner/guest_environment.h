@@ -1,5 +1,7 @@
-// The environment of a guest: a fixed base, and what the language and the user add to it. Nothing of
-// the caller's own environment is ever in it.
+// The environment of a guest: a fixed base, and what the language and the user add to it.
+//
+// Nothing of the caller's own environment is ever in it. Does not check the form of entries:
+// whoever takes them from a user has done that.
 #pragma once
 
 #include <string>

@@ -28,7 +28,8 @@ base::Status check_part(std::string_view part) {
 base::Status check_input_path(std::string_view path) {
   if (path.empty()) return refuse("is empty");
   if (path.front() == '/') {
-    return refuse("is absolute", "it is taken below /workspace: write it without the leading slash");
+    return refuse("is absolute",
+                  "it is taken below /workspace: write it without the leading slash");
   }
   if (path.size() > model::kPathBytesMax) {
     return refuse("is longer than " + std::to_string(model::kPathBytesMax) + " bytes");

@@ -1,8 +1,8 @@
 // Rules for the path of an input inside a sandbox, wherever it comes from (a flag, a request).
 //
-// An accepted path is relative to /workspace and cannot lead out of it: no leading '/', no "." or "..",
-// no empty part, no control characters, within model::kPathBytesMax and kPathDepthMax. Says nothing
-// about what a guest makes of the path later; that is for whoever writes the file inside.
+// An accepted path is relative to /workspace and cannot lead out of it: no leading '/', no "." or
+// "..", no empty part, no control characters, within model::kPathBytesMax and kPathDepthMax. Says
+// nothing about what a guest makes of the path later; that is for whoever writes the file inside.
 #pragma once
 
 #include <set>

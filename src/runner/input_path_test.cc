@@ -8,14 +8,15 @@ namespace airlock::runner {
 namespace {
 
 TEST(InputPathTest, OrdinaryPathsAreAccepted) {
-  for (const char* path : {"a", "a.csv", "data/a.csv", "..a", "a..", "...", ".hidden", "a b", "é"}) {
+  for (const char* path :
+       {"a", "a.csv", "data/a.csv", "..a", "a..", "...", ".hidden", "a b", "é"}) {
     EXPECT_TRUE(check_input_path(path)) << path;
   }
 }
 
 TEST(InputPathTest, PathsThatLeadElsewhereAreRefused) {
-  for (const char* path : {"", "/", "/a", "..", "../a", "a/..", "a/../b", ".", "./a", "a/./b", "a//b",
-                           "a/", "a\nb", "a\x1b[m", "\x7f"}) {
+  for (const char* path : {"", "/", "/a", "..", "../a", "a/..", "a/../b", ".", "./a", "a/./b",
+                           "a//b", "a/", "a\nb", "a\x1b[m", "\x7f"}) {
     EXPECT_FALSE(check_input_path(path)) << path;
   }
   EXPECT_FALSE(check_input_path(std::string_view("a\0b", 3)));

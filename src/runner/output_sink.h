@@ -19,8 +19,8 @@ enum class Stream { kStdout, kStderr };
 class OutputSink {
  public:
   virtual ~OutputSink() = default;
-  // Takes a prefix of `bytes` and says how long it was. Never blocks: 0 means "not now", which only a
-  // sink with a writable_fd may say.
+  // Takes a prefix of `bytes` and says how long it was. Never blocks: 0 means "not now", which only
+  // a sink with a writable_fd may say.
   virtual base::Result<std::size_t> write_some(Stream stream, std::string_view bytes) = 0;
   // What to poll for POLLOUT before the next write_some; -1: it can take bytes at any time.
   virtual int writable_fd(Stream stream) const = 0;

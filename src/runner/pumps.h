@@ -1,4 +1,5 @@
-// OutputPump and InputPump: one stream each, one buffer each, never blocking, never more than the cap.
+// OutputPump and InputPump: one stream each, one buffer each, never blocking, never more than the
+// cap.
 //
 // The guest's ends are pipes (or a pty) made for it; the caller's own descriptors never enter the
 // sandbox and their file status flags are never touched, because they are shared with the shell.

@@ -96,8 +96,7 @@ base::Status Run::prepare() {
   return {};
 }
 
-base::Result<ExecReport> Run::exec(const model::PhaseSpec& phase, const ExecIo& io,
-                                   bool terminal) {
+base::Result<ExecReport> Run::exec(const model::PhaseSpec& phase, const ExecIo& io, bool terminal) {
   return exec_to_end(*sandbox_,
                      {.argv = phase.argv,
                       .env = request_.spec.env,
@@ -124,10 +123,10 @@ base::Result<bool> Run::compile() {
   std::optional<TeeSink> tee;
   if (io_.compile_output != nullptr) tee.emplace(captured, *io_.compile_output);
   OutputSink& sink = tee ? static_cast<OutputSink&>(*tee) : captured;
-  AIRLOCK_ASSIGN(ExecReport report,
-                 exec(*request_.spec.compile,
-                      {.stdin_fd = -1, .sink = &sink, .control = io_.control, .clock = io_.clock},
-                      false));
+  AIRLOCK_ASSIGN(
+      ExecReport report,
+      exec(*request_.spec.compile,
+           {.stdin_fd = -1, .sink = &sink, .control = io_.control, .clock = io_.clock}, false));
   result_.compile = std::make_unique<model::RunResult>();
   fill_result(*result_.compile, std::move(report), request_.spec.compile->limits);
   result_.compile->stdout_bytes = std::move(captured.stdout_bytes);
@@ -142,10 +141,10 @@ void Run::fail_as_compile() {
   const model::RunResult& compile = *result_.compile;
   result_.outcome = compile.outcome;
   result_.outcome.detail =
-      "compilation failed: " +
-      (compile.outcome.detail.empty()
-           ? "the compiler exited with code " + std::to_string(compile.outcome.exit_code.value_or(0))
-           : compile.outcome.detail);
+      "compilation failed: " + (compile.outcome.detail.empty()
+                                    ? "the compiler exited with code " +
+                                          std::to_string(compile.outcome.exit_code.value_or(0))
+                                    : compile.outcome.detail);
   result_.usage = compile.usage;
   result_.isolation = compile.isolation;
   result_.denied = compile.denied;
@@ -164,8 +163,8 @@ base::Status Run::execute() {
   return {};
 }
 
-// What a program left is worth having after a timeout, too; not when it never ran, nor when the user
-// wants to be gone.
+// What a program left is worth having after a timeout, too; not when it never ran, nor when the
+// user wants to be gone.
 void Run::collect() {
   const model::OutcomeKind kind = result_.outcome.kind;
   if (kind == model::OutcomeKind::kSetupFailed || kind == model::OutcomeKind::kCancelled) return;
@@ -222,8 +221,7 @@ base::Status check_isolation(const model::RunSpec& spec) {
 
 }  // namespace
 
-base::Result<model::RunResult> run(backend::Backend& backend, RunRequest request,
-                                   const RunIo& io) {
+base::Result<model::RunResult> run(backend::Backend& backend, RunRequest request, const RunIo& io) {
   AIRLOCK_CHECK(io.clock != nullptr);
   AIRLOCK_TRY(check_isolation(request.spec));
   return Run(backend, std::move(request), io).to_end();

@@ -2,10 +2,10 @@
 //
 //   open workspace -> create sandbox -> put files -> compile (if any) -> run -> collect -> destroy
 //
-// The result is returned only after the sandbox is gone. A compile phase that does anything but exit
-// with 0 ends the run: its outcome becomes the outcome of the run (so nobody takes the run for a
-// success), `detail` says that it was the compilation, and `compile` holds its messages and usage.
-// Errors are ours or the host's, never the program's.
+// The result is returned only after the sandbox is gone. A compile phase that does anything but
+// exit with 0 ends the run: its outcome becomes the outcome of the run (so nobody takes the run for
+// a success), `detail` says that it was the compilation, and `compile` holds its messages and
+// usage. Errors are ours or the host's, never the program's.
 //
 // Compile and run are two execs in one sandbox: they share files, never a process, since the first
 // one's tree is gone before the second starts.
@@ -39,7 +39,7 @@ struct RunIo {
   OutputSink* compile_output = nullptr;  // in addition to RunResult::compile, which always has them
   FileSink* files = nullptr;
   RunControl* control = nullptr;
-  const base::Clock* clock = nullptr;    // must not be null
+  const base::Clock* clock = nullptr;  // must not be null
 };
 
 base::Result<model::RunResult> run(backend::Backend& backend, RunRequest request, const RunIo& io);

@@ -1,7 +1,7 @@
 // RunControl: what can happen to a run from outside while it runs.
 //
-// An fd that the loop polls and a queue of events behind it: a signalfd in the command line tool, an
-// eventfd in a service. Cancelling is a ladder that each event climbs one step:
+// An fd that the loop polls and a queue of events behind it: a signalfd in the command line tool,
+// an eventfd in a service. Cancelling is a ladder that each event climbs one step:
 //   kInterrupt  SIGINT to the program; after kInterruptGrace as kTerminate
 //   kTerminate  SIGTERM to the whole tree, SIGKILL after model::kTermGrace
 //   any of the two a second time: SIGKILL at once
@@ -30,6 +30,9 @@ class RunControl {
   virtual int fd() const = 0;
   // The next event; kNone when there is no more.
   virtual ControlEvent take() = 0;
+  // Called once, when the program's pty is there and before its first byte is passed on: from now
+  // on every key is the program's.
+  virtual void terminal_opened() = 0;
   // The size of the user's terminal, where there is one.
   virtual std::optional<WindowSize> window_size() const = 0;
 };

@@ -114,6 +114,7 @@ TEST_F(RunTest, CollectedFilesAndRefusalsAreInTheResult) {
   ASSERT_EQ(result.files.size(), 2u);
   EXPECT_EQ(result.files[0].content, "abc");
   ASSERT_EQ(result.refused_files.size(), 2u);
+  EXPECT_EQ(result.refused_files[0].path, "/output/link");
   EXPECT_EQ(result.refused_files[0].reason, "symbolic link");
 }
 
@@ -126,7 +127,7 @@ TEST_F(RunTest, FileSinkThatFailsIsARefusalOfThatFile) {
   const model::RunResult result = run_to_end();
   EXPECT_EQ(sink.taken, (std::map<std::string, std::uint64_t>{{"good", 2}}));
   ASSERT_EQ(result.refused_files.size(), 1u);
-  EXPECT_EQ(result.refused_files[0].path, "bad");
+  EXPECT_EQ(result.refused_files[0].path, "/output/bad");
 }
 
 TEST_F(RunTest, FilesThatCannotBeReadDoNotChangeTheVerdict) {
