@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/unique_fd.h"
-#include "init.h"
+#include "apps/init/init.h"
 #include "jail/path_rules.h"
 
 namespace airlock::init {

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "init.h"
+#include "apps/init/init.h"
 #include "sys/landlock.h"
 
 namespace airlock::init {
@@ -105,11 +105,11 @@ bool read_setup() {
               setup.seccomp.data, setup.seccomp.size};
   jail::InitReady ready;
   take_core_cookie();
-  if (setup.landlock_abi != 0) {
-    if (const int error = confine(static_cast<int>(setup.landlock_abi)); error != 0) {
-      ready.stage = static_cast<std::uint16_t>(Stage::kLandlock);
-      ready.stage_errno = error;
-    }
+  const int abi = sys::landlock_abi();
+  if (abi == 0) missing |= jail::kLacksLandlock;
+  if (const int error = abi != 0 ? confine(abi) : 0; error != 0) {
+    ready.stage = static_cast<std::uint16_t>(Stage::kLandlock);
+    ready.stage_errno = error;
   }
   ready.missing = missing;
   return jail::send_message(kChannelFd, ready) == 0 && ready.stage == 0;
@@ -211,11 +211,7 @@ bool serve() {
   }
 }
 
-}  // namespace
-}  // namespace airlock::init
-
-extern "C" int airlock_init_main() {
-  using namespace airlock::init;
+int run() {
   prctl(PR_SET_DUMPABLE, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   fcntl(kChannelFd, F_SETFD, FD_CLOEXEC);
@@ -239,3 +235,9 @@ extern "C" int airlock_init_main() {
     if (set[0].revents != 0 && !serve()) return 0;
   }
 }
+
+}  // namespace
+}  // namespace airlock::init
+
+// What runtime.cc starts.
+extern "C" int airlock_init_main() { return airlock::init::run(); }

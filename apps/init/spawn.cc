@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "init.h"
+#include "apps/init/init.h"
 #include "sys/seccomp.h"
 
 namespace airlock::init {

@@ -26,7 +26,6 @@
 #include "jail/launcher_host.h"
 #include "jail/test_hooks.h"
 #include "sys/files.h"
-#include "sys/landlock.h"
 #include "sys/seccomp.h"
 
 namespace airlock::jail {
@@ -143,7 +142,6 @@ base::Result<LauncherHost> open_host(const Options& options) {
                     .view = open_host_view(),
                     .init = std::move(init),
                     .state_directory = options.state_directory,
-                    .landlock_abi = static_cast<std::uint32_t>(sys::landlock_abi()),
                     .seccomp_listener = sys::probe_seccomp().user_notification,
                     .privileged = privileged};
   return host;

@@ -22,7 +22,6 @@ struct LauncherHost {
   HostView view;
   base::UniqueFd init;  // airlock-init, sealed
   std::string state_directory;
-  std::uint32_t landlock_abi = 0;
   bool seccomp_listener = false;
   bool privileged = false;
 };

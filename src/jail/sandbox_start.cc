@@ -107,7 +107,6 @@ StageFailure Keeper::release_child() {
   const auto& program = host_.seccomp_listener ? profile.report : profile.plain;
   const sock_filter allow_all[] = {{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}};
   InitSetup setup;
-  setup.landlock_abi = host_.landlock_abi;
   setup.seccomp_listener = host_.seccomp_listener;
   setup.cgroup_namespace = sandbox_->group != nullptr;
   setup.can_set_groups = init_id(host_.ids, single) == kInitId;
@@ -125,7 +124,6 @@ StageFailure Keeper::release_child() {
 
 StageFailure Keeper::start_sandbox() {
   if (!host_.seccomp_listener) sandbox_->missing |= kLacksDenialReport;
-  if (host_.landlock_abi == 0) sandbox_->missing |= kLacksLandlock;
   if (store_->kind() == WorkspaceKind::kWatched) sandbox_->missing |= kLacksDiskQuota;
   if (init_id(host_.ids, store_->needs_single_id()) != kInitId) {
     sandbox_->missing |= kLacksUidRange | kLacksSupplementaryGroups;

@@ -100,6 +100,11 @@ class Writer {
   bool ok() const { return ok_; }
   std::string_view written() const { return {buffer_.data(), used_}; }
 
+  template <typename... Fields>
+    requires(sizeof...(Fields) > 1)
+  void operator()(const Fields&... fields) {
+    ((*this)(fields), ...);
+  }
   template <typename T>
     requires(std::is_integral_v<T> || std::is_enum_v<T>)
   void operator()(const T& value) {
@@ -141,6 +146,11 @@ class Reader {
   // Everything was read, in bounds, and nothing is left over.
   bool complete() const { return ok_ && rest_.empty(); }
 
+  template <typename... Fields>
+    requires(sizeof...(Fields) > 1)
+  void operator()(Fields&... fields) {
+    ((*this)(fields), ...);
+  }
   template <typename T>
     requires(std::is_integral_v<T> || std::is_enum_v<T>)
   void operator()(T& value) {
@@ -204,29 +214,25 @@ struct OpenWorkspace {
   std::uint32_t inodes = 0;
   std::uint64_t memory_bytes = 0;
   bool reusable = false;  // more than one sandbox will be made on it
-  template <typename Archive>
-  void visit(Archive& a) { a(disk_bytes); a(inodes); a(memory_bytes); a(reusable); }
+  void visit(auto& a) { a(disk_bytes, inodes, memory_bytes, reusable); }
 };
 
 struct CreateSandbox {
   static constexpr MessageType kType = MessageType::kCreateSandbox;
   std::string_view seccomp_profile;
-  template <typename Archive>
-  void visit(Archive& a) { a(seccomp_profile); }
+  void visit(auto& a) { a(seccomp_profile); }
 };
 
 struct DestroySandbox {
   static constexpr MessageType kType = MessageType::kDestroySandbox;
-  template <typename Archive>
-  void visit(Archive&) {}
+  void visit(auto&) {}
 };
 
 struct PutFile {
   static constexpr MessageType kType = MessageType::kPutFile;
   std::string_view path;
   bool executable = false;
-  template <typename Archive>
-  void visit(Archive& a) { a(path); a(executable); }
+  void visit(auto& a) { a(path, executable); }
 };
 
 // fds: the process channel, then stdin, stdout, stderr unless `terminal`. Towards init the first fd is
@@ -245,10 +251,9 @@ struct Exec {
   std::string_view cwd;
   StringList argv;
   StringList env;
-  template <typename Archive>
-  void visit(Archive& a) {
-    a(id); a(terminal); a(wall_ms); a(cpu_ms); a(memory_bytes); a(pids);
-    a(cpu_rate_percent); a(open_files); a(use_rlimits); a(cwd); a(argv); a(env);
+  void visit(auto& a) {
+    a(id, terminal, wall_ms, cpu_ms, memory_bytes, pids, cpu_rate_percent, open_files, use_rlimits,
+      cwd, argv, env);
   }
 };
 
@@ -259,64 +264,54 @@ struct Collect {
   std::uint32_t files_max = 0;
   std::uint64_t file_bytes_max = 0;
   std::uint64_t total_bytes_max = 0;
-  template <typename Archive>
-  void visit(Archive& a) {
-    a(directory); a(patterns); a(files_max); a(file_bytes_max); a(total_bytes_max);
-  }
+  void visit(auto& a) { a(directory, patterns, files_max, file_bytes_max, total_bytes_max); }
 };
 
 struct CollectedFile {
   static constexpr MessageType kType = MessageType::kCollectedFile;
   std::string_view path;
   std::uint64_t size = 0;
-  template <typename Archive>
-  void visit(Archive& a) { a(path); a(size); }
+  void visit(auto& a) { a(path, size); }
 };
 
 struct RefusedFile {
   static constexpr MessageType kType = MessageType::kRefusedFile;
   std::string_view path;  // as found: any bytes but NUL and '/'
   std::string_view reason;
-  template <typename Archive>
-  void visit(Archive& a) { a(path); a(reason); }
+  void visit(auto& a) { a(path, reason); }
 };
 
 struct CollectDone {
   static constexpr MessageType kType = MessageType::kCollectDone;
   bool truncated = false;
   std::int32_t os_errno = 0;
-  template <typename Archive>
-  void visit(Archive& a) { a(truncated); a(os_errno); }
+  void visit(auto& a) { a(truncated, os_errno); }
 };
 
 struct Signal {
   static constexpr MessageType kType = MessageType::kSignal;
   std::int32_t number = 0;
-  template <typename Archive>
-  void visit(Archive& a) { a(number); }
+  void visit(auto& a) { a(number); }
 };
 
 struct Terminate {
   static constexpr MessageType kType = MessageType::kTerminate;
   std::uint8_t reason = 0;  // model::KillReason
   std::uint64_t grace_ms = 0;
-  template <typename Archive>
-  void visit(Archive& a) { a(reason); a(grace_ms); }
+  void visit(auto& a) { a(reason, grace_ms); }
 };
 
 struct Kill {
   static constexpr MessageType kType = MessageType::kKill;
   std::uint8_t reason = 0;  // model::KillReason
-  template <typename Archive>
-  void visit(Archive& a) { a(reason); }
+  void visit(auto& a) { a(reason); }
 };
 
 // The master side of a pty, as an fd.
 struct Terminal {
   static constexpr MessageType kType = MessageType::kTerminal;
   std::uint32_t id = 0;
-  template <typename Archive>
-  void visit(Archive& a) { a(id); }
+  void visit(auto& a) { a(id); }
 };
 
 // What a sandbox lacks, as bits; model/isolation.h has the names.
@@ -363,8 +358,7 @@ struct Report {
   bool rootless = false;
   std::uint32_t denied_count = 0;
   DeniedCall denied[kDeniedCallsMax];
-  template <typename Archive>
-  void visit(Archive& a) {
+  void visit(auto& a) {
     a(stage); a(stage_errno); a(kill_reason); a(has_exit_status); a(wait_status); a(oom_kills);
     a(pids_denied); a(disk_full); a(inodes_full); a(wall_us); a(user_us); a(system_us);
     a(memory_peak_bytes); a(pids_peak); a(cgroup_kind); a(missing); a(rootless); a(denied_count);
@@ -377,38 +371,33 @@ struct Report {
 // The first message that init reads.
 struct InitSetup {
   static constexpr MessageType kType = MessageType::kInitSetup;
-  std::uint32_t landlock_abi = 0;
   bool seccomp_listener = false;
   bool cgroup_namespace = false;  // each process sees its own group as the root
   bool can_set_groups = false;
   Blob seccomp;                   // sock_filter instructions
-  template <typename Archive>
-  void visit(Archive& a) {
-    a(landlock_abi); a(seccomp_listener); a(cgroup_namespace); a(can_set_groups); a(seccomp);
+  void visit(auto& a) {
+    a(seccomp_listener, cgroup_namespace, can_set_groups, seccomp);
   }
 };
 
 // A second handle of the workspace's file system, for the sandbox after this one.
 struct WorkspaceMount {
   static constexpr MessageType kType = MessageType::kWorkspaceMount;
-  template <typename Archive>
-  void visit(Archive&) {}
+  void visit(auto&) {}
 };
 
 // Sent right before exec, with the seccomp listener if there is one.
 struct Starting {
   static constexpr MessageType kType = MessageType::kStarting;
   std::uint64_t monotonic_ns = 0;
-  template <typename Archive>
-  void visit(Archive& a) { a(monotonic_ns); }
+  void visit(auto& a) { a(monotonic_ns); }
 };
 
 struct StartFailed {
   static constexpr MessageType kType = MessageType::kStartFailed;
   std::uint16_t stage = 0;
   std::int32_t stage_errno = 0;
-  template <typename Archive>
-  void visit(Archive& a) { a(stage); a(stage_errno); }
+  void visit(auto& a) { a(stage, stage_errno); }
 };
 
 // To the main process `id`, or to every process of the sandbox but init.
@@ -417,8 +406,7 @@ struct InitSignal {
   std::uint32_t id = 0;
   std::int32_t number = 0;
   bool everyone = false;
-  template <typename Archive>
-  void visit(Archive& a) { a(id); a(number); a(everyone); }
+  void visit(auto& a) { a(id, number, everyone); }
 };
 
 struct InitReady {
@@ -426,8 +414,7 @@ struct InitReady {
   std::uint16_t stage = 0;  // failure before init could take over
   std::int32_t stage_errno = 0;
   std::uint32_t missing = 0;
-  template <typename Archive>
-  void visit(Archive& a) { a(stage); a(stage_errno); a(missing); }
+  void visit(auto& a) { a(stage, stage_errno, missing); }
 };
 
 struct InitExited {
@@ -440,10 +427,8 @@ struct InitExited {
   std::uint64_t memory_peak_bytes = 0;
   bool disk_full = false;
   bool inodes_full = false;
-  template <typename Archive>
-  void visit(Archive& a) {
-    a(id); a(wait_status); a(monotonic_ns); a(user_us); a(system_us); a(memory_peak_bytes); a(disk_full);
-    a(inodes_full);
+  void visit(auto& a) {
+    a(id, wait_status, monotonic_ns, user_us, system_us, memory_peak_bytes, disk_full, inodes_full);
   }
 };
 
@@ -451,8 +436,7 @@ struct InitPutDone {
   static constexpr MessageType kType = MessageType::kInitPutDone;
   std::int32_t os_errno = 0;
   bool disk_full = false;
-  template <typename Archive>
-  void visit(Archive& a) { a(os_errno); a(disk_full); }
+  void visit(auto& a) { a(os_errno, disk_full); }
 };
 
 // Writes header and message into `buffer`; the packet, or an empty view if it does not fit.
