@@ -7,8 +7,15 @@ import stat
 import subprocess
 import unicodedata
 
-from judging import (Said, control_command, end_processes_named, marker, processes_named, run_inside,
-                     scratch)
+from judging import (
+    Said,
+    control_command,
+    end_processes_named,
+    marker,
+    processes_named,
+    run_inside,
+    scratch,
+)
 from support import airlock
 from support.hostside import SECRET
 
@@ -91,7 +98,9 @@ def naive_problems(directory):
 
 
 def _depth(directory):
-    done = subprocess.run(["find", str(directory), "-printf", "%d\n"], stdout=subprocess.PIPE, check=False)
+    done = subprocess.run(
+        ["find", str(directory), "-printf", "%d\n"], stdout=subprocess.PIPE, check=False
+    )
     return max((int(line) for line in done.stdout.split()), default=0)
 
 
@@ -139,8 +148,11 @@ def collect_inside(context, probe):
         many = probe.call[0] in ("many", "replace")
         good = out / "good.txt"
         if not many and (not good.is_file() or good.read_bytes() != b"good\n"):
-            return Said("FAILED", f"the honest file was not collected: {sorted(os.listdir(out))[:5]}, "
-                                  f"{airlock.tail(done.stderr)}")
+            return Said(
+                "FAILED",
+                f"the honest file was not collected: {sorted(os.listdir(out))[:5]}, "
+                f"{airlock.tail(done.stderr)}",
+            )
         if done.returncode != 0:
             return Said("FAILED", f"airlock exits {done.returncode}: {airlock.tail(done.stderr)}")
         return Said("CONTAINED", done.program_stdout.strip()[-80:])
@@ -153,11 +165,17 @@ def collect_control(context, probe):
         out.mkdir()
         secret = top / "secret"
         secret.write_text(SECRET)
-        command = control_command(context, probe, output=str(out), output_secret=str(secret), marker=name)
+        command = control_command(
+            context, probe, output=str(out), output_secret=str(secret), marker=name
+        )
         subprocess.run(command, cwd=top, stdout=subprocess.DEVNULL, timeout=60, check=False)
         problems = []
         for _ in range(NAIVE_ROUNDS if probe.call[0] == "swap" else 1):
             problems = problems or naive_problems(out)
         end_processes_named(name)
         shutil.rmtree(pathlib.Path(f"{out}.aside"), ignore_errors=True)
-    return Said("ESCAPED", problems[0]) if problems else Said("CONTAINED", "a careless collector is safe")
+    return (
+        Said("ESCAPED", problems[0])
+        if problems
+        else Said("CONTAINED", "a careless collector is safe")
+    )

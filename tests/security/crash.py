@@ -3,9 +3,10 @@
 
     tests/security/crash.py [--count N] [--seed S] [--as-user UID] [--points]
 
-After each crash the next run must work, and once it has (it sweeps what was left) nothing may remain:
-no process, control group, mount, loop device, namespace, temporary file or listening socket. The seed is
-printed; the same seed kills at the same moments. The last line is `N passed, N failed`.
+After each crash the next run must work, and once it has (it sweeps what was left) nothing may
+remain: no process, control group, mount, loop device, namespace, temporary file or listening
+socket. The seed is printed; the same seed kills at the same moments. The last line is `N passed, N
+failed`.
 """
 
 import argparse
@@ -26,9 +27,24 @@ import outcomes  # noqa: E402
 from support import airlock, leftovers  # noqa: E402
 
 COUNT = 50
-RUN_MS = 120        # how long the guest lives; a kill comes at any time from start to past its end
+RUN_MS = 120  # how long the guest lives; a kill comes at any time from start to past its end
 KILL_AFTER_MAX = 0.2
 VICTIMS = ("caller", "launcher", "keeper", "init", "all of them")
+# Named in the launcher's source: crash_point("crash:NAME").
+POINTS = (
+    "host_opened",
+    "keeper_forked",
+    "slot_taken",
+    "workspace_made",
+    "cloned",
+    "mapped",
+    "group_made",
+    "exec_sent",
+    "before_report",
+    "after_report",
+    "before_destroy",
+    "init_reaped",
+)
 CALLS = (
     ("sleep", "sleep {ms}", ""),
     ("spin with children", "spin {ms} 3", ""),
@@ -39,9 +55,16 @@ CALLS = (
 
 def start(caller, call, options, env=None):
     command = airlock.command_line(airlock.probe_binary("outcomes"), call.split(), options.split())
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                            stderr=subprocess.DEVNULL, env=caller.environment(env), cwd="/",
-                            start_new_session=True, **caller.popen_options())
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=caller.environment(env),
+        cwd="/",
+        start_new_session=True,
+        **caller.popen_options(),
+    )
 
 
 def _stat(pid):
@@ -49,7 +72,7 @@ def _stat(pid):
     with contextlib.suppress(OSError, IndexError, ValueError):
         text = pathlib.Path(f"/proc/{pid}/stat").read_text(errors="replace")
         end = text.rindex(")")
-        return text[text.index("(") + 1:end], int(text[end + 2:].split()[1])
+        return text[text.index("(") + 1 : end], int(text[end + 2 :].split()[1])
     return None
 
 
@@ -69,7 +92,7 @@ def family(root):
 
 
 def pick(process, victim, rng):
-    """Pids to kill for a kind of victim. Launcher: the first airlock-jail; keepers: those below it."""
+    """Pids to kill. Launcher: the first airlock-jail of the family; keepers: those below it."""
     below = family(process.pid)
     jails = [pid for pid, name, _ in below if name.startswith("airlock-jail")]
     inits = [pid for pid, name, _ in below if name.startswith("airlock-init")]
@@ -101,7 +124,9 @@ def kill_at(process, victim, seconds, rng):
 
 
 def next_run_works(caller):
-    done = airlock.run(airlock.probe_binary("outcomes"), ["exit", "0"], caller=caller, timeout_seconds=30)
+    done = airlock.run(
+        airlock.probe_binary("outcomes"), ["exit", "0"], caller=caller, timeout_seconds=30
+    )
     return done.outcome == "exited" and done.returncode == 0, done.describe()
 
 
@@ -109,7 +134,11 @@ def check_after(caller, before, tally, name, said):
     works, how = next_run_works(caller)
     left = leftovers.remaining(before)
     good = works and not left
-    text = said if good else ("the next run fails: " + how if not works else "left: " + "; ".join(left[:4]))
+    text = (
+        said
+        if good
+        else ("the next run fails: " + how if not works else "left: " + "; ".join(left[:4]))
+    )
     tally.say(good, name, text)
     return good
 
@@ -130,21 +159,31 @@ def run_random(caller, count, seed, tally):
             before = leftovers.snapshot()  # count each leftover once
 
 
-def crash_points():
-    """The names of the points, as the launcher with test hooks has them: in its strings."""
-    if not outcomes.testhooks().exists():
-        return []
-    data = outcomes.testhooks().read_bytes()
-    return sorted({m.decode() for m in re.findall(rb"crash:([a-z_]+)\0", data)})
+def points_in_source():
+    """The points that the launcher's source names; empty where there is no source at hand."""
+    found = set()
+    for top in ("src/jail", "apps/jail"):
+        for path in (airlock.ROOT / top).glob("*.cc"):
+            found.update(
+                re.findall(r'crash_point\("crash:(\w+)"\)', path.read_text(encoding="utf8"))
+            )
+    return found
 
 
 def run_points(caller, tally):
-    points = crash_points()
-    if not points:
-        tally.say(False, "crash points", f"{outcomes.testhooks()} is missing or names none")
+    named = points_in_source()
+    if named:
+        odd = sorted(named ^ set(POINTS))
+        tally.say(
+            not odd,
+            "crash points are those of the launcher",
+            f"{len(POINTS)} points" if not odd else f"only here or only there: {odd}",
+        )
+    if not outcomes.testhooks().exists():
+        tally.say(False, "crash points", f"{outcomes.testhooks()} is missing")
         return
     before = leftovers.snapshot()
-    for point in points:
+    for point in POINTS:
         env = {"AIRLOCK_JAIL": str(outcomes.testhooks()), "AIRLOCK_JAIL_TEST_CRASH": point}
         process = start(caller, f"sleep {RUN_MS}", "--disk 100m --memory 128m", env)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -154,7 +193,9 @@ def run_points(caller, tally):
             process.wait()
             tally.say(False, f"crash point {point}", "airlock hangs")
             continue
-        check_after(caller, before, tally, f"crash point {point}", f"airlock exits {process.returncode}")
+        check_after(
+            caller, before, tally, f"crash point {point}", f"airlock exits {process.returncode}"
+        )
 
 
 def run_all(caller, count, seed, tally):
@@ -164,6 +205,7 @@ def run_all(caller, count, seed, tally):
 
 def main():
     import run as suite
+
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--count", type=int, default=COUNT)
     parser.add_argument("--seed", type=int, default=None)

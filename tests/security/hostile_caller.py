@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Plays a hostile caller against the launcher: malformed, oversized and forbidden requests gain nothing.
+"""Plays a hostile caller: malformed, oversized and forbidden requests must gain nothing.
 
     tests/security/hostile_caller.py [--only PATTERN] [--as-user UID] [--seed S]
 
-After each attack the launcher must either still serve an honest run or have ended without a crash; a new
-one must work; and nothing may be left. The last line is `N passed, N failed`.
+After each attack the launcher must either still serve an honest run or have ended without a crash;
+a new one must work; and nothing may be left. The last line is `N passed, N failed`.
 """
 
 import argparse
@@ -38,7 +38,8 @@ def opened(path, flags=os.O_RDONLY):
         os.close(fd)
 
 
-# --- against the launcher: each takes it and sends something ------------------------------------------
+# --- against the launcher: each takes it and sends something --------------------------------------
+
 
 def garbage(launcher):
     for packet in (b"", b"\0", b"ALK", os.urandom(8), os.urandom(4096), b"\xff" * 65536):
@@ -81,8 +82,14 @@ def orders_of_others(launcher):
 
 
 def impossible_workspace(launcher):
-    for request in ({"disk": 2**63}, {"disk": 0}, {"disk": 2**64 - 1, "inodes": 2**32 - 1}, {"inodes": 0},
-                    {"memory": 0}, {"memory": 2**64 - 1}):
+    for request in (
+        {"disk": 2**63},
+        {"disk": 0},
+        {"disk": 2**64 - 1, "inodes": 2**32 - 1},
+        {"inodes": 0},
+        {"memory": 0},
+        {"memory": 2**64 - 1},
+    ):
         keeper = launcher.open(**request)
         wire.send(keeper, wire.create_sandbox())
         with contextlib.closing(wire.start_program(keeper, program(), ["exit", "0"])) as process:
@@ -92,7 +99,7 @@ def impossible_workspace(launcher):
 
 
 def yield_report(packet):
-    """A report that came must be well-formed; none at all means that the keeper hung up, which is fine."""
+    """A report that came must be one; none at all means that the keeper hung up, which is fine."""
     if packet and wire.kind_of(packet) != "Report":
         raise AssertionError(f"instead of a report came {wire.kind_of(packet)}")
 
@@ -111,7 +118,8 @@ def many_at_once(launcher):
         keeper.close()
 
 
-# --- against a keeper ---------------------------------------------------------------------------------
+# --- against a keeper -----------------------------------------------------------------------------
+
 
 @contextlib.contextmanager
 def sandbox(launcher, profile="default"):
@@ -124,7 +132,9 @@ def sandbox(launcher, profile="default"):
 
 
 def report_of(keeper, argv=("exit", "0"), **request):
-    with contextlib.closing(wire.start_program(keeper, program(), list(argv), **request)) as process:
+    with contextlib.closing(
+        wire.start_program(keeper, program(), list(argv), **request)
+    ) as process:
         packet, _ = wire.receive(process)
     return wire.parse_report(packet) if wire.kind_of(packet) == "Report" else {}
 
@@ -135,13 +145,21 @@ def expect(condition, what):
 
 
 def exited_zero(report):
-    return bool(report) and report["has_exit_status"] and report["wait_status"] == 0 and not report["stage"]
+    return (
+        bool(report)
+        and report["has_exit_status"]
+        and report["wait_status"] == 0
+        and not report["stage"]
+    )
 
 
 def unknown_profile(launcher):
     for profile in ("", "none", "unconfined", "../default", "default\n", "x" * 5000):
         with sandbox(launcher, profile) as keeper:
-            expect(not exited_zero(report_of(keeper)), f"a program ran with the profile {profile[:20]!r}")
+            expect(
+                not exited_zero(report_of(keeper)),
+                f"a program ran with the profile {profile[:20]!r}",
+            )
 
 
 def out_of_order(launcher):
@@ -159,8 +177,20 @@ def out_of_order(launcher):
 
 def evil_paths(launcher):
     target = pathlib.Path(tempfile.gettempdir()) / f"host-written-{os.getpid()}"
-    for path in (f"../../../../../..{target}", str(target), f"workspace/../../..{target}", "workspace", "", ".", "..", "a//b",
-                 "a\0b", "x" * 5000, "/".join("d" * 100), "../program"):
+    for path in (
+        f"../../../../../..{target}",
+        str(target),
+        f"workspace/../../..{target}",
+        "workspace",
+        "",
+        ".",
+        "..",
+        "a//b",
+        "a\0b",
+        "x" * 5000,
+        "/".join("d" * 100),
+        "../program",
+    ):
         with sandbox(launcher) as keeper, opened("/etc/passwd") as fd:
             wire.send(keeper, wire.put_file(path), [fd])
             report_of(keeper)
@@ -182,18 +212,35 @@ def forged_flags(launcher):
 
 def impossible_limits(launcher):
     top = 2**64 - 1
-    for request in ({"wall": 0}, {"wall": top}, {"cpu": 0}, {"cpu": top}, {"memory": 0}, {"memory": top},
-                    {"pids": 0}, {"pids": 2**32 - 1}, {"files": 0}, {"files": 2**32 - 1},
-                    {"rate": 2**32 - 1}):
+    for request in (
+        {"wall": 0},
+        {"wall": top},
+        {"cpu": 0},
+        {"cpu": top},
+        {"memory": 0},
+        {"memory": top},
+        {"pids": 0},
+        {"pids": 2**32 - 1},
+        {"files": 0},
+        {"files": 2**32 - 1},
+        {"rate": 2**32 - 1},
+    ):
         with sandbox(launcher) as keeper:
             report_of(keeper, **request)
 
 
 def impossible_commands(launcher):
-    for argv, request in (([], {}), (["x"] * 5000, {}), ([""], {}), (["/workspace/program"], {"cwd": ".."}),
-                          (["/workspace/program"], {"cwd": ""}), (["/workspace/program"], {"cwd": "/proc/1/root"}),
-                          (["/workspace/program"], {"env": ["NOEQUALS", "LD_PRELOAD=/x"]}),
-                          (["/workspace/program"], {"terminal": True}), (["/workspace/program"], {"fds": 1})):
+    for argv, request in (
+        ([], {}),
+        (["x"] * 5000, {}),
+        ([""], {}),
+        (["/workspace/program"], {"cwd": ".."}),
+        (["/workspace/program"], {"cwd": ""}),
+        (["/workspace/program"], {"cwd": "/proc/1/root"}),
+        (["/workspace/program"], {"env": ["NOEQUALS", "LD_PRELOAD=/x"]}),
+        (["/workspace/program"], {"terminal": True}),
+        (["/workspace/program"], {"fds": 1}),
+    ):
         with sandbox(launcher) as keeper, opened("/dev/null", os.O_RDWR) as null:
             ours, theirs = wire.pair()
             wire.send(keeper, wire.execute(argv, **request), [theirs.fileno(), null, null, null])
@@ -208,7 +255,7 @@ def impossible_commands(launcher):
 def broken_lists(launcher):
     good = wire.execute(["/workspace/program", "exit", "0"])
     for at in range(8, len(good), 3):
-        packet = good[:at] + struct.pack("<I", RNG.randrange(2**32)) + good[at + 4:]
+        packet = good[:at] + struct.pack("<I", RNG.randrange(2**32)) + good[at + 4 :]
         with sandbox(launcher) as keeper, opened("/dev/null", os.O_RDWR) as null:
             ours, theirs = wire.pair()
             wire.send(keeper, packet, [theirs.fileno(), null, null, null])
@@ -218,18 +265,33 @@ def broken_lists(launcher):
 
 def orders_of_init(launcher):
     with opened("/") as root:
-        for name in ("InitSetup", "InitReady", "InitExited", "InitPutDone", "InitSignal", "WorkspaceMount",
-                     "Starting", "StartFailed", "Report", "CollectDone"):
+        for name in (
+            "InitSetup",
+            "InitReady",
+            "InitExited",
+            "InitPutDone",
+            "InitSignal",
+            "WorkspaceMount",
+            "Starting",
+            "StartFailed",
+            "Report",
+            "CollectDone",
+        ):
             with sandbox(launcher) as keeper:
                 wire.send(keeper, wire.header(name, 1) + b"\0" * 32, [root])
                 expect(not exited_zero(report_of(keeper)) or True, "")
 
 
 def process_channel(launcher):
-    for packet in (b"", os.urandom(32), wire.execute(["x"]), wire.create_sandbox(),
-                   *(wire.header("Signal") + struct.pack("<i", n) for n in (0, -1, 65, 1 << 30)),
-                   *(wire.header("Kill") + struct.pack("<B", n) for n in (0, 200)),
-                   wire.header("Terminate") + struct.pack("<BQ", 255, 2**64 - 1)):
+    for packet in (
+        b"",
+        os.urandom(32),
+        wire.execute(["x"]),
+        wire.create_sandbox(),
+        *(wire.header("Signal") + struct.pack("<i", n) for n in (0, -1, 65, 1 << 30)),
+        *(wire.header("Kill") + struct.pack("<B", n) for n in (0, 200)),
+        wire.header("Terminate") + struct.pack("<BQ", 255, 2**64 - 1),
+    ):
         with sandbox(launcher) as keeper:
             process = wire.start_program(keeper, program(), ["sleep", "300"])
             wire.send(process, packet)
@@ -241,8 +303,19 @@ def collects_the_host(launcher):
     secret = pathlib.Path(tempfile.mkdtemp(prefix="host-scratch-")) / "secret"
     secret.write_text("the-secret-of-the-host")
     try:
-        for directory in ("/", "/etc", "/proc/self/root", "/proc/1/root", "..", "", "/workspace/../..",
-                          str(secret.parent), "tmp", "output", "."):
+        for directory in (
+            "/",
+            "/etc",
+            "/proc/self/root",
+            "/proc/1/root",
+            "..",
+            "",
+            "/workspace/../..",
+            str(secret.parent),
+            "tmp",
+            "output",
+            ".",
+        ):
             for patterns in (("**",), ("../**",), (str(secret),), ("*" * 1000,)):
                 _collect_once(launcher, directory, patterns)
     finally:
@@ -253,14 +326,21 @@ def collects_the_host(launcher):
 def _collect_once(launcher, directory, patterns):
     with sandbox(launcher) as keeper:
         report_of(keeper)
-        wire.send(keeper, wire.collect(directory, patterns, files=2**32 - 1, file_bytes=2**64 - 1,
-                                       total=2**64 - 1))
+        wire.send(
+            keeper,
+            wire.collect(
+                directory, patterns, files=2**32 - 1, file_bytes=2**64 - 1, total=2**64 - 1
+            ),
+        )
         for _ in range(2000):
             packet, fds = wire.receive(keeper, 10)
             for fd in fds:
                 content = os.pread(fd, 100, 0) if wire.kind_of(packet) == "CollectedFile" else b""
                 os.close(fd)
-                expect(b"the-secret-of-the-host" not in content, f"collected a file of the host: {directory}")
+                expect(
+                    b"the-secret-of-the-host" not in content,
+                    f"collected a file of the host: {directory}",
+                )
                 expect(not content.startswith(b"root:$"), "collected the host's shadow file")
             if not packet or wire.kind_of(packet) == "CollectDone":
                 return
@@ -288,14 +368,38 @@ def fuzz_keeper(launcher):
     for _ in range(FUZZ_PACKETS // 8):
         with sandbox(launcher) as keeper:
             for _ in range(8):
-                wire.send(keeper, wire.header(RNG.choice(wire.TYPES)) + RNG.randbytes(RNG.randrange(96)))
+                wire.send(
+                    keeper, wire.header(RNG.choice(wire.TYPES)) + RNG.randbytes(RNG.randrange(96))
+                )
 
 
-ATTACKS = (garbage, oversized, trailing, wrong_magic, without_channel, too_many_descriptors,
-           channel_that_is_none, orders_of_others, impossible_workspace, fuzz_control, many_at_once,
-           unknown_profile, out_of_order, evil_paths, evil_inputs, forged_flags, impossible_limits,
-           impossible_commands, broken_lists, orders_of_init, process_channel, collects_the_host,
-           hangs_up_anywhere, never_reads, fuzz_keeper)
+ATTACKS = (
+    garbage,
+    oversized,
+    trailing,
+    wrong_magic,
+    without_channel,
+    too_many_descriptors,
+    channel_that_is_none,
+    orders_of_others,
+    impossible_workspace,
+    fuzz_control,
+    many_at_once,
+    unknown_profile,
+    out_of_order,
+    evil_paths,
+    evil_inputs,
+    forged_flags,
+    impossible_limits,
+    impossible_commands,
+    broken_lists,
+    orders_of_init,
+    process_channel,
+    collects_the_host,
+    hangs_up_anywhere,
+    never_reads,
+    fuzz_keeper,
+)
 RNG = random.Random(0)
 
 
@@ -307,7 +411,11 @@ def attack_once(attack, caller):
         alive = launcher.process.poll() is None
         # A launcher that hung up on nonsense refuses; one that goes on must serve honestly.
         report = wire.honest_run(launcher, program(), ["exit", "0"]) if alive else {}
-        wrong = None if not report or exited_zero(report) else f"an honest run afterwards gives {report}"
+        wrong = (
+            None
+            if not report or exited_zero(report)
+            else f"an honest run afterwards gives {report}"
+        )
     except AssertionError as error:
         wrong = str(error)
     status = launcher.end()
@@ -336,12 +444,16 @@ def run_all(caller, tally, only="", seed=None):
         left = leftovers.remaining(before)
         if left:
             before = leftovers.snapshot()
-        tally.say(wrong is None and not left, f"hostile caller: {name}",
-                  wrong or ("left: " + "; ".join(left[:4]) if left else "gained nothing"))
+        tally.say(
+            wrong is None and not left,
+            f"hostile caller: {name}",
+            wrong or ("left: " + "; ".join(left[:4]) if left else "gained nothing"),
+        )
 
 
 def main():
     import run as suite
+
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--only", default="")
     parser.add_argument("--as-user", type=int, default=None, metavar="UID")

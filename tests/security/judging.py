@@ -89,12 +89,31 @@ def run_outside(command, cwd, **more):
     more.setdefault("stdin", subprocess.DEVNULL)
     more.setdefault("stdout", subprocess.PIPE)
     try:
-        done = subprocess.run(command, cwd=cwd, env=env, stderr=subprocess.STDOUT,
-                              timeout=CONTROL_SECONDS, check=False, preexec_fn=_raise_soft_limits, **more)
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env=env,
+            stderr=subprocess.STDOUT,
+            timeout=CONTROL_SECONDS,
+            check=False,
+            preexec_fn=_raise_soft_limits,
+            **more,
+        )
     except subprocess.TimeoutExpired:
         return Said("FAILED", f"the control did not end within {CONTROL_SECONDS} s")
     text = (done.stdout or b"").decode("utf8", "replace")
-    return find_verdict(text) or Said("FAILED", f"no verdict, exit {done.returncode}: {text[-200:]!r}")
+    return find_verdict(text) or Said(
+        "FAILED", f"no verdict, exit {done.returncode}: {text[-200:]!r}"
+    )
+
+
+def weaker(probe, done):
+    """What a host that cannot enforce this must say, and says: a weakening is never silent."""
+    if probe.weaker_without and probe.weaker_without in done.result["isolation"]["missing"]:
+        return Said(
+            "CONTAINED", f"not enforced here; the result says missing: {probe.weaker_without}"
+        )
+    return None
 
 
 def judge(probe, done):
@@ -102,10 +121,14 @@ def judge(probe, done):
     if done.broken or not done.result:
         return Said("FAILED", done.describe())
     said = find_verdict(done.program_stdout)
+    if weaker(probe, done):
+        return weaker(probe, done)
     if said and said.escaped:
         return said
     if done.outcome not in probe.outcomes:
-        return Said("FAILED", f"outcome {done.describe()}, expected one of {' '.join(probe.outcomes)}")
+        return Said(
+            "FAILED", f"outcome {done.describe()}, expected one of {' '.join(probe.outcomes)}"
+        )
     if done.outcome != "exited":
         return Said("CONTAINED", f"outcome {done.outcome}")
     return said or Said("FAILED", f"no verdict: {done.describe()}")
@@ -125,8 +148,12 @@ def outcome_inside(context, probe):
     done = run_inside(context, probe, timeout_seconds=40)
     if done.broken or not done.result:
         return Said("FAILED", done.describe())
+    if weaker(probe, done):
+        return weaker(probe, done)
     if done.outcome not in probe.outcomes:
-        return Said("ESCAPED", f"outcome {done.describe()}, expected one of {' '.join(probe.outcomes)}")
+        return Said(
+            "ESCAPED", f"outcome {done.describe()}, expected one of {' '.join(probe.outcomes)}"
+        )
     return Said("CONTAINED", f"outcome {done.outcome} after {done.seconds:.1f} s")
 
 
@@ -135,7 +162,10 @@ def processes_named(name):
     found = []
     for entry in os.listdir("/proc"):
         with contextlib.suppress(OSError):
-            if entry.isdigit() and name.encode() in pathlib.Path(f"/proc/{entry}/cmdline").read_bytes():
+            if (
+                entry.isdigit()
+                and name.encode() in pathlib.Path(f"/proc/{entry}/cmdline").read_bytes()
+            ):
                 if int(entry) != os.getpid():
                     found.append(int(entry))
     return found
@@ -149,7 +179,9 @@ def end_processes_named(name):
 
 def outlive_inside(context, probe):
     name = marker()
-    done = run_inside(context, probe, call=context.host.fill(probe.call, marker=name), timeout_seconds=30)
+    done = run_inside(
+        context, probe, call=context.host.fill(probe.call, marker=name), timeout_seconds=30
+    )
     left = processes_named(name)
     end_processes_named(name)
     if done.broken or done.outcome != "exited" or done.result["exit_code"] != 0:
@@ -169,7 +201,11 @@ def outlive_control(context, probe):
         run_outside(control_command(context, probe, marker=name), cwd, stdout=out)
         left = processes_named(name)
         end_processes_named(name)
-    return Said("ESCAPED", f"{len(left)} processes live on") if left else Said("CONTAINED", "none left")
+    return (
+        Said("ESCAPED", f"{len(left)} processes live on")
+        if left
+        else Said("CONTAINED", "none left")
+    )
 
 
 def copy_probe(probe, directory, context):

@@ -1,7 +1,8 @@
-"""Kinds of probes that need something set up around the run: streams, a terminal, a second sandbox."""
+"""Kinds of probes that need something around the run: streams, a terminal, a second sandbox."""
 
 import base64
 import contextlib
+import ctypes
 import fcntl
 import hashlib
 import json
@@ -14,21 +15,39 @@ import termios
 import threading
 import time
 
-from judging import Said, control_command, copy_probe, find_verdict, judge, run_inside, run_outside, scratch
+from judging import (
+    Said,
+    control_command,
+    copy_probe,
+    find_verdict,
+    judge,
+    run_inside,
+    run_outside,
+    scratch,
+)
 from support import airlock
 from support.hostside import SECRET
 
 READY_SECONDS = 15
 
 
-# --- streams ----------------------------------------------------------------------------------------
+# --- streams --------------------------------------------------------------------------------------
+
 
 def leaked_fd_inside(context, probe):
     with _leaking() as fds:
         command = airlock.command_line(airlock.probe_binary(probe.domain), probe.call)
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, cwd="/",
-                              pass_fds=fds, check=False, env=context.caller.environment(),
-                              **context.caller.popen_options())
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=60,
+            cwd="/",
+            pass_fds=fds,
+            check=False,
+            env=context.caller.environment(),
+            **context.caller.popen_options(),
+        )
     run = airlock.Run(command, done.returncode, done.stdout, done.stderr, 0)
     with contextlib.suppress(ValueError):
         run.result = json.loads(done.stdout)
@@ -82,17 +101,33 @@ def stdin_control(context, probe):
 def _stdout_to_file(command, top, caller, **more):
     path = _host_file(top, caller)
     with open(path, "ab") as out:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE,
-                              timeout=60, check=False, **more)
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+            **more,
+        )
     return find_verdict(done.stderr.decode("utf8", "replace")) or Said(
-        "FAILED", f"no verdict, exit {done.returncode}: {airlock.tail(done.stderr)}")
+        "FAILED", f"no verdict, exit {done.returncode}: {airlock.tail(done.stderr)}"
+    )
 
 
 def stdout_read_inside(context, probe):
     with scratch(context.caller) as top:
-        command = airlock.command_line(airlock.probe_binary(probe.domain), probe.call, json_result=False)
-        return _stdout_to_file(command, top, context.caller, cwd="/", env=context.caller.environment(),
-                               **context.caller.popen_options())
+        command = airlock.command_line(
+            airlock.probe_binary(probe.domain), probe.call, json_result=False
+        )
+        return _stdout_to_file(
+            command,
+            top,
+            context.caller,
+            cwd="/",
+            env=context.caller.environment(),
+            **context.caller.popen_options(),
+        )
 
 
 def stdout_read_control(context, probe):
@@ -122,7 +157,11 @@ def overwrite_self_control(context, probe):
         before = _digest(program)
         run_outside([str(program), *probe.call], top)
         changed = _digest(program) != before
-    return Said("ESCAPED", "the program was overwritten") if changed else Said("CONTAINED", "unchanged")
+    return (
+        Said("ESCAPED", "the program was overwritten")
+        if changed
+        else Said("CONTAINED", "unchanged")
+    )
 
 
 def bad_bytes_inside(context, probe):
@@ -145,7 +184,8 @@ def bad_bytes_control(_context, _probe):
     return Said("CONTAINED", "encoded")
 
 
-# --- requests that are too large --------------------------------------------------------------------
+# --- requests that are too large ------------------------------------------------------------------
+
 
 def _refused(done):
     if done.returncode in (airlock.USAGE_ERROR, airlock.HOST_ERROR) and done.stderr.strip():
@@ -169,13 +209,15 @@ def huge_control(context, probe):
         return run_outside([*control_command(context, probe), *["a" * 999] * 200], cwd)
 
 
-# --- what another does meanwhile --------------------------------------------------------------------
+# --- what another does meanwhile ------------------------------------------------------------------
+
 
 @contextlib.contextmanager
 def _holder(command, **more):
     """A process that says READY when it holds what it should, until its stdin is closed."""
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, **more)
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more
+    )
     try:
         ready = select.select([process.stdout], [], [], READY_SECONDS)[0]
         yield (os.read(process.stdout.fileno(), 200) if ready else b"").decode()
@@ -199,19 +241,54 @@ def _across(context, probe, hold, other, judge_it):
 
 def across_inside(hold_name):
     def inside(context, probe):
-        path = context.host.values["shared_file"]
-        hold = airlock.command_line(airlock.probe_binary("ipc"), [hold_name, path], json_result=False)
+        path = context.host.fill(probe.call)[1]
+        hold = airlock.command_line(
+            airlock.probe_binary("ipc"), [hold_name, path], json_result=False
+        )
         other = {"cwd": "/", "env": context.caller.environment(), **context.caller.popen_options()}
-        return _across(context, probe, hold, other, lambda: judge(probe, run_inside(context, probe)))
+        return _across(
+            context, probe, hold, other, lambda: judge(probe, run_inside(context, probe))
+        )
+
     return inside
 
 
 def across_control(hold_name):
     def control(context, probe):
-        hold = [str(airlock.probe_binary("ipc")), hold_name, context.host.values["shared_file"]]
-        return _across(context, probe, hold, {},
-                       lambda: run_outside(control_command(context, probe), "/"))
+        hold = [str(airlock.probe_binary("ipc")), hold_name, context.host.fill(probe.call)[1]]
+        return _across(
+            context, probe, hold, {}, lambda: run_outside(control_command(context, probe), "/")
+        )
+
     return control
+
+
+def _host_gets_an_instance():
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = libc.inotify_init1(os.O_CLOEXEC)
+    if fd < 0:
+        return False
+    os.close(fd)
+    return True
+
+
+def starve_inside(context, probe):
+    """While a guest holds all the inotify instances it can get, the host must still get one."""
+    hold = airlock.command_line(airlock.probe_binary(probe.domain), probe.call, json_result=False)
+    other = {"cwd": "/", "env": context.caller.environment(), **context.caller.popen_options()}
+    with _holder(hold, **other) as first:
+        if "READY" not in first:
+            return Said("FAILED", f"the guest did not start: {first!r}")
+        if not _host_gets_an_instance():
+            return Said(
+                "ESCAPED",
+                f"the host gets no inotify instance while a guest holds {first[6:].strip()}",
+            )
+        again = run_inside(context, probe, call=["instances", "5"])
+        said = find_verdict(again.program_stdout)
+        if said is None or not said.escaped:
+            return Said("ESCAPED", f"another sandbox gets no instance: {again.describe()}")
+    return Said("CONTAINED", "the host and another sandbox still get theirs")
 
 
 @contextlib.contextmanager
@@ -243,10 +320,11 @@ def watch_control(context, probe):
         return run_outside(control_command(context, probe), "/")
 
 
-# --- a terminal -------------------------------------------------------------------------------------
+# --- a terminal -----------------------------------------------------------------------------------
+
 
 def run_in_terminal(make_command, caller=airlock.Caller(), seconds=20):
-    """Runs a command as the foreground of a terminal of its own; gives back all that appeared there."""
+    """Runs a command as the foreground of a terminal of its own; gives back what appeared there."""
     master, slave = pty.openpty()
     extra = pty.openpty()  # another terminal that a probe could find
     info = os.fstat(slave)
@@ -257,9 +335,17 @@ def run_in_terminal(make_command, caller=airlock.Caller(), seconds=20):
     def become_foreground():
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
-    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, cwd="/tmp",
-                               start_new_session=True, preexec_fn=become_foreground,
-                               env=caller.environment(), **caller.popen_options())
+    process = subprocess.Popen(
+        command,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        cwd="/tmp",
+        start_new_session=True,
+        preexec_fn=become_foreground,
+        env=caller.environment(),
+        **caller.popen_options(),
+    )
     os.close(slave)
     text, until = b"", time.monotonic() + seconds
     while time.monotonic() < until:
@@ -291,12 +377,14 @@ def terminal_inside(context, probe):
     def command(terminal):
         call = context.host.fill(probe.call, terminal=terminal)
         return airlock.command_line(airlock.probe_binary(probe.domain), call, json_result=False)
+
     return _terminal_verdict(run_in_terminal(command, context.caller))
 
 
 def terminal_control(context, probe):
-    return _terminal_verdict(run_in_terminal(
-        lambda terminal: control_command(context, probe, terminal=terminal)))
+    return _terminal_verdict(
+        run_in_terminal(lambda terminal: control_command(context, probe, terminal=terminal))
+    )
 
 
 def message_escapes_inside(context, _probe):
@@ -307,8 +395,13 @@ def message_escapes_inside(context, _probe):
         if done.returncode == 0:
             return Said("FAILED", f"a program that is not there ran: {done.describe()}")
         texts.append(done.stderr)
-    done = airlock.run(airlock.probe_binary("outcomes"), ["exit", "0"], ["--language", evil],
-                       caller=context.caller, json_result=False)
+    done = airlock.run(
+        airlock.probe_binary("outcomes"),
+        ["exit", "0"],
+        ["--language", evil],
+        caller=context.caller,
+        json_result=False,
+    )
     texts.append(done.stderr)
     if any(b"\x1b" in text or b"\x07" in text for text in texts):
         return Said("ESCAPED", "airlock printed an escape sequence that it was given")
@@ -317,8 +410,11 @@ def message_escapes_inside(context, _probe):
 
 def message_escapes_control(_context, _probe):
     evil = "/no/such/\x1b]0;taken\x07"
-    done = subprocess.run([sys.executable, "-c", "import sys; sys.exit('cannot open ' + sys.argv[1])", evil],
-                          capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; sys.exit('cannot open ' + sys.argv[1])", evil],
+        capture_output=True,
+        check=False,
+    )
     if b"\x1b" in done.stderr:
         return Said("ESCAPED", "a program that quotes a name as it is passes the escape on")
     return Said("CONTAINED", "escapes do not pass")

@@ -1,7 +1,7 @@
 """The launcher's protocol, spoken from outside: just enough to play a caller, honest or not.
 
-Mirrors src/jail/wire.h: a packet is a header (magic, type, number of descriptors) and fields in order;
-strings carry their length and a NUL; a list its count, its bytes and those.
+Mirrors src/jail/wire.h: a packet is a header (magic, type, number of descriptors) and fields in
+order; strings carry their length and a NUL; a list its count, its bytes and those.
 """
 
 import array
@@ -14,10 +14,12 @@ import subprocess
 
 from support import airlock
 
-MAGIC = 0x314b4c41
-TYPES = ("none OpenWorkspace CreateSandbox DestroySandbox PutFile Exec Collect CollectedFile RefusedFile "
-         "CollectDone Signal Terminate Kill Terminal Report InitSetup InitReady InitExited InitPutDone "
-         "InitSignal WorkspaceMount Starting StartFailed").split()
+MAGIC = 0x314B4C41
+TYPES = (
+    "none OpenWorkspace CreateSandbox DestroySandbox PutFile Exec Collect CollectedFile "
+    "RefusedFile CollectDone Signal Terminate Kill Terminal Report InitSetup InitReady "
+    "InitExited InitPutDone InitSignal WorkspaceMount Starting StartFailed "
+).split()
 NUMBER = {name: number for number, name in enumerate(TYPES)}
 MESSAGE_BYTES_MAX = 128 * 1024
 REPORT_SECONDS = 20
@@ -49,16 +51,38 @@ def put_file(path, executable=True, fds=1):
     return header("PutFile", fds) + text(path) + struct.pack("<B", executable)
 
 
-def execute(argv, cwd="/workspace", env=(), wall=5000, cpu=5000, memory=64 << 20, pids=16, rate=0,
-            files=256, use_rlimits=False, terminal=False, number=0, fds=4):
-    return (header("Exec", fds)
-            + struct.pack("<IBQQQIII", number, terminal, wall, cpu, memory, pids, rate, files)
-            + struct.pack("<B", use_rlimits) + text(cwd) + items(argv) + items(env))
+def execute(
+    argv,
+    cwd="/workspace",
+    env=(),
+    wall=5000,
+    cpu=5000,
+    memory=64 << 20,
+    pids=16,
+    rate=0,
+    files=256,
+    use_rlimits=False,
+    terminal=False,
+    number=0,
+    fds=4,
+):
+    return (
+        header("Exec", fds)
+        + struct.pack("<IBQQQIII", number, terminal, wall, cpu, memory, pids, rate, files)
+        + struct.pack("<B", use_rlimits)
+        + text(cwd)
+        + items(argv)
+        + items(env)
+    )
 
 
 def collect(directory="output", patterns=("**",), files=100, file_bytes=1 << 20, total=1 << 24):
-    return header("Collect") + text(directory) + items(patterns) + struct.pack("<IQQ", files, file_bytes,
-                                                                               total)
+    return (
+        header("Collect")
+        + text(directory)
+        + items(patterns)
+        + struct.pack("<IQQ", files, file_bytes, total)
+    )
 
 
 def kind_of(packet):
@@ -91,7 +115,7 @@ def receive(channel, seconds=REPORT_SECONDS):
     fds = array.array("i")
     for level, kind, payload in control:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-            fds.frombytes(payload[:len(payload) - len(payload) % 4])
+            fds.frombytes(payload[: len(payload) - len(payload) % 4])
     return data, list(fds)
 
 
@@ -104,12 +128,19 @@ class Launcher:
 
     def __init__(self, caller, run_directory=None):
         ours, theirs = pair()
-        program = pathlib.Path(os.environ.get("AIRLOCK_JAIL", airlock.binary().parent / "airlock-jail"))
+        program = pathlib.Path(
+            os.environ.get("AIRLOCK_JAIL", airlock.binary().parent / "airlock-jail")
+        )
         options = ["--run-dir", run_directory] if run_directory else []
         self.control = ours
         self.process = subprocess.Popen(
-            [program, "--control-fd", str(theirs.fileno()), *options], pass_fds=[theirs.fileno()], cwd="/",
-            stderr=subprocess.PIPE, env=caller.environment(), **caller.popen_options())
+            [program, "--control-fd", str(theirs.fileno()), *options],
+            pass_fds=[theirs.fileno()],
+            cwd="/",
+            stderr=subprocess.PIPE,
+            env=caller.environment(),
+            **caller.popen_options(),
+        )
         theirs.close()
 
     def open(self, **request):

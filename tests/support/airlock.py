@@ -16,8 +16,15 @@ DEFAULT = ROOT / "build" / "release" / "bin" / "airlock"
 
 # Exit codes of `airlock run` for outcomes other than `exited` and `signalled`.
 EXIT_CODES = {
-    "wall_timeout": 120, "cpu_timeout": 121, "out_of_memory": 122, "output_limit": 123,
-    "disk_limit": 124, "process_limit": 118, "denied": 119, "setup_failed": 117, "cancelled": 130,
+    "wall_timeout": 120,
+    "cpu_timeout": 121,
+    "out_of_memory": 122,
+    "output_limit": 123,
+    "disk_limit": 124,
+    "process_limit": 118,
+    "denied": 119,
+    "setup_failed": 117,
+    "cancelled": 130,
 }
 USAGE_ERROR = 2
 HOST_ERROR = 125
@@ -51,7 +58,9 @@ class Run:
 
     @property
     def program_stdout(self):
-        text = self.result.get("stdout", "") if self.result else self.stdout.decode("utf8", "replace")
+        text = (
+            self.result.get("stdout", "") if self.result else self.stdout.decode("utf8", "replace")
+        )
         return text
 
     def describe(self):
@@ -98,14 +107,28 @@ def command_line(program, args=(), options=(), json_result=True):
     return command
 
 
-def run(program, args=(), options=(), caller=Caller(), json_result=True, stdin=None, env=None,
-        timeout_seconds=60):
+def run(
+    program,
+    args=(),
+    options=(),
+    caller=Caller(),
+    json_result=True,
+    stdin=None,
+    env=None,
+    timeout_seconds=60,
+):
     """Runs airlock to its end. A run that hangs is killed and comes back as `broken`."""
     command = command_line(program, args, options, json_result)
     started = time.monotonic()
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL if stdin is None else stdin, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, env=caller.environment(env), cwd="/", **caller.popen_options())
+        command,
+        stdin=subprocess.DEVNULL if stdin is None else stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=caller.environment(env),
+        cwd="/",
+        **caller.popen_options(),
+    )
     broken = ""
     try:
         out, err = process.communicate(timeout=timeout_seconds)

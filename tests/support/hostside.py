@@ -73,7 +73,12 @@ class HostSide:
         top = pathlib.Path(tempfile.mkdtemp(prefix=self.tag))
         stack.callback(shutil.rmtree, top, ignore_errors=True)
         top.chmod(0o755)
-        for place in (top, pathlib.Path("/var/tmp"), pathlib.Path("/dev/shm"), pathlib.Path("/run")):
+        for place in (
+            top,
+            pathlib.Path("/var/tmp"),
+            pathlib.Path("/dev/shm"),
+            pathlib.Path("/run"),
+        ):
             file = place / self.tag
             try:
                 file.write_text(SECRET + "\n")
@@ -86,12 +91,23 @@ class HostSide:
         setuid.chmod(0o4755)
         machine = pathlib.Path("/etc/machine-id")
         self.values.update(
-            canary=str(top / self.tag), canary_dir=str(top), setuid=str(setuid), tag=self.tag,
-            repository=str(airlock.ROOT), host_user=_host_user(), host_mount_arg=_host_mount(),
+            canary=str(top / self.tag),
+            canary_dir=str(top),
+            setuid=str(setuid),
+            tag=self.tag,
+            repository=str(airlock.ROOT),
+            host_user=_host_user(),
+            host_mount_arg=_host_mount(),
             hostname=socket.gethostname(),
-            machine_id=_first([machine.read_text().strip() if machine.exists() else ""], "no-machine-id"),
-            shared_file=_first(p for p in ("/usr/lib/os-release", "/usr/bin/env", "/usr/bin/python3")
-                               if os.path.exists(p)))
+            machine_id=_first(
+                [machine.read_text().strip() if machine.exists() else ""], "no-machine-id"
+            ),
+            shared_file=_first(
+                p
+                for p in ("/usr/lib/os-release", "/usr/bin/env", "/usr/bin/python3")
+                if os.path.exists(p)
+            ),
+        )
 
     def _serve(self, stack, made, answer):
         stack.callback(made.close)
@@ -130,8 +146,11 @@ class HostSide:
             udp.bind(("0.0.0.0", 0))
             self._serve(stack, udp, True)
             self.values[name] = str(udp.getsockname()[1])
-        names = {"abstract": "@" + self.tag, "abstract_dgram": "@" + self.tag + "-d",
-                 "path_socket": self.values["canary_dir"] + "/socket"}
+        names = {
+            "abstract": "@" + self.tag,
+            "abstract_dgram": "@" + self.tag + "-d",
+            "path_socket": self.values["canary_dir"] + "/socket",
+        }
         for name, address in names.items():
             kind = socket.SOCK_DGRAM if name == "abstract_dgram" else socket.SOCK_STREAM
             made = socket.socket(socket.AF_UNIX, kind)
@@ -144,8 +163,11 @@ class HostSide:
 
     def _victim(self, stack):
         key = random.randrange(1, 2**30)
-        victim = subprocess.Popen([airlock.probe_binary("ipc"), "hold", str(key), self.tag],
-                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        victim = subprocess.Popen(
+            [airlock.probe_binary("ipc"), "hold", str(key), self.tag],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
         stack.callback(victim.wait, 5)
         stack.callback(victim.stdin.close)
         victim.stdout.readline()

@@ -37,7 +37,7 @@ def processes():
         start, end = stat.find("("), stat.rfind(")")
         if start < 0:
             continue
-        comm, fields = stat[start + 1:end], stat[end + 2:].split()
+        comm, fields = stat[start + 1 : end], stat[end + 2 :].split()
         if comm in OURS or comm.startswith("probe_"):
             found.add(("process", pid, comm, fields[19]))  # with its start time: pids are reused
     return found
@@ -91,7 +91,9 @@ def temporary_files():
     tops += [str(p) for p in pathlib.Path("/var/tmp").glob("airlock*")]
     found = set()
     for top in tops:
-        found.update(("file", path) for path in _below(top) if os.path.basename(path) not in LASTING)
+        found.update(
+            ("file", path) for path in _below(top) if os.path.basename(path) not in LASTING
+        )
     for top in ("/dev/shm", "/tmp", "/var/tmp"):
         for name in os.listdir(top) if os.path.isdir(top) else []:
             if name.startswith((NAME, "." + NAME)) and not re.fullmatch(r"airlock-\d+", name):
@@ -113,7 +115,15 @@ def listening_sockets():
     return found
 
 
-KINDS = (processes, control_groups, mounts, loop_devices, namespaces, temporary_files, listening_sockets)
+KINDS = (
+    processes,
+    control_groups,
+    mounts,
+    loop_devices,
+    namespaces,
+    temporary_files,
+    listening_sockets,
+)
 
 
 def snapshot():

@@ -1,6 +1,5 @@
 // Runs a control in throwaway namespaces, so that an attack that succeeds harms nobody.
 //
-//   control_in mnt,pid,net,ipc,uts,cgroup,user[,uid=1000] PROGRAM ARGS...
 //
 // Mounts are made private first; `user` maps the caller to root inside; `uid=N` drops to that user
 // and group last. Everything is gone when the program ends.
@@ -15,8 +14,9 @@ static const struct {
   const char* name;
   int flag;
 } kKinds[] = {
-    {"mnt", CLONE_NEWNS}, {"pid", CLONE_NEWPID}, {"net", CLONE_NEWNET},       {"ipc", CLONE_NEWIPC},
-    {"uts", CLONE_NEWUTS}, {"user", CLONE_NEWUSER}, {"cgroup", CLONE_NEWCGROUP},
+    {"mnt", CLONE_NEWNS},        {"pid", CLONE_NEWPID}, {"net", CLONE_NEWNET},
+    {"ipc", CLONE_NEWIPC},       {"uts", CLONE_NEWUTS}, {"user", CLONE_NEWUSER},
+    {"cgroup", CLONE_NEWCGROUP},
 };
 
 static void die(const char* what) {

@@ -1,9 +1,6 @@
 // What every probe shares: its one-line verdict, and the table from names to functions.
 //
 // A probe tries one attack and ends with exactly one line on stdout:
-//   ESCAPED what         exit 42   the attack worked
-//   CONTAINED why        exit 0    the attack was stopped, with the errno that stopped it
-//   INCONCLUSIVE why     exit 3    the attack could not even be tried
 // The same binary runs outside the sandbox as the control, where ESCAPED is the expected line, so a
 // probe never harms the machine when it succeeds. Probes are plain C without any library of ours:
 // they must not share a mistake with the code they attack.

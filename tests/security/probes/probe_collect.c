@@ -22,8 +22,10 @@ static void put(const char* name, const char* text) {
 static _Noreturn void placed(int result, const char* what) {
   int saved = errno;
   put("good.txt", "good\n");
-  if (result < 0) dprintf(1, "PLACED nothing: %s: %s\n", what, errno_name(saved));
-  else dprintf(1, "PLACED %s\n", what);
+  if (result < 0)
+    dprintf(1, "PLACED nothing: %s: %s\n", what, errno_name(saved));
+  else
+    dprintf(1, "PLACED %s\n", what);
   _exit(0);
 }
 
@@ -77,8 +79,7 @@ static void names(int argc, char** argv) {
     memset(name, 'e', 255);
     name[255] = '\0';
     put(name, "evil");
-    for (int i = 0; i < 16 && mkdir(name, 0755) == 0; ++i) {
-    }
+    for (int i = 0; i < 16 && mkdir(name, 0755) == 0; ++i) {}
     char other[256];
     memset(other, 'f', 255);
     other[255] = '\0';
@@ -125,7 +126,8 @@ static void many(int argc, char** argv) {
 static void modes(int argc, char** argv) {
   enter(argc, argv);
   put("evil", "evil");
-  placed(chmod("evil", (mode_t)strtol(need(argc, argv, 1, "octal"), NULL, 8)), "a file of that mode");
+  placed(chmod("evil", (mode_t)strtol(need(argc, argv, 1, "octal"), NULL, 8)),
+         "a file of that mode");
 }
 
 static void unreadable(int argc, char** argv) {
@@ -178,9 +180,10 @@ static void replace(int argc, char** argv) {
 }
 
 const struct probe kProbes[] = {
-    {"link-to", link_to},   {"link-loop", link_loop}, {"hard-link", hard_link}, {"fifo", fifo},
-    {"socket", socket_file}, {"device", device},      {"names", names},         {"deep", deep},
-    {"sparse", sparse},     {"many", many},           {"modes", modes},
-    {"unreadable", unreadable}, {"swap", swap},       {"swapper", swapper},     {"replace", replace},
+    {"link-to", link_to}, {"link-loop", link_loop}, {"hard-link", hard_link},
+    {"fifo", fifo},       {"socket", socket_file},  {"device", device},
+    {"names", names},     {"deep", deep},           {"sparse", sparse},
+    {"many", many},       {"modes", modes},         {"unreadable", unreadable},
+    {"swap", swap},       {"swapper", swapper},     {"replace", replace},
     {NULL, NULL},
 };

@@ -1,4 +1,5 @@
-// Attacks through file descriptors that leak in, and through the streams that are passed on purpose.
+// Attacks through file descriptors that leak in, and through the streams that are passed on
+// purpose.
 #include "probe.h"
 
 #include <dirent.h>
@@ -20,8 +21,8 @@ static void directory_stream(int argc, char** argv) {
   (void)argc, (void)argv;
   for (int fd = 0; fd < 3; ++fd) {
     struct stat info;
-    if (fstat(fd, &info) == 0 && (S_ISDIR(info.st_mode) || S_ISREG(info.st_mode) ||
-                                  S_ISBLK(info.st_mode))) {
+    if (fstat(fd, &info) == 0 &&
+        (S_ISDIR(info.st_mode) || S_ISREG(info.st_mode) || S_ISBLK(info.st_mode))) {
       escaped("fd %d is a file of the host", fd);
     }
   }
@@ -52,8 +53,9 @@ static void reopen(int argc, char** argv) {
   contained("open %s: %s", path, errno_name(saved));
 }
 
-// Overwrites the file we were started from, while a copy of us in memory runs: if the sandbox showed
-// the host's file itself, the host's file would now be changed. The runner compares it afterwards.
+// Overwrites the file we were started from, while a copy of us in memory runs: if the sandbox
+// showed the host's file itself, the host's file would now be changed. The runner compares it
+// afterwards.
 static void overwrite_self(int argc, char** argv) {
   char path[4096];
   if (argc == 0) {
@@ -80,9 +82,7 @@ static void overwrite_self(int argc, char** argv) {
 }
 
 const struct probe kProbes[] = {
-    {"leaked", leaked},
-    {"file-stream", directory_stream},
-    {"reopen", reopen},
-    {"overwrite-self", overwrite_self},
+    {"leaked", leaked}, {"file-stream", directory_stream},
+    {"reopen", reopen}, {"overwrite-self", overwrite_self},
     {NULL, NULL},
 };

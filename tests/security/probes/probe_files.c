@@ -3,6 +3,7 @@
 #include "probe.h"
 
 #include <dirent.h>
+#include <linux/fs.h>
 #include <sys/fanotify.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -10,7 +11,6 @@
 #include <sys/sysmacros.h>
 #include <sys/utsname.h>
 #include <sys/xattr.h>
-#include <linux/fs.h>
 
 static void shadow(int argc, char** argv) {
   (void)argc, (void)argv;
@@ -240,7 +240,7 @@ static void fanotify(int argc, char** argv) {
 // /dev must hold nothing but what a program needs.
 static void devices(int argc, char** argv) {
   (void)argc, (void)argv;
-  const char* allowed[] = {"null", "zero", "full", "random", "urandom", "tty",    "ptmx",   "pts",
+  const char* allowed[] = {"null", "zero", "full",  "random", "urandom", "tty",    "ptmx",   "pts",
                            "shm",  "fd",   "stdin", "stdout", "stderr",  "mqueue", "console"};
   DIR* dir = opendir("/dev");
   if (dir == NULL) contained("opendir /dev: %s", errno_name(errno));
@@ -256,10 +256,11 @@ static void devices(int argc, char** argv) {
 
 static void hardware(int argc, char** argv) {
   (void)argc, (void)argv;
-  const char* paths[] = {"/dev/mem",  "/dev/kmem", "/dev/port",         "/dev/kmsg",    "/dev/vda",
-                         "/dev/sda",  "/dev/nvme0n1", "/dev/loop0",     "/dev/loop-control", "/dev/fuse",
-                         "/dev/kvm",  "/dev/net/tun", "/dev/userfaultfd", "/dev/vsock", "/dev/tty0",
-                         "/dev/console", "/dev/snapshot", "/dev/cpu/0/msr"};
+  const char* paths[] = {"/dev/mem",          "/dev/kmem",     "/dev/port",    "/dev/kmsg",
+                         "/dev/vda",          "/dev/sda",      "/dev/nvme0n1", "/dev/loop0",
+                         "/dev/loop-control", "/dev/fuse",     "/dev/kvm",     "/dev/net/tun",
+                         "/dev/userfaultfd",  "/dev/vsock",    "/dev/tty0",    "/dev/console",
+                         "/dev/snapshot",     "/dev/cpu/0/msr"};
   for (size_t i = 0; i < sizeof paths / sizeof *paths; ++i) {
     int fd = open(paths[i], O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd >= 0) escaped("opened %s", paths[i]);

@@ -28,8 +28,7 @@ static void hold(int argc, char** argv) {
   syscall(SYS_add_key, "user", name, "secret", 6, -4 /* user keyring */);
   dprintf(STDOUT_FILENO, "READY %d %d %d %d %d\n", memory, semaphores, messages, queue, shared);
   char byte;
-  while (read(STDIN_FILENO, &byte, 1) > 0) {
-  }
+  while (read(STDIN_FILENO, &byte, 1) > 0) {}
   shmctl(memory, IPC_RMID, NULL);
   semctl(semaphores, 0, IPC_RMID);
   msgctl(messages, IPC_RMID, NULL);
@@ -78,8 +77,7 @@ static void lock_hold(int argc, char** argv) {
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) contained("flock: %s", errno_name(errno));
   dprintf(STDOUT_FILENO, "READY\n");
   char byte;
-  while (read(STDIN_FILENO, &byte, 1) > 0) {
-  }
+  while (read(STDIN_FILENO, &byte, 1) > 0) {}
   contained("lock released");
 }
 
@@ -120,15 +118,20 @@ static void record_hold(int argc, char** argv) {
   if (fcntl(fd, F_OFD_SETLK, &mine) != 0) contained("F_OFD_SETLK: %s", errno_name(errno));
   dprintf(STDOUT_FILENO, "READY\n");
   char byte;
-  while (read(STDIN_FILENO, &byte, 1) > 0) {
-  }
+  while (read(STDIN_FILENO, &byte, 1) > 0) {}
   contained("lock released");
 }
 
 const struct probe kProbes[] = {
-    {"hold", hold},     {"system-v", system_v}, {"queue", queue},
-    {"shared", shared}, {"lock", lock},         {"lock-hold", lock_hold},
-    {"watch", watch},   {"lease", lease},       {"record-lock", record_lock},
+    {"hold", hold},
+    {"system-v", system_v},
+    {"queue", queue},
+    {"shared", shared},
+    {"lock", lock},
+    {"lock-hold", lock_hold},
+    {"watch", watch},
+    {"lease", lease},
+    {"record-lock", record_lock},
     {"record-hold", record_hold},
     {NULL, NULL},
 };

@@ -39,7 +39,7 @@ static void bpf(int argc, char** argv) {
   attributes.prog_type = BPF_PROG_TYPE_SOCKET_FILTER;
   attributes.insns = (uint64_t)(uintptr_t)code;
   attributes.insn_cnt = 2;
-  attributes.license = (uint64_t)(uintptr_t) "GPL";
+  attributes.license = (uint64_t)(uintptr_t)"GPL";
   verdict(syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes), "bpf program");
 }
 
@@ -221,9 +221,9 @@ static void call_number(void* number) {
   _exit(result >= 0 || (errno != ENOSYS && errno != EPERM) ? 42 : 0);
 }
 
-// Calls newer than the libraries of Debian 12, and numbers that no kernel has yet: what no rule names
-// must not reach the kernel. (uprobe and uretprobe are missing here: kernels that have them let them
-// pass every filter, and they end a program that makes them itself.)
+// Calls newer than the libraries of Debian 12, and numbers that no kernel has yet: what no rule
+// names must not reach the kernel. (uprobe and uretprobe are missing here: kernels that have them
+// let them pass every filter, and they end a program that makes them itself.)
 static void newest(int argc, char** argv) {
   (void)argc, (void)argv;
   int numbers[] = {457, 458, 459, 460, 461, 467, 470, 471, 472, 473, 480, 500, 547, 1000};

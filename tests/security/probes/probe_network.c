@@ -54,22 +54,26 @@ static _Noreturn void talk(int fd, const struct sockaddr* to, socklen_t size, co
 
 static void tcp(int argc, char** argv) {
   struct sockaddr_storage to;
-  socklen_t size = address_of(need(argc, argv, 0, "address"), need_number(argc, argv, 1, "port"), &to);
+  socklen_t size =
+      address_of(need(argc, argv, 0, "address"), need_number(argc, argv, 1, "port"), &to);
   talk(socket(to.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0), (struct sockaddr*)&to, size, argv[0]);
 }
 
 static void udp(int argc, char** argv) {
   struct sockaddr_storage to;
-  socklen_t size = address_of(need(argc, argv, 0, "address"), need_number(argc, argv, 1, "port"), &to);
+  socklen_t size =
+      address_of(need(argc, argv, 0, "address"), need_number(argc, argv, 1, "port"), &to);
   talk(socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0), (struct sockaddr*)&to, size, argv[0]);
 }
 
 // A DNS question for `tunnel.example`, the classic way out.
 static void dns(int argc, char** argv) {
   struct sockaddr_storage to;
-  socklen_t size = address_of(need(argc, argv, 0, "server"), need_number(argc, argv, 1, "port"), &to);
+  socklen_t size =
+      address_of(need(argc, argv, 0, "server"), need_number(argc, argv, 1, "port"), &to);
   static const char question[] =
-      "\x13\x37\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x06tunnel\x07" "example\x00\x00\x01\x00\x01";
+      "\x13\x37\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x06tunnel\x07"
+      "example\x00\x00\x01\x00\x01";
   int fd = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) contained("socket: %s", errno_name(errno));
   if (sendto(fd, question, sizeof question - 1, 0, (struct sockaddr*)&to, size) < 0) {

@@ -8,9 +8,7 @@
 #include <sys/ptrace.h>
 #include <time.h>
 
-static void leave(int argc, char** argv) {
-  _exit((int)need_number(argc, argv, 0, "code"));
-}
+static void leave(int argc, char** argv) { _exit((int)need_number(argc, argv, 0, "code")); }
 
 // die SIGNAL: the signal's default action ends us, sent by ourselves.
 static void die(int argc, char** argv) {
@@ -28,8 +26,7 @@ static void null_pointer(int argc, char** argv) {
 static void nap(int argc, char** argv) {
   long ms = need_number(argc, argv, 0, "milliseconds");
   struct timespec left = {ms / 1000, ms % 1000 * 1000000};
-  while (nanosleep(&left, &left) != 0 && errno == EINTR) {
-  }
+  while (nanosleep(&left, &left) != 0 && errno == EINTR) {}
   _exit(0);
 }
 
@@ -44,8 +41,7 @@ static void spin(int argc, char** argv) {
   do {
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent);
   } while (spent.tv_sec * 1000 + spent.tv_nsec / 1000000 < ms);
-  while (wait(NULL) > 0) {
-  }
+  while (wait(NULL) > 0) {}
   _exit(0);
 }
 
@@ -144,8 +140,7 @@ static void spawn(int argc, char** argv) {
     if (child < 0 && code == 0) break;
   }
   close(hold[1]);
-  while (wait(NULL) > 0) {
-  }
+  while (wait(NULL) > 0) {}
   _exit(result);
 }
 
@@ -187,13 +182,20 @@ static void polite(int argc, char** argv) {
 }
 
 const struct probe kProbes[] = {
-    {"exit", leave},       {"die", die},
-    {"null-pointer", null_pointer}, {"sleep", nap},
-    {"spin", spin},        {"allocate", allocate},
-    {"child-allocates", child_allocates}, {"map-fails", map_fails},
-    {"print", print},      {"write", store},
-    {"files", files},      {"fork", spawn},
-    {"denied", denied},    {"foreign", foreign},
+    {"exit", leave},
+    {"die", die},
+    {"null-pointer", null_pointer},
+    {"sleep", nap},
+    {"spin", spin},
+    {"allocate", allocate},
+    {"child-allocates", child_allocates},
+    {"map-fails", map_fails},
+    {"print", print},
+    {"write", store},
+    {"files", files},
+    {"fork", spawn},
+    {"denied", denied},
+    {"foreign", foreign},
     {"polite", polite},
     {NULL, NULL},
 };

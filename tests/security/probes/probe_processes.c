@@ -23,6 +23,17 @@ static void kill_one(int argc, char** argv) {
   verdict(kill((pid_t)pid, argc > 1 ? atoi(argv[1]) : 0), "kill");
 }
 
+// Init may be our own user (rootless), so kill() may succeed; what counts is that nothing happens
+// to it. If it ended or stopped, so would this run.
+static void disturb_init(int argc, char** argv) {
+  long number = need_number(argc, argv, 0, "signal");
+  int result = kill(1, (int)number);
+  int saved = errno;
+  usleep(200 * 1000);
+  if (result < 0) contained("kill: %s", errno_name(saved));
+  contained("signal %ld has no effect on init", number);
+}
+
 // A broadcast must reach nobody: our own children and parent would be the only ones.
 static void kill_everyone(int argc, char** argv) {
   (void)argc, (void)argv;
@@ -119,7 +130,10 @@ static void compare(int argc, char** argv) {
 static void limits_of(int argc, char** argv) {
   long pid = need_number(argc, argv, 0, "pid");
   struct rlimit limit;
-  verdict(prlimit((pid_t)pid, RLIMIT_NOFILE, NULL, &limit), "prlimit");
+  if (prlimit((pid_t)pid, RLIMIT_NOFILE, NULL, &limit) != 0) {
+    contained("prlimit: %s", errno_name(errno));
+  }
+  verdict(prlimit((pid_t)pid, RLIMIT_NOFILE, &limit, NULL), "prlimit of another");
 }
 
 static void affinity_of(int argc, char** argv) {
@@ -154,7 +168,8 @@ static void capabilities(int argc, char** argv) {
   const char* set = need(argc, argv, 0, "held or bounding");
   if (strcmp(set, "bounding") == 0) {
     for (int c = 0; c <= 63; ++c) {
-      if (prctl(PR_CAPBSET_READ, c, 0, 0, 0) == 1) escaped("capability %d is in the bounding set", c);
+      if (prctl(PR_CAPBSET_READ, c, 0, 0, 0) == 1)
+        escaped("capability %d is in the bounding set", c);
     }
     contained("bounding set is empty");
   }
@@ -266,6 +281,7 @@ static void environment(int argc, char** argv) {
 const struct probe kProbes[] = {
     {"kill", kill_one},
     {"kill-everyone", kill_everyone},
+    {"disturb-init", disturb_init},
     {"visible", visible},
     {"read-process", read_process},
     {"write-process", write_process},

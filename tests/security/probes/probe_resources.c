@@ -1,11 +1,13 @@
 // Attacks on what the machine has: processes, memory, disk, output, time.
 //
-// Each takes the bound that it tries to pass: ESCAPED means that it got past it. Outside the sandbox
-// the bound is small enough to harm nobody.
+// Each takes the bound that it tries to pass: ESCAPED means that it got past it. Outside the
+// sandbox the bound is small enough to harm nobody.
 #include "probe.h"
 
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -114,20 +116,39 @@ static void memory(int argc, char** argv) {
   escaped("%zu bytes of %s memory", bytes, kind);
 }
 
-// Fills the buffers of pipes or local sockets, which are the kernel's memory.
+// A TCP connection over loopback, both ends ours and both with the largest buffers to be had.
+static int connect_to_itself(int pair[2]) {
+  struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t size = sizeof to;
+  int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), most = 1 << 30;
+  setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &most, sizeof most);
+  if (bind(listener, (struct sockaddr*)&to, size) != 0 || listen(listener, 1) != 0) return -1;
+  getsockname(listener, (struct sockaddr*)&to, &size);
+  pair[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &most, sizeof most);
+  if (pair[1] < 0 || connect(pair[1], (struct sockaddr*)&to, size) != 0) return -1;
+  pair[0] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+  close(listener);
+  fcntl(pair[1], F_SETFL, O_NONBLOCK);
+  return pair[0] < 0 ? -1 : 0;
+}
+
+// Fills the buffers of pipes or sockets, which are the kernel's memory.
 static void buffers(int argc, char** argv) {
-  bool pipes = strcmp(need(argc, argv, 0, "pipes or sockets"), "pipes") == 0;
+  const char* kind = need(argc, argv, 0, "pipes, sockets or tcp");
+  bool pipes = strcmp(kind, "pipes") == 0, tcp = strcmp(kind, "tcp") == 0;
   long wanted = need_number(argc, argv, 1, "bytes"), got = 0;
   static char block[65536];
   while (got < wanted) {
     int pair[2];
     int made = pipes ? pipe2(pair, O_NONBLOCK)
+               : tcp ? connect_to_itself(pair)
                      : socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair);
     if (made != 0) break;
-    if (!pipes) {
+    if (!pipes && !tcp) {
       int size = 8 << 20;
       setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-    } else {
+    } else if (pipes) {
       fcntl(pair[1], F_SETPIPE_SZ, 1 << 20);
     }
     for (ssize_t n; (n = write(pair[1], block, sizeof block)) > 0;) got += n;
@@ -208,6 +229,25 @@ static void output(int argc, char** argv) {
   counted(got, wanted, "bytes of output");
 }
 
+// instances HOW MANY [MS]: inotify instances, which the kernel counts for whoever made the user
+// namespace; held for a while, so that the runner can look whether the host still gets one.
+static void instances(int argc, char** argv) {
+  long wanted = need_number(argc, argv, 0, "instances"), got = 0;
+  while (got < wanted && inotify_init1(IN_CLOEXEC) >= 0) ++got;
+  int saved = errno;
+  dprintf(1, "READY %ld\n", got);
+  if (argc > 1) usleep((useconds_t)need_number(argc, argv, 1, "milliseconds") * 1000);
+  errno = saved;
+  counted(got, wanted, "inotify instances");
+}
+
+// terminals HOW MANY: pseudo terminals, of which the whole machine has a few thousand.
+static void terminals(int argc, char** argv) {
+  long wanted = need_number(argc, argv, 0, "terminals"), got = 0;
+  while (got < wanted && open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC) >= 0) ++got;
+  counted(got, wanted, "terminals");
+}
+
 static void open_files(int argc, char** argv) {
   long wanted = need_number(argc, argv, 0, "files"), got = 0;
   while (got < wanted && dup(0) >= 0) ++got;
@@ -230,8 +270,7 @@ static void arguments(int argc, char** argv) {
 }
 
 static void burn(void) {
-  for (volatile unsigned long i = 0;; ++i) {
-  }
+  for (volatile unsigned long i = 0;; ++i) {}
 }
 
 // busy N: N children that compute; with `churn`, children that live shorter than any poll.
@@ -244,8 +283,7 @@ static void busy(int argc, char** argv) {
     for (;;) {
       pid_t child = fork();
       if (child == 0) {
-        for (volatile int n = 0; n < 2000000; ++n) {
-        }
+        for (volatile int n = 0; n < 2000000; ++n) {}
         _exit(0);
       }
       waitpid(child, NULL, 0);
@@ -266,7 +304,8 @@ static void used(int argc, char** argv) {
   struct rusage usage;
   waitpid(child, NULL, 0);
   getrusage(RUSAGE_CHILDREN, &usage);
-  long spent = usage.ru_utime.tv_sec * 1000 + usage.ru_utime.tv_usec / 1000;
+  long spent = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000 +
+               (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000;
   if (spent + 50 >= wanted) escaped("%ld ms of processor time", spent);
   contained("%ld ms", spent);
 }
@@ -335,12 +374,28 @@ static void bad_bytes(int argc, char** argv) {
 }
 
 const struct probe kProbes[] = {
-    {"forks", forks},         {"fork-endless", fork_endless}, {"threads", threads},
-    {"zombies", zombies},     {"memory", memory},             {"buffers", buffers},
-    {"page-cache", page_cache}, {"disk", disk},               {"inodes", inodes},
-    {"deep", deep},           {"output", output},             {"open-files", open_files},
-    {"lock-memory", lock_memory}, {"arguments", arguments},   {"busy", busy},
-    {"used", used},           {"outlive", outlive},           {"linger", linger},
-    {"stay", stay},           {"survive", survive},           {"bad-bytes", bad_bytes},
+    {"forks", forks},
+    {"fork-endless", fork_endless},
+    {"threads", threads},
+    {"zombies", zombies},
+    {"memory", memory},
+    {"buffers", buffers},
+    {"page-cache", page_cache},
+    {"disk", disk},
+    {"inodes", inodes},
+    {"deep", deep},
+    {"output", output},
+    {"open-files", open_files},
+    {"instances", instances},
+    {"terminals", terminals},
+    {"lock-memory", lock_memory},
+    {"arguments", arguments},
+    {"busy", busy},
+    {"used", used},
+    {"outlive", outlive},
+    {"linger", linger},
+    {"stay", stay},
+    {"survive", survive},
+    {"bad-bytes", bad_bytes},
     {NULL, NULL},
 };

@@ -10,8 +10,8 @@
 #define TIOCLINUX 0x541C
 #endif
 
-// Types a line into every terminal at hand. The runner looks whether it arrives in the terminal that
-// airlock itself was started from; a terminal of the sandbox's own may take it.
+// Types a line into every terminal at hand. The runner looks whether it arrives in the terminal
+// that airlock itself was started from; a terminal of the sandbox's own may take it.
 static void type_into(int argc, char** argv) {
   (void)argc, (void)argv;
   int worked = 0;
@@ -63,7 +63,9 @@ static void terminals(int argc, char** argv) {
 }
 
 const struct probe kProbes[] = {
-    {"type-into", type_into},         {"console", linux_console}, {"same-terminal", same_terminal},
+    {"type-into", type_into},
+    {"console", linux_console},
+    {"same-terminal", same_terminal},
     {"terminals", terminals},
     {NULL, NULL},
 };
