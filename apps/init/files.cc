@@ -1,4 +1,3 @@
-#include <cerrno>
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -6,9 +5,10 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <cerrno>
 
-#include "base/unique_fd.h"
 #include "apps/init/init.h"
+#include "base/unique_fd.h"
 #include "jail/path_rules.h"
 
 namespace airlock::init {
@@ -25,8 +25,8 @@ UniqueFd open_inside(int directory, const char* path, std::uint64_t flags, std::
   how.flags = flags | O_CLOEXEC;
   how.mode = mode;
   how.resolve = kStayInside;
-  return UniqueFd(static_cast<int>(
-      syscall(SYS_openat2, static_cast<long>(directory), path, &how, sizeof how)));
+  return UniqueFd(
+      static_cast<int>(syscall(SYS_openat2, static_cast<long>(directory), path, &how, sizeof how)));
 }
 
 int copy_all(int from, int to) {
@@ -59,7 +59,8 @@ class Collection {
   void walk(int directory, std::size_t path_size, std::uint32_t depth) {
     alignas(8) char entries[kEntryBytes];
     while (!truncated_) {
-      const long size = syscall(SYS_getdents64, static_cast<long>(directory), entries, sizeof entries);
+      const long size =
+          syscall(SYS_getdents64, static_cast<long>(directory), entries, sizeof entries);
       if (size <= 0) return;
       for (long at = 0; at < size && !truncated_;) {
         const auto* entry = reinterpret_cast<const dirent64*>(entries + at);
@@ -81,7 +82,7 @@ class Collection {
     __builtin_memcpy(path_ + start, name, name_size + 1);
     const std::string_view path(path_, start + name_size);
     const UniqueFd seen = open_inside(directory, name, O_PATH | O_NOFOLLOW);
-    struct stat status {};
+    struct stat status{};
     if (!seen.valid() || fstat(seen.get(), &status) != 0) {
       refuse_matching(path, "cannot be opened");
     } else if (S_ISDIR(status.st_mode)) {
@@ -100,7 +101,7 @@ class Collection {
     if (!matches(path)) return;
     if (!jail::is_printable_utf8(path)) return refuse(path, "name is not printable UTF-8");
     const UniqueFd file = open_inside(directory, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    struct stat status {};
+    struct stat status{};
     if (!file.valid() || fstat(file.get(), &status) != 0) return refuse(path, "cannot be opened");
     if (!S_ISREG(status.st_mode)) return refuse(path, kind_name(status.st_mode));
     const auto size = static_cast<std::uint64_t>(status.st_size);
@@ -112,7 +113,8 @@ class Collection {
     ++files_;
     bytes_ += size;
     const int fds[] = {file.get()};
-    if (jail::send_message(kChannelFd, jail::CollectedFile{path, size}, fds) != 0) truncated_ = true;
+    if (jail::send_message(kChannelFd, jail::CollectedFile{path, size}, fds) != 0)
+      truncated_ = true;
   }
 
   static const char* kind_name(mode_t mode) {
@@ -125,7 +127,8 @@ class Collection {
 
   bool matches(std::string_view path) const {
     bool any = request_.patterns.count() == 0;
-    request_.patterns.for_each([&](std::string_view p) { any = any || jail::matches_glob(p, path); });
+    request_.patterns.for_each(
+        [&](std::string_view p) { any = any || jail::matches_glob(p, path); });
     return any;
   }
   void refuse_matching(std::string_view path, const char* reason) {

@@ -1,8 +1,8 @@
 // airlock-init: pid 1 of a sandbox. Starts programs, reaps them, writes inputs, reads outputs back.
 //
-// Runs under another uid than the guest, not dumpable, with no descriptor but its channel to the keeper
-// and the root of the workspace. Allocates nothing, links no C library (runtime.cc), and ends when the
-// channel closes, which ends the whole pid namespace.
+// Runs under another uid than the guest, not dumpable, with no descriptor but its channel to the
+// keeper and the root of the workspace. Allocates nothing, links no C library (runtime.cc), and
+// ends when the channel closes, which ends the whole pid namespace.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,3 @@
-#include <cerrno>
-#include <csignal>
-#include <ctime>
 #include <fcntl.h>
 #include <linux/prctl.h>
 #include <poll.h>
@@ -11,6 +8,9 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <cerrno>
+#include <csignal>
+#include <ctime>
 
 #include "apps/init/init.h"
 #include "sys/landlock.h"
@@ -77,7 +77,8 @@ int confine(int abi) {
 }
 
 void take_core_cookie() {
-  if (prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 0, PR_SCHED_CORE_SCOPE_THREAD_GROUP, 0) == 0) return;
+  if (prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 0, PR_SCHED_CORE_SCOPE_THREAD_GROUP, 0) == 0)
+    return;
   // ENODEV: one thread per core, nothing to keep apart.
   if (errno != ENODEV) missing |= jail::kLacksCoreScheduling;
 }
@@ -126,10 +127,9 @@ void report_end(std::uint32_t id, int status, const rusage& usage) {
   if (count_running() == 0) {
     // The main program has ended: what it left behind ends with it, before anyone is told.
     kill(-1, SIGKILL);
-    while (wait4(-1, nullptr, 0, nullptr) > 0 || errno == EINTR) {
-    }
+    while (wait4(-1, nullptr, 0, nullptr) > 0 || errno == EINTR) {}
   }
-  struct statfs space {};
+  struct statfs space{};
   if (fstatfs(kWorkspaceFd, &space) == 0) {
     const auto block = static_cast<std::uint64_t>(space.f_bsize);
     exited.disk_full = static_cast<std::uint64_t>(space.f_bavail) * block < kFullBelowBytes;
@@ -197,7 +197,8 @@ bool serve() {
       return true;
     case jail::MessageType::kPutFile:
       if (!jail::decode(packet.bytes, &put)) return false;
-      if (const int error = put_file(put, packet.fds[0].get()); input_error == 0) input_error = error;
+      if (const int error = put_file(put, packet.fds[0].get()); input_error == 0)
+        input_error = error;
       return true;
     case jail::MessageType::kCollect:
       if (!jail::decode(packet.bytes, &wanted)) return false;

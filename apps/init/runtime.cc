@@ -1,7 +1,8 @@
 // The little of a C library that airlock-init needs, over raw system calls.
 //
-// Why not glibc: its start-up alone costs more than everything init does (it asks the processor dozens of
-// questions, each of which leaves the virtual machine), and every sandbox pays for it. Only x86-64.
+// Why not glibc: its start-up alone costs more than everything init does (it asks the processor
+// dozens of questions, each of which leaves the virtual machine), and every sandbox pays for it.
+// Only x86-64.
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -24,7 +25,8 @@ extern "C" {
 static int current_errno;
 int* __errno_location() noexcept { return &current_errno; }
 
-static long raw(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0) {
+static long raw(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0,
+                long f = 0) {
   long result;
   register long r10 __asm__("r10") = d;
   register long r8 __asm__("r8") = e;
@@ -63,30 +65,66 @@ void _exit(int status) {
 [[noreturn]] void abort() noexcept;
 void abort() noexcept { _exit(134); }
 
-ssize_t read(int fd, void* data, size_t size) { return checked(raw(SYS_read, fd, WORD(data), static_cast<long>(size))); }
-ssize_t write(int fd, const void* data, size_t size) { return checked(raw(SYS_write, fd, WORD(data), static_cast<long>(size))); }
+ssize_t read(int fd, void* data, size_t size) {
+  return checked(raw(SYS_read, fd, WORD(data), static_cast<long>(size)));
+}
+ssize_t write(int fd, const void* data, size_t size) {
+  return checked(raw(SYS_write, fd, WORD(data), static_cast<long>(size)));
+}
 int close(int fd) { return static_cast<int>(checked(raw(SYS_close, fd))); }
-int fstat(int fd, struct stat* status) noexcept { return static_cast<int>(checked(raw(SYS_fstat, fd, WORD(status)))); }
-int fstatfs(int fd, struct statfs* status) noexcept { return static_cast<int>(checked(raw(SYS_fstatfs, fd, WORD(status)))); }
-ssize_t recvmsg(int fd, msghdr* message, int flags) { return checked(raw(SYS_recvmsg, fd, WORD(message), flags)); }
-ssize_t sendmsg(int fd, const msghdr* message, int flags) { return checked(raw(SYS_sendmsg, fd, WORD(message), flags)); }
-int poll(pollfd* set, nfds_t count, int timeout) { return static_cast<int>(checked(raw(SYS_poll, WORD(set), static_cast<long>(count), timeout))); }
+int fstat(int fd, struct stat* status) noexcept {
+  return static_cast<int>(checked(raw(SYS_fstat, fd, WORD(status))));
+}
+int fstatfs(int fd, struct statfs* status) noexcept {
+  return static_cast<int>(checked(raw(SYS_fstatfs, fd, WORD(status))));
+}
+ssize_t recvmsg(int fd, msghdr* message, int flags) {
+  return checked(raw(SYS_recvmsg, fd, WORD(message), flags));
+}
+ssize_t sendmsg(int fd, const msghdr* message, int flags) {
+  return checked(raw(SYS_sendmsg, fd, WORD(message), flags));
+}
+int poll(pollfd* set, nfds_t count, int timeout) {
+  return static_cast<int>(checked(raw(SYS_poll, WORD(set), static_cast<long>(count), timeout)));
+}
 pid_t fork() noexcept { return static_cast<pid_t>(checked(raw(SYS_fork))); }
-int kill(pid_t pid, int number) noexcept { return static_cast<int>(checked(raw(SYS_kill, pid, number))); }
-pid_t wait4(pid_t pid, int* status, int options, rusage* usage) { return static_cast<pid_t>(checked(raw(SYS_wait4, pid, WORD(status), options, WORD(usage)))); }
+int kill(pid_t pid, int number) noexcept {
+  return static_cast<int>(checked(raw(SYS_kill, pid, number)));
+}
+pid_t wait4(pid_t pid, int* status, int options, rusage* usage) {
+  return static_cast<pid_t>(checked(raw(SYS_wait4, pid, WORD(status), options, WORD(usage))));
+}
 pid_t setsid() noexcept { return static_cast<pid_t>(checked(raw(SYS_setsid))); }
-int chdir(const char* path) noexcept { return static_cast<int>(checked(raw(SYS_chdir, WORD(path)))); }
+int chdir(const char* path) noexcept {
+  return static_cast<int>(checked(raw(SYS_chdir, WORD(path))));
+}
 int dup2(int from, int to) noexcept { return static_cast<int>(checked(raw(SYS_dup2, from, to))); }
-int mkdirat(int directory, const char* path, mode_t mode) noexcept { return static_cast<int>(checked(raw(SYS_mkdirat, directory, WORD(path), mode))); }
-int fchown(int fd, uid_t uid, gid_t gid) noexcept { return static_cast<int>(checked(raw(SYS_fchown, fd, uid, gid))); }
-int fchownat(int directory, const char* path, uid_t uid, gid_t gid, int flags) noexcept { return static_cast<int>(checked(raw(SYS_fchownat, directory, WORD(path), uid, gid, flags))); }
-ssize_t sendfile(int out, int in, off_t* offset, size_t count) noexcept { return checked(raw(SYS_sendfile, out, in, WORD(offset), static_cast<long>(count))); }
-int execve(const char* path, char* const argv[], char* const environment[]) noexcept { return static_cast<int>(checked(raw(SYS_execve, WORD(path), WORD(argv), WORD(environment)))); }
+int mkdirat(int directory, const char* path, mode_t mode) noexcept {
+  return static_cast<int>(checked(raw(SYS_mkdirat, directory, WORD(path), mode)));
+}
+int fchown(int fd, uid_t uid, gid_t gid) noexcept {
+  return static_cast<int>(checked(raw(SYS_fchown, fd, uid, gid)));
+}
+int fchownat(int directory, const char* path, uid_t uid, gid_t gid, int flags) noexcept {
+  return static_cast<int>(checked(raw(SYS_fchownat, directory, WORD(path), uid, gid, flags)));
+}
+ssize_t sendfile(int out, int in, off_t* offset, size_t count) noexcept {
+  return checked(raw(SYS_sendfile, out, in, WORD(offset), static_cast<long>(count)));
+}
+int execve(const char* path, char* const argv[], char* const environment[]) noexcept {
+  return static_cast<int>(checked(raw(SYS_execve, WORD(path), WORD(argv), WORD(environment))));
+}
 int unshare(int flags) noexcept { return static_cast<int>(checked(raw(SYS_unshare, flags))); }
 mode_t umask(mode_t mask) noexcept { return static_cast<mode_t>(raw(SYS_umask, mask)); }
-int clock_gettime(clockid_t clock, timespec* now) noexcept { return static_cast<int>(checked(raw(SYS_clock_gettime, clock, WORD(now)))); }
-int signalfd(int fd, const sigset_t* mask, int flags) noexcept { return static_cast<int>(checked(raw(SYS_signalfd4, fd, WORD(mask), 8, flags))); }
-int sigprocmask(int how, const sigset_t* mask, sigset_t* old) noexcept { return static_cast<int>(checked(raw(SYS_rt_sigprocmask, how, WORD(mask), WORD(old), 8))); }
+int clock_gettime(clockid_t clock, timespec* now) noexcept {
+  return static_cast<int>(checked(raw(SYS_clock_gettime, clock, WORD(now))));
+}
+int signalfd(int fd, const sigset_t* mask, int flags) noexcept {
+  return static_cast<int>(checked(raw(SYS_signalfd4, fd, WORD(mask), 8, flags)));
+}
+int sigprocmask(int how, const sigset_t* mask, sigset_t* old) noexcept {
+  return static_cast<int>(checked(raw(SYS_rt_sigprocmask, how, WORD(mask), WORD(old), 8)));
+}
 
 int open(const char* path, int flags, ...) {
   va_list list;
@@ -154,7 +192,9 @@ int memcmp(const void* left, const void* right, size_t size) noexcept {
   }
   return 0;
 }
-int bcmp(const void* left, const void* right, size_t size) noexcept { return memcmp(left, right, size); }
+int bcmp(const void* left, const void* right, size_t size) noexcept {
+  return memcmp(left, right, size);
+}
 size_t strlen(const char* text) noexcept {
   size_t size = 0;
   while (text[size] != '\0') ++size;
@@ -183,12 +223,15 @@ int airlock_init_main();
 
 // The kernel starts us here with the stack aligned to 16 bytes.
 [[noreturn]] void airlock_init_start() { _exit(airlock_init_main()); }
-__asm__(".globl _start\n_start:\n xor %ebp, %ebp\n and $-16, %rsp\n call airlock_init_start\n hlt\n");
+__asm__(
+    ".globl _start\n_start:\n xor %ebp, %ebp\n and $-16, %rsp\n call airlock_init_start\n hlt\n");
 
 }  // extern "C"
 
 namespace std {
 // Reached when an index of ours is out of range.
-[[noreturn]] void __glibcxx_assert_fail(const char*, int, const char*, const char*) noexcept { abort(); }
+[[noreturn]] void __glibcxx_assert_fail(const char*, int, const char*, const char*) noexcept {
+  abort();
+}
 [[noreturn]] void __throw_out_of_range_fmt(const char*, ...) { abort(); }
 }  // namespace std

@@ -1,6 +1,3 @@
-#include <cerrno>
-#include <csignal>
-#include <ctime>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
@@ -11,6 +8,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <cerrno>
+#include <csignal>
+#include <ctime>
 
 #include "apps/init/init.h"
 #include "sys/seccomp.h"
@@ -49,8 +49,8 @@ bool limit(__rlimit_resource_t resource, std::uint64_t soft, std::uint64_t hard)
 void set_limits(const jail::Exec& request, int handshake) {
   // The kernel's own CPU limit stands a second behind the keeper's, for hosts without cgroups.
   const std::uint64_t cpu_seconds = (request.cpu_ms + 999) / 1000 + 1;
-  // One byte, not none: the value with which the kernel also leaves out a core_pattern that is a pipe
-  // to a program of the host (fs/coredump.c).
+  // One byte, not none: the value with which the kernel also leaves out a core_pattern that is a
+  // pipe to a program of the host (fs/coredump.c).
   bool done = limit(RLIMIT_CPU, cpu_seconds, cpu_seconds + 1) && limit(RLIMIT_CORE, 1, 1) &&
               limit(RLIMIT_NOFILE, request.open_files, request.open_files) &&
               limit(RLIMIT_STACK, kStackBytes, kStackBytes);
@@ -81,7 +81,8 @@ bool drop_privilege(const Settings& settings) {
 
 void take_stdio(const jail::Exec& request, const int (&fds)[kStdioFds], int handshake) {
   if (setsid() < 0) fail(handshake, Stage::kStdio, errno);
-  if (request.terminal && ioctl(fds[0], TIOCSCTTY, 0L) != 0) fail(handshake, Stage::kTerminal, errno);
+  if (request.terminal && ioctl(fds[0], TIOCSCTTY, 0L) != 0)
+    fail(handshake, Stage::kTerminal, errno);
   for (int i = 0; i < kStdioFds; ++i) {
     if (dup2(fds[i], i) < 0) fail(handshake, Stage::kStdio, errno);
   }
@@ -131,11 +132,11 @@ int exec_program() {
   if (chdir(request.cwd.data()) != 0) fail(handshake, Stage::kWorkingDirectory, errno);
   syscall(SYS_close_range, static_cast<long>(kStdioFds), ~0ul >> 32,
           static_cast<long>(CLOSE_RANGE_CLOEXEC));
-  const sys::SeccompProgram program = {
-      {reinterpret_cast<const sock_filter*>(settings.seccomp),
-       settings.seccomp_bytes / sizeof(sock_filter)}};
-  const int listener = sys::install_seccomp(
-      program, settings.seccomp_listener ? sys::SeccompListener::kWanted : sys::SeccompListener::kNone);
+  const sys::SeccompProgram program = {{reinterpret_cast<const sock_filter*>(settings.seccomp),
+                                        settings.seccomp_bytes / sizeof(sock_filter)}};
+  const int listener =
+      sys::install_seccomp(program, settings.seccomp_listener ? sys::SeccompListener::kWanted
+                                                              : sys::SeccompListener::kNone);
   if (listener < 0) fail(handshake, Stage::kSeccomp, -listener);
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);

@@ -1,24 +1,24 @@
 // airlock-jail: the launcher, the only program that ever holds privilege.
 //
-// Theory of operation: it is started with one end of a SOCK_SEQPACKET pair, learns what its host offers,
-// removes what dead owners left, then forks one keeper (jail/keeper.h) for every kOpenWorkspace, with
-// the channel that came with it. It does nothing slow itself, trusts no number a caller sends, and ends
-// when the control socket closes and the last keeper is gone.
+// Theory of operation: it is started with one end of a SOCK_SEQPACKET pair, learns what its host
+// offers, removes what dead owners left, then forks one keeper (jail/keeper.h) for every
+// kOpenWorkspace, with the channel that came with it. It does nothing slow itself, trusts no number
+// a caller sends, and ends when the control socket closes and the last keeper is gone.
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fcntl.h>
-#include <getopt.h>
-#include <poll.h>
 #include <string>
-#include <sys/mman.h>
-#include <sys/signalfd.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include <vector>
 
 #include "jail/channel.h"
@@ -93,11 +93,11 @@ base::Result<Options> parse_options(int argc, char** argv) {
   return options;
 }
 
-// A sealed copy: what runs as pid 1 of every sandbox cannot be changed, by a guest that shares our uid
-// least of all.
+// A sealed copy: what runs as pid 1 of every sandbox cannot be changed, by a guest that shares our
+// uid least of all.
 base::Result<UniqueFd> seal_program(const std::string& path) {
   AIRLOCK_ASSIGN(const UniqueFd file, sys::open_at(AT_FDCWD, path.c_str(), O_RDONLY));
-  struct stat status {};
+  struct stat status{};
   if (fstat(file.get(), &status) != 0) return base::fail_errno("stat " + path);
   const bool trusted = status.st_uid == 0 || status.st_uid == geteuid();
   if (!trusted || (status.st_mode & S_IWOTH) != 0) {
@@ -114,7 +114,8 @@ base::Result<UniqueFd> seal_program(const std::string& path) {
   UniqueFd sealed(memfd_create("airlock-init", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!sealed.valid()) return base::fail_errno("memfd_create");
   if (write(sealed.get(), bytes.data(), bytes.size()) != status.st_size ||
-      fcntl(sealed.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+      fcntl(sealed.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) !=
+          0) {
     return base::fail_errno("seal " + path);
   }
   // Above the numbers that a sandbox's child reassigns.
@@ -149,7 +150,8 @@ base::Result<LauncherHost> open_host(const Options& options) {
 
 class Launcher {
  public:
-  Launcher(const LauncherHost& host, UniqueFd control) : host_(host), control_(std::move(control)) {}
+  Launcher(const LauncherHost& host, UniqueFd control)
+      : host_(host), control_(std::move(control)) {}
 
   int run() {
     sigset_t children;
@@ -191,8 +193,7 @@ class Launcher {
 
   void reap() {
     signalfd_siginfo ignored;
-    while (read(children_.get(), &ignored, sizeof ignored) > 0) {
-    }
+    while (read(children_.get(), &ignored, sizeof ignored) > 0) {}
     int status = 0;
     bool killed = false;
     while (waitpid(-1, &status, WNOHANG) > 0) {

@@ -4,10 +4,10 @@
 //   Process    one exec in a sandbox, with limits and streams of its own; several per sandbox
 //
 // Requests are pipelined: a call returns as soon as its request is sent. The failure of an earlier
-// request (a sandbox that could not be made, an input that did not fit) is reported by the processes
-// that needed it, as ProcessFacts::setup_failure. Destroying an object ends what it owns: a Process is
-// killed, a Sandbox is emptied, a Workspace is deleted. A Workspace must outlive its Sandbox, a Sandbox
-// its Processes. Not thread-safe: one thread per Workspace.
+// request (a sandbox that could not be made, an input that did not fit) is reported by the
+// processes that needed it, as ProcessFacts::setup_failure. Destroying an object ends what it owns:
+// a Process is killed, a Sandbox is emptied, a Workspace is deleted. A Workspace must outlive its
+// Sandbox, a Sandbox its Processes. Not thread-safe: one thread per Workspace.
 #pragma once
 
 #include <chrono>
@@ -28,10 +28,10 @@
 namespace airlock::backend {
 
 struct WorkspaceSpec {
-  base::ByteCount disk;                 // bytes of /workspace, /tmp, /output, /dev/shm together
-  std::uint32_t inodes = 0;             // files and directories in them
-  base::ByteCount memory;               // limit over all phases; 0 = only the processes' own limits
-  bool reusable = false;                // more than one sandbox will be made on it
+  base::ByteCount disk;      // bytes of /workspace, /tmp, /output, /dev/shm together
+  std::uint32_t inodes = 0;  // files and directories in them
+  base::ByteCount memory;    // limit over all phases; 0 = only the processes' own limits
+  bool reusable = false;     // more than one sandbox will be made on it
 };
 
 struct SandboxSpec {
@@ -49,8 +49,8 @@ struct ProcessSpec {
   std::vector<std::string> argv;  // argv[0] is looked up in PATH of `env` if it has no '/'
   std::vector<std::string> env;   // complete: nothing is inherited
   std::string cwd = "/workspace";
-  model::Limits limits;           // disk and inodes are the workspace's and ignored here
-  bool terminal = false;          // stdio is a pty made inside the sandbox; see Process::take_terminal
+  model::Limits limits;   // disk and inodes are the workspace's and ignored here
+  bool terminal = false;  // stdio is a pty made inside the sandbox; see Process::take_terminal
 };
 
 // The guest's ends. Ignored when `terminal` is set.
@@ -96,23 +96,24 @@ class Sandbox {
 
 // Which files are read back after a process ended.
 struct CollectSpec {
-  std::vector<std::string> patterns;  // relative to `directory`; '*' and '?' never match '/', "**" does
-  std::string directory = "output";   // "output" or "workspace"
+  std::vector<std::string>
+      patterns;  // relative to `directory`; '*' and '?' never match '/', "**" does
+  std::string directory = "output";  // "output" or "workspace"
   std::uint32_t files_max = model::kOutputFilesMax;
   base::ByteCount file_bytes_max = model::kOutputFileMax;
   base::ByteCount total_bytes_max = model::kOutputFilesTotalMax;
 };
 
 struct CollectedFile {
-  std::string path;        // relative to `directory`; checked: UTF-8, no control characters, no ".."
+  std::string path;  // relative to `directory`; checked: UTF-8, no control characters, no ".."
   base::UniqueFd content;  // regular file, opened read-only
   base::ByteCount size;    // at the time of opening; read no more than this
 };
 
 struct Collected {
-  std::vector<CollectedFile> files;            // sorted by path
-  std::vector<model::RefusedOutput> refused;   // sorted by path
-  bool truncated = false;                      // more than files_max or total_bytes_max were there
+  std::vector<CollectedFile> files;           // sorted by path
+  std::vector<model::RefusedOutput> refused;  // sorted by path
+  bool truncated = false;                     // more than files_max or total_bytes_max were there
 };
 
 class Workspace {

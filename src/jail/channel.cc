@@ -1,9 +1,9 @@
 #include "jail/channel.h"
 
-#include <cerrno>
-#include <cstring>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <cerrno>
+#include <cstring>
 
 namespace airlock::jail {
 namespace {
@@ -81,9 +81,7 @@ int send_packet(int fd, std::string_view packet, std::span<const int> fds, int f
     std::memcpy(CMSG_DATA(entry), fds.data(), fds.size_bytes());
   }
   ssize_t count = 0;
-  do {
-    count = sendmsg(fd, &message, flags | MSG_NOSIGNAL);
-  } while (count < 0 && errno == EINTR);
+  do { count = sendmsg(fd, &message, flags | MSG_NOSIGNAL); } while (count < 0 && errno == EINTR);
   if (count < 0) return errno;
   return count == static_cast<ssize_t>(packet.size()) ? 0 : EMSGSIZE;
 }

@@ -1,7 +1,7 @@
 // Channel operations: one packet with its file descriptors, sent or received whole.
 //
-// Allocation-free and signal-safe. A received packet that is too long, has too many descriptors or a
-// descriptor count that differs from its header is an error, and no descriptor leaks.
+// Allocation-free and signal-safe. A received packet that is too long, has too many descriptors or
+// a descriptor count that differs from its header is an error, and no descriptor leaks.
 #pragma once
 
 #include <cstdint>

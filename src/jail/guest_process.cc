@@ -1,12 +1,12 @@
 #include "jail/guest_process.h"
 
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <ctime>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "jail/channel.h"
 #include "jail/test_hooks.h"
@@ -171,11 +171,15 @@ void GuestProcess::add_group_usage(Report* report, bool init_in_group) const {
   }
   if (!usage.cpu_ns.has_value() || started_ns_ == 0) return;
   // The split follows the kernel's own ratio; the sum is what the limit is measured against.
-  const std::uint64_t total_us = (*usage.cpu_ns - std::min(*usage.cpu_ns, cpu_baseline_ns_)) / 1'000;
+  const std::uint64_t total_us =
+      (*usage.cpu_ns - std::min(*usage.cpu_ns, cpu_baseline_ns_)) / 1'000;
   const std::uint64_t user = usage.user_ns.value_or(0);
   const std::uint64_t both = user + usage.system_ns.value_or(0);
-  report->user_us = both == 0 ? total_us : static_cast<std::uint64_t>(
-      static_cast<double>(total_us) * (static_cast<double>(user) / static_cast<double>(both)));
+  report->user_us =
+      both == 0
+          ? total_us
+          : static_cast<std::uint64_t>(static_cast<double>(total_us) *
+                                       (static_cast<double>(user) / static_cast<double>(both)));
   report->system_us = total_us - report->user_us;
 }
 

@@ -1,7 +1,7 @@
 // GuestProcess: the keeper's side of one exec: its deadlines, what it was denied, and its report.
 //
-// Holds facts only; the keeper's loop moves it from starting to running to ended. Owned by the Sandbox
-// whose cgroup it shares; one thread.
+// Holds facts only; the keeper's loop moves it from starting to running to ended. Owned by the
+// Sandbox whose cgroup it shares; one thread.
 #pragma once
 
 #include <cstdint>
@@ -18,15 +18,22 @@ namespace airlock::jail {
 
 // A program that is not running this long after its request was accepted has failed to start.
 inline constexpr std::uint64_t kSetupTimeoutNs = 30'000'000'000;
-// Reported system calls that are answered one by one; then the listener is closed and the kernel answers
-// ENOSYS by itself, so that a guest cannot keep the keeper busy.
+// Reported system calls that are answered one by one; then the listener is closed and the kernel
+// answers ENOSYS by itself, so that a guest cannot keep the keeper busy.
 inline constexpr std::uint32_t kNotificationsMax = 1'000;
 
 std::uint64_t monotonic_ns();
 
 // model::KillReason, which this layer does not know; tests compare the two.
 enum class KillCause : std::uint8_t {
-  kNone = 0, kWallTime, kCpuTime, kOutputLimit, kCancelled, kMemory, kPolicy, kDisk,
+  kNone = 0,
+  kWallTime,
+  kCpuTime,
+  kOutputLimit,
+  kCancelled,
+  kMemory,
+  kPolicy,
+  kDisk,
 };
 
 class GuestProcess {

@@ -1,15 +1,15 @@
 #include "jail/id_map.h"
 
+#include <fcntl.h>
+#include <pwd.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <pwd.h>
-#include <fcntl.h>
-#include <spawn.h>
 #include <string_view>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "sys/files.h"
 
@@ -48,7 +48,8 @@ Range find_range(const char* path, const std::string& name, uid_t uid) {
     start = end + 1;
     char owner[64];
     Range range;
-    if (std::sscanf(line.c_str(), "%63[^:]:%u:%u", owner, &range.first, &range.count) != 3) continue;
+    if (std::sscanf(line.c_str(), "%63[^:]:%u:%u", owner, &range.first, &range.count) != 3)
+      continue;
     const bool ours = name == owner || std::to_string(uid) == owner;
     if (ours && range.count > best.count) best = range;
   }
@@ -56,9 +57,9 @@ Range find_range(const char* path, const std::string& name, uid_t uid) {
 }
 
 int run_map_tool(const char* tool, pid_t pid, std::uint32_t first) {
-  std::string words[] = {tool,       std::to_string(pid),      std::to_string(kInitId),
-                         std::to_string(first), "1",           std::to_string(kGuestId),
-                         std::to_string(first + 1), "1"};
+  std::string words[] = {
+      tool, std::to_string(pid),      std::to_string(kInitId),   std::to_string(first),
+      "1",  std::to_string(kGuestId), std::to_string(first + 1), "1"};
   char* argv[std::size(words) + 1] = {};
   for (std::size_t i = 0; i < std::size(words); ++i) argv[i] = words[i].data();
   char* environment[] = {nullptr};

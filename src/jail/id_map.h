@@ -1,7 +1,8 @@
 // IdMap: which uids of the host stand for the uids inside a sandbox.
 //
-// As root every slot has 65536 ids of its own. An ordinary user gets two subordinate ids per slot where
-// newuidmap and /etc/subuid give them, else only the own id, and the sandbox says so (`missing`).
+// As root every slot has 65536 ids of its own. An ordinary user gets two subordinate ids per slot
+// where newuidmap and /etc/subuid give them, else only the own id, and the sandbox says so
+// (`missing`).
 #pragma once
 
 #include <sys/types.h>
@@ -18,7 +19,8 @@ namespace airlock::jail {
 inline constexpr std::uint32_t kInitId = 0;
 inline constexpr std::uint32_t kGuestId = 1000;
 
-inline constexpr std::uint32_t kPoolFirst = 0x78000000;  // above systemd-nspawn's and subuid's ranges
+inline constexpr std::uint32_t kPoolFirst =
+    0x78000000;  // above systemd-nspawn's and subuid's ranges
 inline constexpr std::uint32_t kPoolIdsPerSlot = 65'536;
 inline constexpr std::uint32_t kSlotsMax = 1'024;
 
@@ -44,8 +46,8 @@ gid_t host_gid(const IdHost& host, std::uint32_t slot, std::uint32_t inside_id);
 // The uid init runs as inside: kInitId, or kGuestId where there is only one id.
 std::uint32_t init_id(const IdHost& host, bool force_single);
 
-// Writes the maps of a process that was just cloned into a user namespace. `force_single` maps only our
-// own id. Returns 0 or an errno.
+// Writes the maps of a process that was just cloned into a user namespace. `force_single` maps only
+// our own id. Returns 0 or an errno.
 int write_id_maps(const IdHost& host, std::uint32_t slot, bool force_single, pid_t pid);
 
 }  // namespace airlock::jail

@@ -1,12 +1,12 @@
 #include "jail/keeper.h"
 
-#include <algorithm>
-#include <cerrno>
-#include <csignal>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
 
 #include "jail/test_hooks.h"
 
@@ -31,7 +31,7 @@ bool valid_request(const Exec& request, std::size_t fd_count) {
 }
 
 bool is_regular(int fd) {
-  struct stat status {};
+  struct stat status{};
   return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 }
 
@@ -190,7 +190,8 @@ StageFailure Keeper::forward_exec(const Exec& request, UniqueFd handshake, Packe
   int fds[kMessageFdsMax] = {handshake.get()};
   for (std::size_t i = 1; i < packet->fd_count; ++i) fds[i] = packet->fds[i].get();
   const std::span<const int> passed(fds, packet->fd_count);
-  const std::string_view message = encode(request, std::span(encoded.get(), kMessageBytesMax), passed.size());
+  const std::string_view message =
+      encode(request, std::span(encoded.get(), kMessageBytesMax), passed.size());
   if (message.empty()) return {Stage::kRequest, E2BIG};
   if (const int error = send_packet(sandbox_->channel.get(), message, passed)) {
     return {Stage::kInit, error};
@@ -201,7 +202,8 @@ StageFailure Keeper::forward_exec(const Exec& request, UniqueFd handshake, Packe
 
 bool Keeper::collect(Packet* packet) {
   if (sandbox_ == nullptr) return false;
-  const bool busy = std::ranges::any_of(sandbox_->processes, [](const auto& p) { return !p->ended(); });
+  const bool busy =
+      std::ranges::any_of(sandbox_->processes, [](const auto& p) { return !p->ended(); });
   int error = busy ? EBUSY : 0;
   if (error == 0 && sandbox_->failure.stage != Stage::kNone) error = ENXIO;
   if (error == 0) error = send_packet(sandbox_->channel.get(), packet->bytes);
@@ -256,8 +258,7 @@ void Keeper::init_died() {
   if (sandbox_->failure.stage == Stage::kNone) sandbox_->failure = {Stage::kInit, ECHILD};
   kill(sandbox_->pid, SIGKILL);
   int status = 0;
-  while (waitpid(sandbox_->pid, &status, 0) < 0 && errno == EINTR) {
-  }
+  while (waitpid(sandbox_->pid, &status, 0) < 0 && errno == EINTR) {}
   sandbox_->pid = -1;
   sandbox_->channel.reset();
   for (const auto& process : sandbox_->processes) {
@@ -277,8 +278,8 @@ void Keeper::kill_tree(GuestProcess* process) {
   }
 }
 
-// Init has reaped everything by the time it tells of the end of the only process; where others still
-// run, what this one left behind in its group is ended here.
+// Init has reaped everything by the time it tells of the end of the only process; where others
+// still run, what this one left behind in its group is ended here.
 void Keeper::finish(GuestProcess* process) {
   const int spared = std::max(sandbox_->pid, 0);
   const bool alone = std::ranges::all_of(sandbox_->processes, [&](const auto& other) {
@@ -298,8 +299,7 @@ void Keeper::finish(GuestProcess* process) {
 void Keeper::serve_process(GuestProcess* process) {
   char buffer[256];
   Packet packet;
-  const ReceiveStatus status =
-      receive_packet(process->channel_fd(), buffer, MSG_DONTWAIT, &packet);
+  const ReceiveStatus status = receive_packet(process->channel_fd(), buffer, MSG_DONTWAIT, &packet);
   if (status == ReceiveStatus::kWouldBlock) return;
   Signal signal;
   Terminate terminate;

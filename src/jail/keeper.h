@@ -1,13 +1,15 @@
-// Keeper: the process that owns one workspace and the sandbox on it, from first mount to last rmdir.
+// Keeper: the process that owns one workspace and the sandbox on it, from first mount to last
+// rmdir.
 //
 // Forked by the launcher for one caller's channel. Serves that channel until it closes, then ends
-// everything: processes killed, groups seen empty and removed, workspace deleted. Single-threaded, one
-// poll loop; it blocks only for steps that are bounded (mkfs, newuidmap, removal of an empty group).
+// everything: processes killed, groups seen empty and removed, workspace deleted. Single-threaded,
+// one poll loop; it blocks only for steps that are bounded (mkfs, newuidmap, removal of an empty
+// group).
 #pragma once
 
+#include <poll.h>
 #include <memory>
 #include <optional>
-#include <poll.h>
 #include <string>
 #include <vector>
 

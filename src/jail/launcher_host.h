@@ -1,7 +1,7 @@
 // LauncherHost: what a launcher found out about its host and was told by its owner, once at start.
 //
-// Shared read-only by all keepers. Nothing in it comes from a caller: source roots, uid pool, cgroup
-// parent and device list are the launcher's own.
+// Shared read-only by all keepers. Nothing in it comes from a caller: source roots, uid pool,
+// cgroup parent and device list are the launcher's own.
 #pragma once
 
 #include <cstdint>

@@ -25,10 +25,10 @@ std::size_t decode_utf8(std::string_view text, std::size_t at, std::uint32_t* co
 }
 
 bool changes_how_text_is_shown(std::uint32_t code) {
-  return code < 0x20 || (code >= 0x7f && code < 0xa0) ||   // C0, DEL, C1
-         (code >= 0x200e && code <= 0x200f) ||             // direction marks
-         (code >= 0x2028 && code <= 0x202e) ||             // line separators, embeddings, overrides
-         (code >= 0x2066 && code <= 0x2069);               // isolates
+  return code < 0x20 || (code >= 0x7f && code < 0xa0) ||  // C0, DEL, C1
+         (code >= 0x200e && code <= 0x200f) ||            // direction marks
+         (code >= 0x2028 && code <= 0x202e) ||            // line separators, embeddings, overrides
+         (code >= 0x2066 && code <= 0x2069);              // isolates
 }
 
 struct GlobMatcher {
@@ -64,7 +64,8 @@ struct GlobMatcher {
     return true;
   }
 
-  // `pattern` begins with "**": it may swallow any number of characters, '/' included; "**/" also none.
+  // `pattern` begins with "**": it may swallow any number of characters, '/' included; "**/" also
+  // none.
   bool match_deep(std::string_view pattern, std::string_view text) {
     std::string_view rest = pattern.substr(2);
     if (!rest.empty() && rest[0] == '/') {

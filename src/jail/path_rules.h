@@ -1,6 +1,7 @@
 // Path rules: which names from a caller or a guest are acceptable, and glob patterns over them.
 //
-// Pure, allocation-free and without the C library: used by airlock-init and checked by a fuzz target.
+// Pure, allocation-free and without the C library: used by airlock-init and checked by a fuzz
+// target.
 #pragma once
 
 #include <cstddef>
@@ -20,8 +21,8 @@ bool is_safe_path(std::string_view path);
 // direction of text around, so that a name can be printed as it is.
 bool is_printable_utf8(std::string_view text);
 
-// '*' and '?' match within one part, "**" any number of whole parts; '\' quotes. Linear in memory, at most
-// kGlobStepsMax steps: a pattern that needs more does not match.
+// '*' and '?' match within one part, "**" any number of whole parts; '\' quotes. Linear in memory,
+// at most kGlobStepsMax steps: a pattern that needs more does not match.
 inline constexpr std::uint32_t kGlobStepsMax = 100'000;
 bool matches_glob(std::string_view pattern, std::string_view path);
 

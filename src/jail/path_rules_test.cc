@@ -14,7 +14,8 @@ TEST(PathRulesTest, PlainRelativePathsAreSafe) {
 }
 
 TEST(PathRulesTest, WhateverCouldLeaveOrConfuseIsNot) {
-  for (const char* path : {"", "/", "/a", "..", "a/..", "../a", "a/../b", ".", "a/.", "./a", "a//b", "a/"}) {
+  for (const char* path :
+       {"", "/", "/a", "..", "a/..", "../a", "a/../b", ".", "a/.", "./a", "a//b", "a/"}) {
     EXPECT_FALSE(is_safe_path(path)) << path;
   }
   EXPECT_FALSE(is_safe_path(std::string_view("a\0b", 3)));
@@ -31,8 +32,11 @@ TEST(PathRulesTest, LimitsAreInclusive) {
 
 TEST(PathRulesTest, PrintableMeansWellFormedAndWithoutControls) {
   EXPECT_TRUE(is_printable_utf8("plain ünï 漢字 🙂"));
-  for (const char* text : {"a\nb", "\x1b[31m", "\x7f", "\xc2\x9b" "31m", "\xff", "\xc0\xaf", "\xed\xa0\x80",
-                           "\xe2\x80\xae", "\xe2\x81\xa6", "\xf4\x90\x80\x80", "\xe2\x82"}) {
+  for (const char* text : {"a\nb", "\x1b[31m", "\x7f",
+                           "\xc2\x9b"
+                           "31m",
+                           "\xff", "\xc0\xaf", "\xed\xa0\x80", "\xe2\x80\xae", "\xe2\x81\xa6",
+                           "\xf4\x90\x80\x80", "\xe2\x82"}) {
     EXPECT_FALSE(is_printable_utf8(text));
   }
 }

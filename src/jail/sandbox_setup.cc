@@ -9,11 +9,6 @@
 //   8. close every descriptor but channel and workspace, cut capabilities, exec init
 #include "jail/sandbox_setup.h"
 
-#include <algorithm>
-#include <cerrno>
-#include <csignal>
-#include <cstdio>
-#include <cstring>
 #include <fcntl.h>
 #include <glob.h>
 #include <linux/capability.h>
@@ -27,6 +22,11 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
 
 #include "jail/channel.h"
 #include "jail/host_view.h"
@@ -37,17 +37,17 @@ namespace airlock::jail {
 namespace {
 
 constexpr const char* kRootOptions = "size=2m,nr_inodes=1024,mode=0755";
-constexpr const char* kStagingPath = "/tmp";     // exists everywhere; covered only in our namespace
+constexpr const char* kStagingPath = "/tmp";  // exists everywhere; covered only in our namespace
 constexpr const char* kWorkspaceStaging = ".ws";
 constexpr const char* kHostname = "airlock";
-constexpr unsigned long kCapabilityLast = 63;    // PR_CAPBSET_DROP says EINVAL past the kernel's last
+constexpr unsigned long kCapabilityLast = 63;  // PR_CAPBSET_DROP says EINVAL past the kernel's last
 
-// What init keeps, inside its own user namespace only: to become the guest, to signal and reap it, to
-// read outputs whatever their mode, to give each process a cgroup namespace, to drop the rest.
+// What init keeps, inside its own user namespace only: to become the guest, to signal and reap it,
+// to read outputs whatever their mode, to give each process a cgroup namespace, to drop the rest.
 constexpr std::uint64_t bit(int capability) { return 1ull << capability; }
-constexpr std::uint64_t kInitCapabilities =
-    bit(CAP_SETUID) | bit(CAP_SETGID) | bit(CAP_KILL) | bit(CAP_DAC_READ_SEARCH) |
-    bit(CAP_DAC_OVERRIDE) | bit(CAP_CHOWN) | bit(CAP_SETPCAP) | bit(CAP_SYS_ADMIN);
+constexpr std::uint64_t kInitCapabilities = bit(CAP_SETUID) | bit(CAP_SETGID) | bit(CAP_KILL) |
+                                            bit(CAP_DAC_READ_SEARCH) | bit(CAP_DAC_OVERRIDE) |
+                                            bit(CAP_CHOWN) | bit(CAP_SETPCAP) | bit(CAP_SYS_ADMIN);
 
 [[noreturn]] void fail_setup(Stage stage, int error) {
   InitReady failure;
@@ -100,8 +100,9 @@ void bind(const HostView::Bind& entry, Stage stage) {
   } else {
     require(mknod(entry.target.c_str(), S_IFREG | 0444, 0) == 0, stage);
   }
-  require(mount(entry.source.c_str(), entry.target.c_str(), nullptr, MS_BIND | MS_REC, nullptr) == 0,
-          stage);
+  require(
+      mount(entry.source.c_str(), entry.target.c_str(), nullptr, MS_BIND | MS_REC, nullptr) == 0,
+      stage);
 }
 
 // One call for every mount at and below the current directory, however many there are.
@@ -204,13 +205,15 @@ void mount_kernel_views(const SetupPlan& plan) {
 }
 
 void change_root() {
-  // With both arguments the same the old root ends up on top of the new one and is detached from there.
+  // With both arguments the same the old root ends up on top of the new one and is detached from
+  // there.
   require(syscall(SYS_pivot_root, ".", ".") == 0, Stage::kPivotRoot);
   require(umount2(".", MNT_DETACH) == 0, Stage::kPivotRoot);
   require(chdir("/") == 0, Stage::kPivotRoot);
   set_attributes_of_all(MOUNT_ATTR_NOSUID, Stage::kPivotRoot);
   // The file system itself, not only this mount of it: .empty is bound elsewhere too.
-  require(mount(nullptr, "/", nullptr, MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, kRootOptions) == 0,
+  require(mount(nullptr, "/", nullptr, MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV,
+                kRootOptions) == 0,
           Stage::kPivotRoot);
 }
 
@@ -254,7 +257,7 @@ HostView open_host_view() {
   HostView view;
   view.directories = {"proc", "dev", "dev/pts", "etc", ".empty"};
   for (const WorkspacePart& part : kWorkspaceParts) view.directories.emplace_back(part.target);
-  struct stat status {};
+  struct stat status{};
   const auto add_bind = [&](const std::string& path, std::vector<HostView::Bind>* binds) {
     if (stat(path.c_str(), &status) != 0) return;
     add_parents(path.substr(1), &view.directories);
@@ -282,7 +285,8 @@ HostView open_host_view() {
     globfree(&matches);
   }
   for (const BindEntry& entry : host_devices()) add_bind(entry.path, &view.devices);
-  for (const FileEntry& entry : made_files()) view.files.emplace_back(entry.path + 1, entry.content);
+  for (const FileEntry& entry : made_files())
+    view.files.emplace_back(entry.path + 1, entry.content);
   for (const LinkEntry& entry : made_links()) view.links.emplace_back(entry.path + 1, entry.target);
   for (const MaskEntry& entry : proc_masks()) {
     view.masks.push_back({"", entry.path + 1, entry.kind == MaskKind::kFolder});
@@ -296,8 +300,8 @@ void run_sandbox_child(const SetupPlan& plan) {
   int directory_tree = -1;
   if (!plan.workspace_directory.empty()) {
     // Before the change of uid: afterwards the state directory cannot be entered any more.
-    directory_tree = open_tree(AT_FDCWD, plan.workspace_directory.c_str(),
-                               OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    directory_tree =
+        open_tree(AT_FDCWD, plan.workspace_directory.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     require(directory_tree >= 0, Stage::kMountWorkspace);
   }
   take_identity(plan);

@@ -1,8 +1,9 @@
-// The child of a sandbox between clone3 and the exec of airlock-init: mounts, pivot_root, capabilities.
+// The child of a sandbox between clone3 and the exec of airlock-init: mounts, pivot_root,
+// capabilities.
 //
-// Everything it needs is prepared before the clone (SetupPlan, HostView); the child itself allocates
-// nothing, takes no lock and logs nothing. A failure is sent as kInitReady{stage, errno} on the channel
-// that init would have had. docs/architecture.md lists every operation in order.
+// Everything it needs is prepared before the clone (SetupPlan, HostView); the child itself
+// allocates nothing, takes no lock and logs nothing. A failure is sent as kInitReady{stage, errno}
+// on the channel that init would have had. docs/architecture.md lists every operation in order.
 #pragma once
 
 #include <sys/types.h>
@@ -26,8 +27,8 @@ struct HostView {
     bool directory = true;
   };
   std::vector<std::string> directories;  // made in this order, relative to the new root
-  std::vector<Bind> binds;    // read-only
-  std::vector<Bind> devices;  // character devices
+  std::vector<Bind> binds;               // read-only
+  std::vector<Bind> devices;             // character devices
   std::vector<std::pair<std::string, std::string>> links;  // path, target
   std::vector<std::pair<std::string, std::string>> files;  // path, content
   std::vector<Bind> masks;                                 // below /proc

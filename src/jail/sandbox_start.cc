@@ -1,6 +1,4 @@
 // How the keeper makes a sandbox: cgroup, clone3, id maps, and the first message to init.
-#include <cerrno>
-#include <csignal>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/sched.h>
@@ -10,6 +8,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <cerrno>
+#include <csignal>
 
 #include "jail/keeper.h"
 #include "jail/test_hooks.h"
@@ -46,8 +46,8 @@ std::shared_ptr<sys::Cgroup> Keeper::make_group(StageFailure* failure) {
     job_group_.take(std::move(*job));
   }
   const std::string separator = job_group_.valid() ? "/" : ".";
-  auto group = sys::Cgroup::create(host_.cgroups,
-                                   slot + separator + std::to_string(groups_made_++), {});
+  auto group =
+      sys::Cgroup::create(host_.cgroups, slot + separator + std::to_string(groups_made_++), {});
   if (!group.has_value()) {
     *failure = {Stage::kCgroup, group.error().os_errno};
     return nullptr;
@@ -57,7 +57,8 @@ std::shared_ptr<sys::Cgroup> Keeper::make_group(StageFailure* failure) {
 
 StageFailure Keeper::clone_child(UniqueFd* init_channel) {
   int pair[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return failed(Stage::kClone);
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+    return failed(Stage::kClone);
   sandbox_->channel = UniqueFd(pair[0]);
   *init_channel = move_up(UniqueFd(pair[1]));
   SetupPlan plan;
@@ -149,11 +150,11 @@ void Keeper::destroy_sandbox() {
   if (sandbox_ == nullptr) return;
   crash_point("crash:before_destroy");
   if (sandbox_->pid > 0) {
-    // The kernel ends a pid namespace with its init, and reaps it only after everything inside is gone.
+    // The kernel ends a pid namespace with its init, and reaps it only after everything inside is
+    // gone.
     kill(sandbox_->pid, SIGKILL);
     int status = 0;
-    while (waitpid(sandbox_->pid, &status, 0) < 0 && errno == EINTR) {
-    }
+    while (waitpid(sandbox_->pid, &status, 0) < 0 && errno == EINTR) {}
     crash_point("crash:init_reaped");
   }
   for (const auto& process : sandbox_->processes) {

@@ -1,10 +1,10 @@
 #include "jail/slot_pool.h"
 
-#include <cerrno>
-#include <cstdlib>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <cerrno>
+#include <cstdlib>
 
 #include "sys/files.h"
 
@@ -12,7 +12,7 @@ namespace airlock::jail {
 namespace {
 
 bool lock_byte(int fd, std::uint32_t number) {
-  struct flock lock {};
+  struct flock lock{};
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
   lock.l_start = number;
@@ -35,7 +35,7 @@ base::Result<SlotPool> SlotPool::open(std::string run_directory, std::uint32_t s
   if (mkdir(run_directory.c_str(), 0700) != 0 && errno != EEXIST) {
     return base::fail_errno("mkdir " + run_directory);
   }
-  struct stat status {};
+  struct stat status{};
   if (lstat(run_directory.c_str(), &status) != 0) return base::fail_errno("stat " + run_directory);
   if (!S_ISDIR(status.st_mode) || status.st_uid != geteuid()) {
     return base::fail(base::ErrorCode::kPermissionDenied,

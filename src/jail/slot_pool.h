@@ -1,8 +1,10 @@
-// SlotPool: which of the host's sandbox slots are taken, for every launcher on this machine at once.
+// SlotPool: which of the host's sandbox slots are taken, for every launcher on this machine at
+// once.
 //
-// A slot is a uid range, cgroup names and a directory name. It is owned through a lock on one byte of a
-// file that all launchers share, so it is free again at the moment its owner dies, however it dies: what
-// bears the number of a free slot is a leftover and may be removed by anyone who takes the lock.
+// A slot is a uid range, cgroup names and a directory name. It is owned through a lock on one byte
+// of a file that all launchers share, so it is free again at the moment its owner dies, however it
+// dies: what bears the number of a free slot is a leftover and may be removed by anyone who takes
+// the lock.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +38,8 @@ class SlotPool {
   Slot try_take(std::uint32_t number) const;
 
  private:
-  SlotPool(std::string path, std::uint32_t slots_max) : path_(std::move(path)), slots_max_(slots_max) {}
+  SlotPool(std::string path, std::uint32_t slots_max)
+      : path_(std::move(path)), slots_max_(slots_max) {}
   std::string path_;
   std::uint32_t slots_max_;
 };

@@ -1,7 +1,7 @@
 // Stage: the step of making a sandbox or starting a program that failed, as a fixed record.
 //
-// Between clone and exec nothing may allocate or log, so a failure travels as {stage, errno}. The names
-// are part of the result object (`setup_failed`); numbers are part of the wire protocol.
+// Between clone and exec nothing may allocate or log, so a failure travels as {stage, errno}. The
+// names are part of the result object (`setup_failed`); numbers are part of the wire protocol.
 #pragma once
 
 #include <cstdint>
@@ -36,20 +36,42 @@ enum class Stage : std::uint16_t {
   kLandlock,
   kSeccomp,
   kExec,
-  kInit,      // the sandbox's pid 1 died
-  kRequest,   // the request itself was refused
-  kTimeout,   // setting up took longer than kSetupTimeout
+  kInit,     // the sandbox's pid 1 died
+  kRequest,  // the request itself was refused
+  kTimeout,  // setting up took longer than kSetupTimeout
   kCount,
 };
 
 constexpr std::string_view stage_name(Stage stage) {
-  constexpr std::string_view kNames[] = {
-      "none",          "slot",          "workspace",         "clone",       "id_map",
-      "identity",      "mount_private", "mount_root",        "mount_host_view", "mount_devices",
-      "mount_proc",    "mount_workspace", "pivot_root",      "network",     "capabilities",
-      "exec_init",     "input",         "spawn",             "cgroup",      "limits",
-      "stdio",         "terminal",      "working_directory", "landlock",    "seccomp",
-      "exec",          "init",          "request",           "timeout"};
+  constexpr std::string_view kNames[] = {"none",
+                                         "slot",
+                                         "workspace",
+                                         "clone",
+                                         "id_map",
+                                         "identity",
+                                         "mount_private",
+                                         "mount_root",
+                                         "mount_host_view",
+                                         "mount_devices",
+                                         "mount_proc",
+                                         "mount_workspace",
+                                         "pivot_root",
+                                         "network",
+                                         "capabilities",
+                                         "exec_init",
+                                         "input",
+                                         "spawn",
+                                         "cgroup",
+                                         "limits",
+                                         "stdio",
+                                         "terminal",
+                                         "working_directory",
+                                         "landlock",
+                                         "seccomp",
+                                         "exec",
+                                         "init",
+                                         "request",
+                                         "timeout"};
   static_assert(sizeof kNames / sizeof kNames[0] == static_cast<std::size_t>(Stage::kCount));
   const auto index = static_cast<std::size_t>(stage);
   return index < static_cast<std::size_t>(Stage::kCount) ? kNames[index] : "unknown";

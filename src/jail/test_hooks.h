@@ -5,10 +5,10 @@
 #pragma once
 
 #ifdef AIRLOCK_TEST_HOOKS
+#include <unistd.h>
 #include <csignal>
 #include <cstdlib>
 #include <string_view>
-#include <unistd.h>
 #endif
 
 namespace airlock::jail {

@@ -1,9 +1,10 @@
 // The protocol between caller, launcher, keeper and init: small messages over SOCK_SEQPACKET.
 //
-// One packet is one message: a fixed header, then fields in order. Every length is checked; a decoded
-// message borrows the packet's bytes and must not outlive them. Nothing here allocates, so init and the
-// child of a fork use it too. A message is described once, by visit(): the same code writes and reads it.
-// Strings carry a trailing NUL on the wire, so that argv can point into the packet.
+// One packet is one message: a fixed header, then fields in order. Every length is checked; a
+// decoded message borrows the packet's bytes and must not outlive them. Nothing here allocates, so
+// init and the child of a fork use it too. A message is described once, by visit(): the same code
+// writes and reads it. Strings carry a trailing NUL on the wire, so that argv can point into the
+// packet.
 //
 //   caller -> launcher  kOpenWorkspace  fd: the keeper's end of a new channel
 //   caller -> keeper    kCreateSandbox kDestroySandbox kPutFile(fd) kExec(fds) kCollect
@@ -11,7 +12,8 @@
 //   caller -> keeper    kSignal kTerminate kKill        on the channel that came with kExec
 //   keeper -> caller    kTerminal(fd) kReport           on the same
 //   keeper -> init      kInitSetup kPutFile kExec kCollect kInitSignal
-//   init -> keeper      kWorkspaceMount(fd) kInitReady kInitExited kInitPutDone kTerminal(fd), and what
+//   init -> keeper      kWorkspaceMount(fd) kInitReady kInitExited kInitPutDone kTerminal(fd), and
+//   what
 //                       answers kCollect
 //   new process -> keeper  kStarting(fd) or kStartFailed, on a socket of its own that exec closes
 #pragma once
@@ -235,8 +237,8 @@ struct PutFile {
   void visit(auto& a) { a(path, executable); }
 };
 
-// fds: the process channel, then stdin, stdout, stderr unless `terminal`. Towards init the first fd is
-// the handshake socket of the new process instead.
+// fds: the process channel, then stdin, stdout, stderr unless `terminal`. Towards init the first fd
+// is the handshake socket of the new process instead.
 struct Exec {
   static constexpr MessageType kType = MessageType::kExec;
   std::uint32_t id = 0;  // chosen by the keeper
@@ -359,11 +361,27 @@ struct Report {
   std::uint32_t denied_count = 0;
   DeniedCall denied[kDeniedCallsMax];
   void visit(auto& a) {
-    a(stage); a(stage_errno); a(kill_reason); a(has_exit_status); a(wait_status); a(oom_kills);
-    a(pids_denied); a(disk_full); a(inodes_full); a(wall_us); a(user_us); a(system_us);
-    a(memory_peak_bytes); a(pids_peak); a(cgroup_kind); a(missing); a(rootless); a(denied_count);
+    a(stage);
+    a(stage_errno);
+    a(kill_reason);
+    a(has_exit_status);
+    a(wait_status);
+    a(oom_kills);
+    a(pids_denied);
+    a(disk_full);
+    a(inodes_full);
+    a(wall_us);
+    a(user_us);
+    a(system_us);
+    a(memory_peak_bytes);
+    a(pids_peak);
+    a(cgroup_kind);
+    a(missing);
+    a(rootless);
+    a(denied_count);
     for (std::uint32_t i = 0; i < denied_count && i < kDeniedCallsMax; ++i) {
-      a(denied[i].entry); a(denied[i].count);
+      a(denied[i].entry);
+      a(denied[i].count);
     }
   }
 };
@@ -374,10 +392,8 @@ struct InitSetup {
   bool seccomp_listener = false;
   bool cgroup_namespace = false;  // each process sees its own group as the root
   bool can_set_groups = false;
-  Blob seccomp;                   // sock_filter instructions
-  void visit(auto& a) {
-    a(seccomp_listener, cgroup_namespace, can_set_groups, seccomp);
-  }
+  Blob seccomp;  // sock_filter instructions
+  void visit(auto& a) { a(seccomp_listener, cgroup_namespace, can_set_groups, seccomp); }
 };
 
 // A second handle of the workspace's file system, for the sandbox after this one.

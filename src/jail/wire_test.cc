@@ -170,7 +170,8 @@ TEST_F(ChannelTest, TheEndOfThePeerIsSeen) {
 
 TEST_F(ChannelTest, AnEmptyChannelWouldBlock) {
   Packet packet;
-  EXPECT_EQ(receive_packet(right_.get(), buffer_, MSG_DONTWAIT, &packet), ReceiveStatus::kWouldBlock);
+  EXPECT_EQ(receive_packet(right_.get(), buffer_, MSG_DONTWAIT, &packet),
+            ReceiveStatus::kWouldBlock);
 }
 
 }  // namespace

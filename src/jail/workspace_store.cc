@@ -1,8 +1,5 @@
 #include "jail/workspace_store.h"
 
-#include <cerrno>
-#include <charconv>
-#include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -17,6 +14,9 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
 
 #include "jail/test_hooks.h"
 #include "sys/files.h"
@@ -27,16 +27,17 @@ namespace {
 using base::UniqueFd;
 
 constexpr const char* kMkfs[] = {"/usr/sbin/mkfs.ext4", "/sbin/mkfs.ext4"};
-constexpr std::uint32_t kOwnInodes = 16;          // our directories are not the guest's to pay for
+constexpr std::uint32_t kOwnInodes = 16;  // our directories are not the guest's to pay for
 constexpr std::uint64_t kImageOverhead = 2u << 20;  // what ext4 needs for itself, beside its inodes
 constexpr std::uint64_t kImageInodeBytes = 256;
 constexpr std::uint32_t kProjectIdFirst = 0x78000000;  // like the uid pool: nobody else's
-constexpr int kLoopAttempts = 16;                  // another process may take the free device first
+constexpr int kLoopAttempts = 16;  // another process may take the free device first
 constexpr const char* kDirectoryName = "work";
 
 base::Result<UniqueFd> open_work_directory(const std::string& state_directory) {
   const std::string path = state_directory + "/" + kDirectoryName;
-  for (std::size_t end = path.find('/', 1); end != std::string::npos; end = path.find('/', end + 1)) {
+  for (std::size_t end = path.find('/', 1); end != std::string::npos;
+       end = path.find('/', end + 1)) {
     mkdir(path.substr(0, end).c_str(), 0700);
   }
   if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return base::fail_errno("mkdir " + path);
@@ -44,7 +45,8 @@ base::Result<UniqueFd> open_work_directory(const std::string& state_directory) {
 }
 
 int remove_directory(int parent_fd, const char* name) {
-  const UniqueFd directory(openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  const UniqueFd directory(
+      openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (directory.valid()) sys::remove_tree_below(directory.get());
   return unlinkat(parent_fd, name, AT_REMOVEDIR) == 0 ? 0 : errno;
 }
@@ -62,8 +64,19 @@ base::Status run_mkfs(int image_fd, std::uint32_t inodes, uid_t uid, gid_t gid) 
   std::string extended = "lazy_itable_init=1,nodiscard,root_owner=";
   extended += std::to_string(uid) + ":" + std::to_string(gid);
   const std::string inode_count = std::to_string(inodes);
-  const char* argv[] = {program, "-q", "-F", "-m", "0", "-O", "^has_journal,^resize_inode", "-N",
-                        inode_count.c_str(), "-E", extended.c_str(), image.c_str(), nullptr};
+  const char* argv[] = {program,
+                        "-q",
+                        "-F",
+                        "-m",
+                        "0",
+                        "-O",
+                        "^has_journal,^resize_inode",
+                        "-N",
+                        inode_count.c_str(),
+                        "-E",
+                        extended.c_str(),
+                        image.c_str(),
+                        nullptr};
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
@@ -161,14 +174,16 @@ WorkspaceStore::~WorkspaceStore() {
 
 base::Status WorkspaceStore::make_watched_directory() {
   kind_ = WorkspaceKind::kWatched;
-  if (mkdirat(parent_.get(), name_.c_str(), 0755) != 0) return base::fail_errno("mkdir " + directory_);
+  if (mkdirat(parent_.get(), name_.c_str(), 0755) != 0)
+    return base::fail_errno("mkdir " + directory_);
   return {};
 }
 
 base::Status WorkspaceStore::make_project_directory(const IdHost& ids, std::uint32_t slot) {
   kind_ = WorkspaceKind::kProjectQuota;
   const std::uint32_t project = kProjectIdFirst + slot;
-  if (mkdirat(parent_.get(), name_.c_str(), 0755) != 0) return base::fail_errno("mkdir " + directory_);
+  if (mkdirat(parent_.get(), name_.c_str(), 0755) != 0)
+    return base::fail_errno("mkdir " + directory_);
   AIRLOCK_ASSIGN(const UniqueFd fd,
                  sys::open_at(parent_.get(), name_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
   dqblk quota{};
@@ -196,9 +211,10 @@ base::Status WorkspaceStore::make_loop_image(const IdHost& ids, std::uint32_t sl
   AIRLOCK_ASSIGN(const UniqueFd image, sys::open_at(parent_.get(), ".", O_RDWR | O_TMPFILE, 0600));
   const std::uint32_t inodes = inodes_ + kOwnInodes;
   const std::uint64_t size = bytes_ + kImageOverhead + inodes * kImageInodeBytes + bytes_ / 64;
-  if (ftruncate(image.get(), static_cast<off_t>(size)) != 0) return base::fail_errno("size of image");
-  AIRLOCK_TRY(run_mkfs(image.get(), inodes, host_uid(ids, slot, kInitId),
-                       host_gid(ids, slot, kInitId)));
+  if (ftruncate(image.get(), static_cast<off_t>(size)) != 0)
+    return base::fail_errno("size of image");
+  AIRLOCK_TRY(
+      run_mkfs(image.get(), inodes, host_uid(ids, slot, kInitId), host_gid(ids, slot, kInitId)));
   std::string path;
   AIRLOCK_ASSIGN(const UniqueFd device, attach_loop(image.get(), &path));
   AIRLOCK_ASSIGN(mount_, mount_image(path));

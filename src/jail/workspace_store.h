@@ -1,9 +1,9 @@
 // WorkspaceStore: the file system behind one workspace, with a quota that holds.
 //
-// Up to model::kTmpfsDiskMax a tmpfs, made by the sandbox's child. Above it, as root: a directory with a
-// project quota where the state directory's file system has them, else an ext4 image on a loop device
-// whose file has no name. Otherwise a plain directory that is watched. The destructor deletes it; what a
-// killed keeper leaves is at most one directory, which sweep_workspaces removes.
+// Up to model::kTmpfsDiskMax a tmpfs, made by the sandbox's child. Above it, as root: a directory
+// with a project quota where the state directory's file system has them, else an ext4 image on a
+// loop device whose file has no name. Otherwise a plain directory that is watched. The destructor
+// deletes it; what a killed keeper leaves is at most one directory, which sweep_workspaces removes.
 #pragma once
 
 #include <cstdint>

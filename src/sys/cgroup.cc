@@ -1,14 +1,14 @@
 #include "sys/cgroup.h"
 
-#include <cerrno>
-#include <charconv>
-#include <csignal>
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
 
 #include "sys/files.h"
 
@@ -17,7 +17,8 @@ namespace {
 
 using base::UniqueFd;
 
-// Removing a group is retried this often, a millisecond apart: the kernel lets go of dead members late.
+// Removing a group is retried this often, a millisecond apart: the kernel lets go of dead members
+// late.
 constexpr int kRemoveAttempts = 2'000;
 constexpr std::uint64_t kCpuPeriodUs = 100'000;  // Linux's default CFS period
 
@@ -55,7 +56,8 @@ void reap_group(int parent_fd, const char* name) {
   if (!group.valid()) return;
   if (DIR* stream = fdopendir(dup(group.get()))) {
     while (const dirent* entry = readdir(stream)) {
-      if (entry->d_type == DT_DIR && entry->d_name[0] != '.') reap_group(group.get(), entry->d_name);
+      if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+        reap_group(group.get(), entry->d_name);
     }
     closedir(stream);
   }
@@ -210,9 +212,7 @@ base::Result<Cgroup> Cgroup::create(const CgroupHost& host, const std::string& n
       reap_group(hierarchy.parent_fd.get(), name.c_str());
       made = mkdirat(hierarchy.parent_fd.get(), name.c_str(), 0755);
     }
-    if (made != 0) {
-      return base::fail_errno("mkdir " + hierarchy.path + "/" + name);
-    }
+    if (made != 0) { return base::fail_errno("mkdir " + hierarchy.path + "/" + name); }
     UniqueFd fd = open_group(hierarchy.parent_fd.get(), name.c_str());
     if (!fd.valid()) return base::fail_errno("open " + hierarchy.path + "/" + name);
     group.groups_.push_back({&hierarchy, std::move(fd)});

@@ -1,8 +1,8 @@
 // Cgroup: one group of processes with limits that hold, on cgroup v2, v1 or a hybrid of both.
 //
-// CgroupHost is what this host offers, found once by the launcher: for each controller the directory
-// below which groups of ours are made. Cgroup is one group: its destructor kills what is inside and
-// removes it. Groups are made below a parent of our own; nothing else is ever touched.
+// CgroupHost is what this host offers, found once by the launcher: for each controller the
+// directory below which groups of ours are made. Cgroup is one group: its destructor kills what is
+// inside and removes it. Groups are made below a parent of our own; nothing else is ever touched.
 #pragma once
 
 #include <chrono>
@@ -41,7 +41,8 @@ struct CgroupHost {
 };
 
 // Finds the hierarchies in /proc/self/mounts and makes `parent_name` ("airlock") below each. As an
-// ordinary user only a delegated cgroup v2 subtree is used. Never an error: what cannot be had is absent.
+// ordinary user only a delegated cgroup v2 subtree is used. Never an error: what cannot be had is
+// absent.
 CgroupHost open_cgroup_host(std::string_view parent_name, bool privileged);
 
 struct CgroupLimits {
@@ -63,7 +64,8 @@ struct CgroupUsage {
 class Cgroup {
  public:
   // Makes the group `name` ("s12.0", or "s12/0" below an existing group) in every hierarchy that is
-  // needed for `limits`; cpu only when a rate is asked for. A leftover of that name is removed first.
+  // needed for `limits`; cpu only when a rate is asked for. A leftover of that name is removed
+  // first.
   static base::Result<Cgroup> create(const CgroupHost& host, const std::string& name,
                                      const CgroupLimits& limits);
   Cgroup() = default;

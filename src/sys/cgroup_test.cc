@@ -2,12 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include <csignal>
-#include <cstring>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <csignal>
+#include <cstring>
 
 namespace airlock::sys {
 namespace {
@@ -18,7 +18,8 @@ class CgroupTest : public testing::Test {
  protected:
   void SetUp() override {
     host_ = open_cgroup_host(kParent, geteuid() == 0);
-    ASSERT_NE(host_.controllers & kControllerMemory, 0) << "this test needs root and a memory controller";
+    ASSERT_NE(host_.controllers & kControllerMemory, 0)
+        << "this test needs root and a memory controller";
   }
   void TearDown() override {
     for (const CgroupHierarchy& hierarchy : host_.hierarchies) {
@@ -73,8 +74,7 @@ TEST_F(CgroupTest, TasksBeyondTheLimitAreRefusedAndCounted) {
       }
       if (pid < 0) ++refused;
     }
-    while (wait(nullptr) > 0) {
-    }
+    while (wait(nullptr) > 0) {}
     return refused;
   });
   EXPECT_EQ(WEXITSTATUS(status), 3);
@@ -85,8 +85,7 @@ TEST_F(CgroupTest, CpuTimeIsMeasured) {
   auto group = Cgroup::create(host_, "s1.0", {.memory_bytes = 64u << 20});
   ASSERT_TRUE(group.has_value());
   run_in(*group, [] {
-    for (const clock_t end = clock() + CLOCKS_PER_SEC / 20; clock() < end;) {
-    }
+    for (const clock_t end = clock() + CLOCKS_PER_SEC / 20; clock() < end;) {}
     return 0;
   });
   EXPECT_GE(group->cpu_ns().value_or(0), 40'000'000u);

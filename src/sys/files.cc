@@ -1,11 +1,11 @@
 #include "sys/files.h"
 
-#include <cerrno>
-#include <charconv>
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <cerrno>
+#include <charconv>
 #include <vector>
 
 namespace airlock::sys {
@@ -45,8 +45,8 @@ UniqueFd open_directory(int parent_fd, const char* name) {
   return UniqueFd(openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 }
 
-// Empties `name` below `top_fd` into `top_fd` itself: its directories are moved up, so that the depth a
-// guest chose never becomes our recursion or our path length.
+// Empties `name` below `top_fd` into `top_fd` itself: its directories are moved up, so that the
+// depth a guest chose never becomes our recursion or our path length.
 int flatten_directory(int top_fd, const char* name, std::uint64_t* serial) {
   fchmodat(top_fd, name, 0700, 0);  // its owner may have taken our permission away
   Directory directory(open_directory(top_fd, name));
@@ -148,7 +148,7 @@ TreeUsage measure_tree(int dir_fd, std::uint64_t entries_max) {
     if (!directory.valid()) continue;
     while (const char* entry = directory.next()) {
       if (++usage.entries > entries_max) return usage;
-      struct stat status {};
+      struct stat status{};
       if (fstatat(directory.fd(), entry, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
       usage.bytes += static_cast<std::uint64_t>(status.st_blocks) * 512;
       constexpr std::size_t kOpenDirectoriesMax = 256;

@@ -1,7 +1,7 @@
 // Small file operations by directory descriptor: read a kernel file, write a kernel file.
 //
-// Guarantees: no path is followed outside what the caller names; values of /proc and cgroup files are
-// bounded (kKernelFileBytesMax). Allocation-free variants are safe between clone and exec.
+// Guarantees: no path is followed outside what the caller names; values of /proc and cgroup files
+// are bounded (kKernelFileBytesMax). Allocation-free variants are safe between clone and exec.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Any text as a path and as a pattern: no crash, no hang, and a path that is called safe stays below the
-// directory it is joined to.
+// Any text as a path and as a pattern: no crash, no hang, and a path that is called safe stays
+// below the directory it is joined to.
 #include <cstdint>
 #include <filesystem>
 #include <string_view>

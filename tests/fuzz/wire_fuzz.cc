@@ -1,5 +1,5 @@
-// Any bytes as a packet of any type: decoding neither crashes nor reads outside, and what is accepted
-// can be sent again and comes back the same.
+// Any bytes as a packet of any type: decoding neither crashes nor reads outside, and what is
+// accepted can be sent again and comes back the same.
 #include <cstdint>
 #include <string>
 #include <string_view>

@@ -1,14 +1,14 @@
 #include "backend/native/native_backend.h"
 
-#include <algorithm>
-#include <cerrno>
-#include <cstdlib>
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
 
 #include "backend/native/native_process.h"
 #include "jail/channel.h"
@@ -64,7 +64,8 @@ base::Status check_words(const std::vector<std::string>& words, const char* what
 
 class NativeSandbox final : public Sandbox {
  public:
-  NativeSandbox(int channel, std::string profile) : channel_(channel), profile_(std::move(profile)) {}
+  NativeSandbox(int channel, std::string profile)
+      : channel_(channel), profile_(std::move(profile)) {}
   ~NativeSandbox() override { jail::send_message(channel_, jail::DestroySandbox{}); }
 
   base::Result<std::unique_ptr<Process>> exec(ProcessSpec spec, Stdio stdio) override {
@@ -94,7 +95,8 @@ class NativeSandbox final : public Sandbox {
     const auto buffer = std::make_unique_for_overwrite<char[]>(jail::kMessageBytesMax);
     const std::string_view packet =
         jail::encode(request, std::span(buffer.get(), jail::kMessageBytesMax), passed.size());
-    if (packet.empty()) return base::fail(base::ErrorCode::kLimitExceeded, "the request is too long");
+    if (packet.empty())
+      return base::fail(base::ErrorCode::kLimitExceeded, "the request is too long");
     AIRLOCK_TRY(check_sent(jail::send_packet(channel_, packet, passed), "exec"));
     return std::make_unique<NativeProcess>(std::move(channel.first), profile_);
   }
@@ -155,13 +157,13 @@ class NativeWorkspace final : public Workspace {
 
 class NativeBackend final : public Backend {
  public:
-  NativeBackend(pid_t launcher, UniqueFd control) : launcher_(launcher), control_(std::move(control)) {}
+  NativeBackend(pid_t launcher, UniqueFd control)
+      : launcher_(launcher), control_(std::move(control)) {}
 
   ~NativeBackend() override {
     control_.reset();  // the launcher ends when it sees that
     int status = 0;
-    while (waitpid(launcher_, &status, 0) < 0 && errno == EINTR) {
-    }
+    while (waitpid(launcher_, &status, 0) < 0 && errno == EINTR) {}
   }
 
   base::Result<std::unique_ptr<Workspace>> open_workspace(WorkspaceSpec spec) override {
@@ -198,7 +200,8 @@ base::Result<std::unique_ptr<Backend>> start_backend(const Options& options) {
   if (!theirs.valid()) return base::fail_errno("dup");
   std::vector<std::string> words = {"airlock-jail", "--control-fd",
                                     std::to_string(kLauncherControlFd)};
-  if (!options.state_directory.empty()) words.insert(words.end(), {"--state-dir", options.state_directory});
+  if (!options.state_directory.empty())
+    words.insert(words.end(), {"--state-dir", options.state_directory});
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);

@@ -1,4 +1,5 @@
-// The native backend: sandboxes made by a launcher (airlock-jail) that this process starts and owns.
+// The native backend: sandboxes made by a launcher (airlock-jail) that this process starts and
+// owns.
 //
 // Everything is asked for over one socket; this process never calls clone, mount or setns. When the
 // backend is destroyed the launcher ends; its keepers end with the channels of their workspaces.

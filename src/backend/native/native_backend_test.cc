@@ -3,12 +3,12 @@
 
 #include <gtest/gtest.h>
 
-#include <csignal>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <csignal>
 
 namespace airlock::backend::native {
 namespace {
@@ -40,15 +40,16 @@ struct Started {
 class NativeBackendTest : public testing::Test {
  protected:
   void SetUp() override {
-    auto backend = start_backend({.launcher_path = std::string(AIRLOCK_TEST_BIN_DIR) + "/airlock-jail",
-                                  .state_directory = {}});
+    auto backend =
+        start_backend({.launcher_path = std::string(AIRLOCK_TEST_BIN_DIR) + "/airlock-jail",
+                       .state_directory = {}});
     ASSERT_TRUE(backend.has_value()) << backend.error().to_string();
     backend_ = std::move(*backend);
   }
 
   std::unique_ptr<Workspace> open_workspace(bool reusable = false, std::uint64_t disk_mib = 16) {
-    auto workspace = backend_->open_workspace({.disk = base::mebibytes(disk_mib),
-                                               .inodes = 1'000, .memory = {}, .reusable = reusable});
+    auto workspace = backend_->open_workspace(
+        {.disk = base::mebibytes(disk_mib), .inodes = 1'000, .memory = {}, .reusable = reusable});
     EXPECT_TRUE(workspace.has_value());
     return std::move(*workspace);
   }
@@ -62,8 +63,11 @@ class NativeBackendTest : public testing::Test {
     EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
     Stdio stdio{UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)), UniqueFd(ends[1]),
                 UniqueFd(open("/dev/null", O_WRONLY | O_CLOEXEC))};
-    auto process = sandbox.exec({.argv = {"/bin/sh", "-c", script}, .env = {"PATH=/usr/bin:/bin"},
-                                 .cwd = "/workspace", .limits = limits, .terminal = false},
+    auto process = sandbox.exec({.argv = {"/bin/sh", "-c", script},
+                                 .env = {"PATH=/usr/bin:/bin"},
+                                 .cwd = "/workspace",
+                                 .limits = limits,
+                                 .terminal = false},
                                 std::move(stdio));
     EXPECT_TRUE(process.has_value());
     return {std::move(*process), UniqueFd(ends[0])};
@@ -89,8 +93,9 @@ TEST_F(NativeBackendTest, AWorkspaceOutlivesItsSandboxAndNothingElseDoes) {
     auto workspace = open_workspace(/*reusable=*/true, disk_mib);
     for (int phase = 0; phase < 3; ++phase) {
       auto sandbox = create_sandbox(*workspace);
-      Started started = start(*sandbox, "cat kept 2>/dev/null; echo x >> kept; "
-                                        "(sleep 100 &) ; test ! -e /proc/10");
+      Started started = start(*sandbox,
+                              "cat kept 2>/dev/null; echo x >> kept; "
+                              "(sleep 100 &) ; test ! -e /proc/10");
       EXPECT_EQ(outcome_of(started).exit_code, 0);
       std::string expected;
       for (int i = 0; i < phase; ++i) expected += "x\n";
@@ -126,7 +131,8 @@ TEST_F(NativeBackendTest, WhatAProcessLeavesBehindEndsWithItWhileOthersRun) {
 TEST_F(NativeBackendTest, InputsAreThereBeforeTheProgramStarts) {
   auto workspace = open_workspace();
   auto sandbox = create_sandbox(*workspace);
-  ASSERT_TRUE(workspace->put_file({"workspace/deep/er/a.txt", memory_file("A"), false}).has_value());
+  ASSERT_TRUE(
+      workspace->put_file({"workspace/deep/er/a.txt", memory_file("A"), false}).has_value());
   ASSERT_TRUE(workspace->put_file({"input/b.txt", memory_file("B"), false}).has_value());
   Started started = start(*sandbox, "cat deep/er/a.txt /input/b.txt; : > /input/b.txt");
   EXPECT_NE(outcome_of(started).exit_code, 0) << "/input is read-only";
@@ -156,8 +162,9 @@ TEST_F(NativeBackendTest, AnInputPathThatCouldLeaveIsRefused) {
 TEST_F(NativeBackendTest, OutputsAreCollectedAndOddOnesRefusedByName) {
   auto workspace = open_workspace();
   auto sandbox = create_sandbox(*workspace);
-  Started started = start(*sandbox, "cd /output; echo one > a; mkdir d; echo two > d/b; ln -s /etc/passwd l; "
-                                    "mkfifo f; echo x > \"$(printf 'bad\\nname')\"");
+  Started started = start(*sandbox,
+                          "cd /output; echo one > a; mkdir d; echo two > d/b; ln -s /etc/passwd l; "
+                          "mkfifo f; echo x > \"$(printf 'bad\\nname')\"");
   ASSERT_EQ(outcome_of(started).exit_code, 0);
   auto collected = workspace->collect({});
   ASSERT_TRUE(collected.has_value()) << collected.error().to_string();
@@ -174,7 +181,8 @@ TEST_F(NativeBackendTest, OutputsAreCollectedAndOddOnesRefusedByName) {
 TEST_F(NativeBackendTest, CollectingStopsAtItsLimits) {
   auto workspace = open_workspace();
   auto sandbox = create_sandbox(*workspace);
-  Started started = start(*sandbox, "cd /output; for i in 1 2 3 4; do head -c 1000 /dev/zero > $i; done");
+  Started started =
+      start(*sandbox, "cd /output; for i in 1 2 3 4; do head -c 1000 /dev/zero > $i; done");
   ASSERT_EQ(outcome_of(started).exit_code, 0);
   CollectSpec few;
   few.files_max = 2;
@@ -214,13 +222,15 @@ TEST_F(NativeBackendTest, TerminateIsPoliteAndThenIsNot) {
   char byte = 0;
   Started polite = start(*sandbox, "trap 'exit 7' TERM; echo up; while :; do sleep 0.01; done");
   ASSERT_EQ(read(polite.output.get(), &byte, 1), 1);
-  ASSERT_TRUE(polite.process->terminate(KillReason::kCancelled, std::chrono::seconds(5)).has_value());
+  ASSERT_TRUE(
+      polite.process->terminate(KillReason::kCancelled, std::chrono::seconds(5)).has_value());
   const model::Outcome first = outcome_of(polite);
   EXPECT_EQ(first.kind, model::OutcomeKind::kCancelled);
   EXPECT_EQ(first.exit_code, 7);
   Started deaf = start(*sandbox, "trap '' TERM; echo up; while :; do sleep 0.01; done");
   ASSERT_EQ(read(deaf.output.get(), &byte, 1), 1);
-  ASSERT_TRUE(deaf.process->terminate(KillReason::kCancelled, std::chrono::milliseconds(100)).has_value());
+  ASSERT_TRUE(
+      deaf.process->terminate(KillReason::kCancelled, std::chrono::milliseconds(100)).has_value());
   EXPECT_EQ(outcome_of(deaf).signal, SIGKILL);
 }
 
@@ -238,8 +248,11 @@ TEST_F(NativeBackendTest, ATerminalIsTheSandboxsOwn) {
   auto workspace = open_workspace();
   auto sandbox = create_sandbox(*workspace);
   auto process = sandbox->exec({.argv = {"/bin/sh", "-c", "tty; read line; echo got $line"},
-                                .env = {"PATH=/usr/bin:/bin"}, .cwd = "/", .limits = {},
-                                .terminal = true}, {});
+                                .env = {"PATH=/usr/bin:/bin"},
+                                .cwd = "/",
+                                .limits = {},
+                                .terminal = true},
+                               {});
   ASSERT_TRUE(process.has_value());
   UniqueFd master;
   while (!master.valid()) {
@@ -266,8 +279,9 @@ TEST_F(NativeBackendTest, AnUnknownProfileAndAMissingProgramAreSetupFailures) {
     EXPECT_EQ(started.process->wait()->facts.setup_failure->stage, "request");
   }
   auto sandbox = create_sandbox(*workspace);
-  auto process = sandbox->exec({.argv = {"/no/such"}, .env = {}, .cwd = "/", .limits = {}, .terminal = false},
-                               {memory_file(""), memory_file(""), memory_file("")});
+  auto process =
+      sandbox->exec({.argv = {"/no/such"}, .env = {}, .cwd = "/", .limits = {}, .terminal = false},
+                    {memory_file(""), memory_file(""), memory_file("")});
   ASSERT_TRUE(process.has_value());
   const auto report = (*process)->wait();
   ASSERT_TRUE(report.has_value());
@@ -276,8 +290,10 @@ TEST_F(NativeBackendTest, AnUnknownProfileAndAMissingProgramAreSetupFailures) {
 }
 
 TEST_F(NativeBackendTest, AWorkspaceMemoryLimitHoldsOverItsProcesses) {
-  auto workspace = backend_->open_workspace({.disk = base::mebibytes(64), .inodes = 1'000,
-                                             .memory = base::mebibytes(32), .reusable = false});
+  auto workspace = backend_->open_workspace({.disk = base::mebibytes(64),
+                                             .inodes = 1'000,
+                                             .memory = base::mebibytes(32),
+                                             .reusable = false});
   ASSERT_TRUE(workspace.has_value());
   auto sandbox = create_sandbox(**workspace);
   Started started = start(*sandbox, "head -c 60000000 /dev/zero > /tmp/fill");
@@ -302,13 +318,22 @@ TEST_F(NativeBackendTest, ALongArgumentListArrivesWhole) {
   ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
   const UniqueFd output(ends[0]);
   auto process = sandbox->exec({.argv = {"/bin/sh", "-c", "echo ${#1}", "sh", word},
-                                .env = {"PATH=/usr/bin:/bin"}, .cwd = "/", .limits = {}, .terminal = false},
+                                .env = {"PATH=/usr/bin:/bin"},
+                                .cwd = "/",
+                                .limits = {},
+                                .terminal = false},
                                {memory_file(""), UniqueFd(ends[1]), memory_file("")});
   ASSERT_TRUE(process.has_value());
   ASSERT_TRUE((*process)->wait().has_value());
   EXPECT_EQ(read_all(output.get()), "90000\n");
-  EXPECT_FALSE(sandbox->exec({.argv = {std::string(100'000, 'w')}, .env = {}, .cwd = "/", .limits = {},
-                              .terminal = false}, {}).has_value());
+  EXPECT_FALSE(sandbox
+                   ->exec({.argv = {std::string(100'000, 'w')},
+                           .env = {},
+                           .cwd = "/",
+                           .limits = {},
+                           .terminal = false},
+                          {})
+                   .has_value());
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 #include "backend/native/native_process.h"
 
+#include <sys/socket.h>
 #include <algorithm>
 #include <cerrno>
-#include <sys/socket.h>
 
 #include "backend/native/setup_hints.h"
 #include "jail/channel.h"
@@ -50,7 +50,8 @@ std::vector<std::string> missing_names(std::uint32_t bits) {
 std::vector<model::Denial> denials(const jail::Report& report, const std::string& profile_name) {
   std::vector<model::Denial> list;
   const sys::SeccompProfile* profile = sys::find_seccomp_profile(profile_name);
-  for (std::uint32_t i = 0; i < std::min<std::size_t>(report.denied_count, jail::kDeniedCallsMax); ++i) {
+  for (std::uint32_t i = 0; i < std::min<std::size_t>(report.denied_count, jail::kDeniedCallsMax);
+       ++i) {
     const std::uint16_t index = report.denied[i].entry;
     if (profile != nullptr && index < profile->denials.size()) {
       const sys::DenialEntry& entry = profile->denials[index];
@@ -70,9 +71,9 @@ ProcessReport to_report(const jail::Report& wire, const std::string& profile) {
   facts.cancelled = facts.kill_reason == model::KillReason::kCancelled;
   if (wire.stage != 0) {
     const auto stage = static_cast<jail::Stage>(wire.stage);
-    facts.setup_failure = model::SetupFailure{
-        std::string(jail::stage_name(stage)), wire.stage_errno,
-        setup_hint(stage, wire.stage_errno, wire.rootless)};
+    facts.setup_failure =
+        model::SetupFailure{std::string(jail::stage_name(stage)), wire.stage_errno,
+                            setup_hint(stage, wire.stage_errno, wire.rootless)};
   }
   facts.has_exit_status = wire.has_exit_status;
   facts.wait_status = wire.wait_status;
@@ -177,7 +178,8 @@ base::Result<Collected> receive_collected(int channel) {
   while (true) {
     jail::Packet packet;
     if (jail::receive_packet(channel, buffer, 0, &packet) != jail::ReceiveStatus::kPacket) {
-      return base::fail(base::ErrorCode::kUnavailable, "the sandbox's keeper died while collecting");
+      return base::fail(base::ErrorCode::kUnavailable,
+                        "the sandbox's keeper died while collecting");
     }
     jail::CollectedFile file;
     jail::RefusedFile refused;
@@ -188,7 +190,8 @@ base::Result<Collected> receive_collected(int channel) {
     } else if (jail::decode(packet.bytes, &refused)) {
       collected.refused.push_back({escape_name(refused.path), std::string(refused.reason)});
     } else if (jail::decode(packet.bytes, &done)) {
-      if (done.os_errno != 0) return base::fail(base::errno_error("collect outputs", done.os_errno));
+      if (done.os_errno != 0)
+        return base::fail(base::errno_error("collect outputs", done.os_errno));
       collected.truncated = done.truncated;
       break;
     } else {

@@ -1,8 +1,8 @@
 // NativeProcess: the caller's end of one exec, and the reading of what the keeper sends.
 //
-// Guarantees: the report is given once it has come, again and again; a keeper that died is an error and
-// never a verdict. Does not judge: facts are passed on as they were observed. Owned by one thread; the
-// keeper kills the process when this is destroyed.
+// Guarantees: the report is given once it has come, again and again; a keeper that died is an error
+// and never a verdict. Does not judge: facts are passed on as they were observed. Owned by one
+// thread; the keeper kills the process when this is destroyed.
 #pragma once
 
 #include <string>

@@ -8,7 +8,8 @@ namespace {
 std::string exec_hint(int os_errno) {
   switch (os_errno) {
     case ENOENT:
-      return "the program or the interpreter it names does not exist inside the sandbox, which sees "
+      return "the program or the interpreter it names does not exist inside the sandbox, which "
+             "sees "
              "/usr of this host and its own workspace";
     case EACCES: return "the file is not executable: chmod +x it, or name its language";
     case ENOEXEC: return "the file is neither an executable of this machine nor a script with #!";

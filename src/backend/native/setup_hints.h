@@ -1,7 +1,7 @@
 // What a person can do when a sandbox or a program could not be started.
 //
-// Maps the stage and errno that the launcher reports to words. Pure; knows nothing of this host beyond its
-// arguments. An unknown pair gives the general advice to run airlock doctor, or nothing.
+// Maps the stage and errno that the launcher reports to words. Pure; knows nothing of this host
+// beyond its arguments. An unknown pair gives the general advice to run airlock doctor, or nothing.
 #pragma once
 
 #include <string>
