@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
+#include <span>
 
 #include "base/units.h"
 #include "base/utf8.h"
@@ -12,6 +12,7 @@ namespace airlock::apps {
 namespace {
 
 inline constexpr std::size_t kRefusedShownMax = 20;
+inline constexpr std::size_t kDenialsShownMax = 5;
 
 bool is_control(std::string_view character) {
   const auto first = static_cast<unsigned char>(character[0]);
@@ -42,6 +43,30 @@ std::string_view flag_for(const model::Outcome& outcome) {
       return contains(outcome.limits_hit, model::LimitKind::kDisk) ? "--disk" : "--inodes";
     default: return {};
   }
+}
+
+// "out_of_memory: ... limit of 64 MiB (raise it with --memory)". The name comes once.
+std::string describe_outcome(const model::Outcome& outcome) {
+  std::string text(model::outcome_name(outcome.kind));
+  const std::string_view detail = outcome.detail;
+  if (detail.starts_with(text + ": ")) {
+    text = detail;
+  } else if (!detail.empty() && detail != text) {
+    text += ": " + outcome.detail;
+  }
+  const std::string_view flag = flag_for(outcome);
+  if (!flag.empty()) text += " (raise it with " + std::string(flag) + ")";
+  return text;
+}
+
+std::string describe_denials(const std::vector<model::Denial>& denials) {
+  std::string text;
+  for (const model::Denial& denial :
+       std::span(denials).first(std::min(denials.size(), kDenialsShownMax))) {
+    text += "  " + escaped(denial.what + ": " + denial.rule) + "\n";
+    if (!denial.fix.empty()) text += "    fix: " + escaped(denial.fix) + "\n";
+  }
+  return text;
 }
 
 std::string describe_exit(const model::Outcome& outcome) {
@@ -121,26 +146,17 @@ void print_error(std::string_view context, const base::Error& error) {
 
 void print_outcome(const model::RunResult& result) {
   const model::Outcome& outcome = result.outcome;
-  const bool plain = outcome.kind == model::OutcomeKind::kExited && outcome.detail.empty();
-  if (!plain) {
-    std::string line(model::outcome_name(outcome.kind));
-    if (!outcome.detail.empty() && outcome.detail != line) line += ": " + outcome.detail;
-    if (const auto flag = flag_for(outcome); !flag.empty()) {
-      line += " (raise it with " + std::string(flag) + ")";
-    }
-    print_line(line);
-    for (const model::Denial& denial : result.denied) {
-      print_line("  " + denial.what + " [" + denial.rule + "] " + denial.fix);
-    }
+  if (outcome.kind != model::OutcomeKind::kExited || !outcome.detail.empty()) {
+    print_line(describe_outcome(outcome));
+    write_to_stderr(describe_denials(result.denied));
   }
-  std::size_t shown = 0;
-  for (const model::RefusedOutput& refused : result.refused_files) {
-    if (++shown > kRefusedShownMax) break;
-    print_line("output refused: " + refused.path + ": " + refused.reason);
+  const auto& refused = result.refused_files;
+  for (const model::RefusedOutput& output :
+       std::span(refused).first(std::min(refused.size(), kRefusedShownMax))) {
+    print_line("output refused: " + output.path + ": " + output.reason);
   }
-  if (result.refused_files.size() > kRefusedShownMax) {
-    print_line("output refused: " + std::to_string(result.refused_files.size() - kRefusedShownMax) +
-               " more");
+  if (refused.size() > kRefusedShownMax) {
+    print_line("output refused: " + std::to_string(refused.size() - kRefusedShownMax) + " more");
   }
 }
 

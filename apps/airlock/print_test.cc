@@ -45,6 +45,19 @@ TEST(PrintTest, LimitThatWasHitComesWithItsFlag) {
   EXPECT_EQ(printed(inodes), "airlock: disk_limit: files (raise it with --inodes)\n");
 }
 
+TEST(PrintTest, DenialComesWithItsRuleAndItsFix) {
+  model::RunResult result = with_outcome(model::OutcomeKind::kDenied, "denied: ptrace");
+  result.denied = {{"ptrace", "seccomp default: reads other processes", "debug outside"}};
+  EXPECT_EQ(printed(result),
+            "airlock: denied: ptrace\n"
+            "  ptrace: seccomp default: reads other processes\n    fix: debug outside\n");
+}
+
+TEST(PrintTest, NameOfTheOutcomeIsSaidOnce) {
+  EXPECT_EQ(printed(with_outcome(model::OutcomeKind::kCancelled, "cancelled")),
+            "airlock: cancelled\n");
+}
+
 TEST(PrintTest, RefusedOutputsAreNamedAndTheirNumberIsBounded) {
   model::RunResult result = with_outcome(model::OutcomeKind::kExited, "");
   for (int i = 0; i < 30; ++i) result.refused_files.push_back({"evil\x1b", "symbolic link"});

@@ -79,7 +79,7 @@ base::Status print_json(const model::RunResult& result) {
 
 void report(const RunOptions& options, const model::RunResult& result,
             const model::Limits& limits) {
-  if (!options.quiet) print_outcome(result);
+  if (!options.quiet && !options.json) print_outcome(result);
   if (options.verbose) print_summary(result, limits);
 }
 

@@ -338,6 +338,7 @@ class Outcomes(Case):
                 self.assertEqual(result["outcome"], outcome)
                 self.assertEqual(done.returncode, airlock.EXIT_CODES[outcome])
                 self.assertTrue(result["detail"])
+                self.assertEqual(done.stderr, b"")
 
     def test_exit_code_and_signal_are_the_programs_own(self):
         self.assertEqual(self.run_python("raise SystemExit(77)").returncode, 77)
