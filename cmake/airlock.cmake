@@ -6,15 +6,15 @@
 #   airlock_fuzzer(wire SOURCES wire_fuzz.cc DEPENDS airlock_jail)      -> wire_fuzz
 #
 # In a sanitized build every library exists twice: NAME with the sanitizers and NAME_plain without.
-# STATIC programs link the plain ones, because a sanitizer's runtime can be neither linked statically
+# STATIC programs link the plain ones: the runtime of a sanitizer can neither be linked statically
 # nor run inside a sandbox. DEPENDS names targets of this project (airlock_*) or imported ones.
 
 # --- the compiler ---------------------------------------------------------------------------------
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   if(CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
     message(FATAL_ERROR
-      "GCC ${CMAKE_CXX_COMPILER_VERSION} cannot be trusted with this code: before version 13 it destroys "
-      "some temporaries of a co_await expression twice, a double free at run time. "
+      "GCC ${CMAKE_CXX_COMPILER_VERSION} cannot be trusted with this code: before version 13 it "
+      "destroys some temporaries of a co_await expression twice, a double free at run time. "
       "Use clang-19 (cmake --preset release does; on Debian 12: apt-get install clang-19 lld-19).")
   endif()
 elseif(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")

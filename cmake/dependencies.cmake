@@ -7,7 +7,8 @@ set(airlock_install_hint "On Debian 12, ./dev build installs everything that is 
 set(Boost_USE_STATIC_LIBS ON)
 find_package(Boost 1.81 CONFIG COMPONENTS json)
 if(NOT Boost_FOUND)
-  message(FATAL_ERROR "Boost 1.81 or newer with Boost.JSON is not installed. ${airlock_install_hint}")
+  message(FATAL_ERROR
+    "Boost 1.81 or newer with Boost.JSON is not installed. ${airlock_install_hint}")
 endif()
 
 find_package(CLI11 CONFIG)

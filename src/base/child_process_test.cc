@@ -67,7 +67,7 @@ TEST(ChildProcessTest, AssignmentEndsTheChildOwnedBefore) {
 TEST(ChildProcessTest, AMovedFromChildIsNotKilled) {
   ChildProcess first = start_shell("exit 4");
   ChildProcess second = std::move(first);
-  // NOLINTNEXTLINE(bugprone-use-after-move,clang-analyzer-cplusplus.Move): the state after a move is the test
+  // NOLINTNEXTLINE(bugprone-use-after-move,clang-analyzer-cplusplus.Move): the state is the test
   { const ChildProcess ended = std::move(first); }
   EXPECT_EQ(WEXITSTATUS(second.wait().value()), 4);
 }

@@ -32,7 +32,7 @@ TEST(UniqueFdTest, AMovedFromOwnerOwnsNothing) {
   UniqueFd first(open_null());
   const int fd = first.get();
   UniqueFd second(std::move(first));
-  // NOLINTNEXTLINE(bugprone-use-after-move,clang-analyzer-cplusplus.Move): the state after a move is the test
+  // NOLINTNEXTLINE(bugprone-use-after-move,clang-analyzer-cplusplus.Move): the state is the test
   EXPECT_FALSE(first.valid());
   EXPECT_EQ(second.get(), fd);
   EXPECT_TRUE(is_open(fd));
