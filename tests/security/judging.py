@@ -109,10 +109,9 @@ def run_outside(command, cwd, **more):
 
 def weaker(probe, done):
     """What a host that cannot enforce this must say, and says: a weakening is never silent."""
-    if probe.weaker_without and probe.weaker_without in done.result["isolation"]["missing"]:
-        return Said(
-            "CONTAINED", f"not enforced here; the result says missing: {probe.weaker_without}"
-        )
+    for name in probe.weaker_without.split():
+        if name in done.result["isolation"]["missing"]:
+            return Said("CONTAINED", f"not enforced here; the result says missing: {name}")
     return None
 
 

@@ -47,6 +47,7 @@ def resources(add):
             f"memory {kind} 134217728",
             options="--memory 64m",
             outcomes="out_of_memory exited",
+            weaker_without="cgroup",
         )
     for kind in ("pipes", "sockets", "tcp"):
         add(
@@ -91,7 +92,8 @@ def resources(add):
         "disk 167772160 /workspace /tmp /output /dev/shm",
         control_call="disk 167772160 .",
         options="--disk 96m --memory 128m",
-        outcomes="exited",
+        outcomes="exited disk_limit",
+        weaker_without="disk_quota",
     )
     add(
         "Inode bomb",
