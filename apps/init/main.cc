@@ -156,7 +156,14 @@ void on_exec(const jail::Exec& request, jail::Packet* packet) {
     if (entry.pid == 0) slot = &entry;
   }
   int pid = -1;
-  if (input_error != 0 || slot == nullptr) {
+  bool entered = true;
+  for (std::size_t i = request.terminal ? 1 : 4; i < packet->fd_count; ++i) {
+    entered = entered && write(packet->fds[i].get(), "0", 1) == 1;
+  }
+  if (!entered) {
+    const jail::StartFailed failed{static_cast<std::uint16_t>(Stage::kCgroup), errno};
+    jail::send_message(packet->fds[0].get(), failed);
+  } else if (input_error != 0 || slot == nullptr) {
     jail::StartFailed failed{static_cast<std::uint16_t>(Stage::kInput), input_error};
     if (slot == nullptr) failed = {static_cast<std::uint16_t>(Stage::kSpawn), EAGAIN};
     jail::send_message(packet->fds[0].get(), failed);

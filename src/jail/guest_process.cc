@@ -64,6 +64,7 @@ void GuestProcess::on_handshake() {
   StartFailed failed;
   if (status == ReceiveStatus::kPacket && decode(packet.bytes, &starting)) {
     started_ns_ = starting.monotonic_ns;
+    former_group_.reset();
     listener_ = std::move(packet.fds[0]);
     if (group_ != nullptr) cpu_baseline_ns_ = group_->cpu_ns().value_or(0);
     next_cpu_check_ns_ = started_ns_ + std::max(cpu_ns_ / cores(), kCpuCheckMinNs);

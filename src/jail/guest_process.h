@@ -48,6 +48,8 @@ class GuestProcess {
   int handshake_fd() const { return handshake_.get(); }
   int listener_fd() const { return listener_.get(); }
   sys::Cgroup* group() { return group_.get(); }
+  // The group that init is in until this process has started; its end would end init.
+  void keep_until_started(std::shared_ptr<sys::Cgroup> group) { former_group_ = std::move(group); }
 
   // The first cause is the one that is reported.
   void set_cause(KillCause cause);
@@ -87,6 +89,7 @@ class GuestProcess {
   base::UniqueFd handshake_;
   base::UniqueFd listener_;
   std::shared_ptr<sys::Cgroup> group_;
+  std::shared_ptr<sys::Cgroup> former_group_;
   std::uint64_t accepted_ns_;
   std::uint64_t started_ns_ = 0;
   std::uint64_t cpu_baseline_ns_ = 0;

@@ -144,13 +144,13 @@ sys::CgroupLimits Keeper::group_limits(const Exec& request) const {
           .cpu_rate_percent = request.cpu_rate_percent};
 }
 
-StageFailure Keeper::prepare_group(const Exec& request) {
+StageFailure Keeper::prepare_group(const Exec& request, std::vector<UniqueFd>* entrances) {
   if (sandbox_->group == nullptr) return {};
   if (sandbox_->group_used) {
     StageFailure failure;
     auto group = make_group(&failure);
     if (failure.stage != Stage::kNone) return failure;
-    if (const int error = group->attach(sandbox_->pid)) return {Stage::kCgroup, error};
+    *entrances = group->open_entrances(/*also_unified=*/true);
     sandbox_->group = std::move(group);
   }
   sandbox_->group_used = true;
@@ -165,7 +165,9 @@ bool Keeper::exec(const Exec& request, Packet* packet) {
   std::erase_if(sandbox_->processes, [](const auto& p) { return p->ended(); });
   if (sandbox_->processes.size() >= kProcessesPerSandboxMax) return false;
   StageFailure failure = sandbox_->failure;
-  if (failure.stage == Stage::kNone) failure = prepare_group(request);
+  const std::shared_ptr<sys::Cgroup> former_group = sandbox_->group;
+  std::vector<UniqueFd> entrances;
+  if (failure.stage == Stage::kNone) failure = prepare_group(request, &entrances);
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return false;
   UniqueFd handshake(pair[1]);
@@ -174,8 +176,9 @@ bool Keeper::exec(const Exec& request, Packet* packet) {
   numbered.use_rlimits = sandbox_->group == nullptr;
   auto process = std::make_unique<GuestProcess>(numbered, std::move(packet->fds[0]),
                                                 UniqueFd(pair[0]), sandbox_->group);
+  process->keep_until_started(former_group);
   if (failure.stage == Stage::kNone) {
-    failure = forward_exec(numbered, std::move(handshake), packet);
+    failure = forward_exec(numbered, std::move(handshake), packet, entrances);
   }
   sandbox_->processes.push_back(std::move(process));
   if (failure.stage != Stage::kNone) {
@@ -185,11 +188,16 @@ bool Keeper::exec(const Exec& request, Packet* packet) {
   return true;
 }
 
-StageFailure Keeper::forward_exec(const Exec& request, UniqueFd handshake, Packet* packet) {
+StageFailure Keeper::forward_exec(const Exec& request, UniqueFd handshake, Packet* packet,
+                                  std::span<const UniqueFd> entrances) {
   const auto encoded = std::make_unique_for_overwrite<char[]>(kMessageBytesMax);
   int fds[kMessageFdsMax] = {handshake.get()};
   for (std::size_t i = 1; i < packet->fd_count; ++i) fds[i] = packet->fds[i].get();
-  const std::span<const int> passed(fds, packet->fd_count);
+  std::size_t count = packet->fd_count;
+  for (const UniqueFd& entrance : entrances) {
+    if (count < kMessageFdsMax) fds[count++] = entrance.get();
+  }
+  const std::span<const int> passed(fds, count);
   const std::string_view message =
       encode(request, std::span(encoded.get(), kMessageBytesMax), passed.size());
   if (message.empty()) return {Stage::kRequest, E2BIG};

@@ -60,8 +60,10 @@ class Keeper {
   StageFailure release_child();
   std::shared_ptr<sys::Cgroup> make_group(StageFailure* failure);
   sys::CgroupLimits group_limits(const Exec& request) const;
-  StageFailure prepare_group(const Exec& request);
-  StageFailure forward_exec(const Exec& request, base::UniqueFd handshake, Packet* packet);
+  // Makes and limits the group; `entrances` are for init, which has to move there.
+  StageFailure prepare_group(const Exec& request, std::vector<base::UniqueFd>* entrances);
+  StageFailure forward_exec(const Exec& request, base::UniqueFd handshake, Packet* packet,
+                            std::span<const base::UniqueFd> entrances);
 
   void serve_init();
   void serve_process(GuestProcess* process);

@@ -1,5 +1,6 @@
 // Theory of operation, in order:
-//   1. wait for the keeper's go (the uid and gid maps are written), become uid init_uid inside
+//   1. enter the cgroup, wait for the keeper's go (the uid and gid maps are written), become uid
+//      init_uid inside
 //   2. make every mount private, attach a small tmpfs as the future root on /tmp
 //   3. bind the host view read-only, make the few files of /etc, bind the device nodes
 //   4. attach the workspace, bind its parts to /workspace, /tmp, /output, /dev/shm, /input
@@ -59,6 +60,12 @@ constexpr std::uint64_t kInitCapabilities = bit(CAP_SETUID) | bit(CAP_SETGID) | 
 
 void require(bool done, Stage stage) {
   if (!done) fail_setup(stage, errno);
+}
+
+void enter_group(const SetupPlan& plan) {
+  for (const base::UniqueFd& entrance : plan.group_entrances) {
+    require(write(entrance.get(), "0", 1) == 1, Stage::kCgroup);
+  }
 }
 
 void take_identity(const SetupPlan& plan) {
@@ -187,6 +194,10 @@ void place_workspace(const SetupPlan& plan, uid_t guest_uid) {
   }
   const int whole = open(kWorkspaceStaging, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   require(whole >= 0 && dup2(whole, kInitWorkspaceFd) >= 0, Stage::kMountWorkspace);
+  // Init owns the whole and lets nobody in; where it is the same user as the guest the whole has to
+  // go out of sight. Not always, since every unmount waits for all processors.
+  require(fchmod(whole, 0700) == 0, Stage::kMountWorkspace);
+  if (plan.init_uid != guest_uid) return;
   require(umount2(kWorkspaceStaging, MNT_DETACH) == 0, Stage::kMountWorkspace);
   require(rmdir(kWorkspaceStaging) == 0, Stage::kMountWorkspace);
 }
@@ -304,6 +315,7 @@ void run_sandbox_child(const SetupPlan& plan) {
         open_tree(AT_FDCWD, plan.workspace_directory.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     require(directory_tree >= 0, Stage::kMountWorkspace);
   }
+  enter_group(plan);
   take_identity(plan);
   raise_capabilities();
   umask(0);

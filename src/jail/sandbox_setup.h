@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/unique_fd.h"
 #include "jail/stage.h"
 
 namespace airlock::jail {
@@ -61,6 +62,7 @@ struct SetupPlan {
   int workspace_mount_fd = -1;
   std::string workspace_directory;
   std::string tmpfs_options;
+  std::vector<base::UniqueFd> group_entrances;  // of the cgroup that the child is to enter
   bool hand_back_workspace = false;  // send a second handle as kWorkspaceMount
 };
 

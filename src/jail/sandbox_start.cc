@@ -73,6 +73,10 @@ StageFailure Keeper::clone_child(UniqueFd* init_channel) {
   plan.tmpfs_options = store_->tmpfs_options();
   plan.hand_back_workspace = request_.reusable;
 
+  if (sandbox_->group != nullptr) {
+    plan.group_entrances = sandbox_->group->open_entrances(/*also_unified=*/false);
+  }
+
   clone_args arguments{};
   int pidfd = -1;
   arguments.flags = kNamespaces | CLONE_PIDFD;
@@ -96,11 +100,6 @@ StageFailure Keeper::release_child() {
   const bool single = store_->needs_single_id();
   if (const int error = write_id_maps(host_.ids, slot_.number(), single, sandbox_->pid)) {
     return {Stage::kIdMap, error};
-  }
-  if (sandbox_->group != nullptr) {
-    if (const int error = sandbox_->group->attach(sandbox_->pid, /*also_unified=*/false)) {
-      return {Stage::kCgroup, error};
-    }
   }
   crash_point("crash:mapped");
   if (send(sandbox_->channel.get(), "", 1, MSG_NOSIGNAL) != 1) return failed(Stage::kIdMap);

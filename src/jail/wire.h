@@ -29,7 +29,7 @@ namespace airlock::jail {
 
 inline constexpr std::uint32_t kWireMagic = 0x314b4c41;  // "ALK1"
 inline constexpr std::size_t kMessageBytesMax = 128 * 1024;
-inline constexpr std::size_t kMessageFdsMax = 4;
+inline constexpr std::size_t kMessageFdsMax = 8;
 inline constexpr std::size_t kListEntriesMax = 4096;
 inline constexpr std::size_t kDeniedCallsMax = 64;
 
@@ -237,7 +237,8 @@ struct PutFile {
   void visit(auto& a) { a(path, executable); }
 };
 
-// fds: the process channel, then stdin, stdout, stderr unless `terminal`. Towards init the first fd
+// fds: the process channel, then stdin, stdout, stderr unless `terminal`; towards init also the
+// entrances of the cgroup that it moves to before it forks. Towards init the first fd
 // is the handshake socket of the new process instead.
 struct Exec {
   static constexpr MessageType kType = MessageType::kExec;

@@ -313,15 +313,15 @@ void Cgroup::enable_children() {
   if (const int fd = unified_fd(); fd >= 0) enable_controllers(fd);
 }
 
-int Cgroup::attach(int pid, bool also_unified) {
-  const std::string text = std::to_string(pid);
+std::vector<UniqueFd> Cgroup::open_entrances(bool also_unified) const {
+  std::vector<UniqueFd> entrances;
   for (const Group& group : groups_) {
-    if (group.hierarchy->unified && !also_unified) continue;
-    if (const int failure = write_file_at(group.fd.get(), "cgroup.procs", text); failure != 0) {
-      return failure;
-    }
+    const bool unified = group.hierarchy->unified;
+    if (unified && !also_unified) continue;
+    entrances.emplace_back(
+        openat(group.fd.get(), unified ? "cgroup.procs" : "tasks", O_WRONLY | O_CLOEXEC));
   }
-  return 0;
+  return entrances;
 }
 
 std::optional<std::uint64_t> Cgroup::cpu_ns() const {

@@ -76,8 +76,10 @@ class Cgroup {
   ~Cgroup();
 
   bool valid() const { return !groups_.empty(); }
-  // Moves a process, by its pid in our pid namespace. Returns 0 or an errno.
-  int attach(int pid, bool also_unified = true);
+  // Descriptors through which a process with one thread moves itself here by writing "0" to each,
+  // whatever its own credentials are: who opened them counts. On v1 that way takes no lock that
+  // waits for all processors, as moving another process by its pid does.
+  std::vector<base::UniqueFd> open_entrances(bool also_unified) const;
   // The v2 directory, for CLONE_INTO_CGROUP; -1 if there is none.
   int unified_fd() const;
   // Lets groups below this one have limits of their own (v2 wants that said).

@@ -34,15 +34,38 @@ class CgroupTest : public testing::Test {
     const pid_t child = fork();
     if (child == 0) {
       char byte = 0;
-      _exit(read(go[0], &byte, 1) == 1 ? body() : 99);
+      if (read(go[0], &byte, 1) != 1 || !enter(group)) _exit(99);
+      _exit(body());
     }
-    EXPECT_EQ(group.attach(child), 0);
     EXPECT_EQ(write(go[1], "x", 1), 1);
     int status = 0;
     waitpid(child, &status, 0);
     close(go[0]);
     close(go[1]);
     return status;
+  }
+  // What a child does to move itself.
+  static bool enter(const Cgroup& group) {
+    bool entered = true;
+    for (const auto& entrance : group.open_entrances(true)) {
+      entered = entered && write(entrance.get(), "0", 1) == 1;
+    }
+    return entered;
+  }
+  // A child in the group that does nothing until it is killed.
+  static pid_t start_member(const Cgroup& group) {
+    int entered[2];
+    EXPECT_EQ(pipe(entered), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+      if (enter(group) && write(entered[1], "x", 1) == 1) pause();
+      _exit(0);
+    }
+    close(entered[1]);
+    char byte = 0;
+    EXPECT_EQ(read(entered[0], &byte, 1), 1);
+    close(entered[0]);
+    return child;
   }
   CgroupHost host_;
 };
@@ -94,15 +117,7 @@ TEST_F(CgroupTest, CpuTimeIsMeasured) {
 TEST_F(CgroupTest, KillAllSparesOne) {
   auto group = Cgroup::create(host_, "s1.0", {.memory_bytes = 64u << 20, .pids = 8});
   ASSERT_TRUE(group.has_value());
-  pid_t children[2];
-  for (pid_t& child : children) {
-    child = fork();
-    if (child == 0) {
-      pause();
-      _exit(0);
-    }
-    ASSERT_EQ(group->attach(child), 0);
-  }
+  const pid_t children[] = {start_member(*group), start_member(*group)};
   group->kill_all(children[0]);
   int status = 0;
   waitpid(children[1], &status, 0);
@@ -116,12 +131,7 @@ TEST_F(CgroupTest, KillAllSparesOne) {
 TEST_F(CgroupTest, TheSweepRemovesTheGroupsOfTheDeadOnly) {
   auto group = Cgroup::create(host_, "s7.0", {.memory_bytes = 64u << 20});
   ASSERT_TRUE(group.has_value());
-  const pid_t child = fork();
-  if (child == 0) {
-    pause();
-    _exit(0);
-  }
-  ASSERT_EQ(group->attach(child), 0);
+  const pid_t child = start_member(*group);
   sweep_cgroups(host_, [](void*, std::uint32_t slot) { return slot == 8; }, nullptr);
   EXPECT_FALSE(group->empty());
   sweep_cgroups(host_, [](void*, std::uint32_t slot) { return slot == 7; }, nullptr);
