@@ -168,7 +168,9 @@ def collect_control(context, probe):
         command = control_command(
             context, probe, output=str(out), output_secret=str(secret), marker=name
         )
-        subprocess.run(command, cwd=top, stdout=subprocess.DEVNULL, timeout=60, check=False)
+        subprocess.run(
+            command, cwd=top, stdout=subprocess.DEVNULL, timeout=60 * airlock.SLOW, check=False
+        )
         problems = []
         for _ in range(NAIVE_ROUNDS if probe.call[0] == "swap" else 1):
             problems = problems or naive_problems(out)

@@ -15,7 +15,7 @@ import tempfile
 from support import airlock
 
 VERDICT = re.compile(r"(ESCAPED|CONTAINED|INCONCLUSIVE)\b ?(.*)$", re.MULTILINE)
-CONTROL_SECONDS = 60
+CONTROL_SECONDS = round(60 * airlock.SLOW)
 
 
 @dataclasses.dataclass
@@ -189,7 +189,7 @@ def outlive_inside(context, probe):
         return Said("FAILED", f"the probe left nothing: {done.describe()}")
     if left:
         return Said("ESCAPED", f"{len(left)} processes outlived the run")
-    if done.seconds > 8:
+    if done.seconds > 8 * airlock.SLOW:
         return Said("ESCAPED", f"the run was held up for {done.seconds:.1f} s")
     return Said("CONTAINED", "nothing outlived the run")
 

@@ -286,7 +286,7 @@ def mutated_environment(mechanism):
 def run_cancelled(case, caller):
     """Starts a run, sends SIGINT to airlock while the program runs, and waits for the result."""
     command = airlock.command_line(
-        airlock.probe_binary("outcomes"), case.call.split(), case.options.split()
+        airlock.probe_binary("outcomes"), call_of(case), case.options.split()
     )
     started = time.monotonic()
     process = subprocess.Popen(
@@ -299,11 +299,11 @@ def run_cancelled(case, caller):
         start_new_session=True,
         **caller.popen_options(),
     )
-    time.sleep(0.7)
+    time.sleep(0.7 * airlock.SLOW)
     process.send_signal(signal.SIGINT)
     done = airlock.Run(command, 0, b"", b"", 0)
     try:
-        done.stdout, done.stderr = process.communicate(timeout=20)
+        done.stdout, done.stderr = process.communicate(timeout=20 * airlock.SLOW)
     except subprocess.TimeoutExpired:
         process.kill()
         done.stdout, done.stderr = process.communicate()
@@ -312,6 +312,14 @@ def run_cancelled(case, caller):
     with contextlib.suppress(ValueError):
         done.result = airlock.json.loads(done.stdout)
     return done
+
+
+def call_of(case):
+    """The program's arguments, with times as much longer as this machine is slow."""
+    words = case.call.split()
+    if words[0] in ("sleep", "spin"):
+        words[1] = str(round(int(words[1]) * airlock.SLOW))
+    return words
 
 
 def run_case(case, caller, env=None):
@@ -325,7 +333,7 @@ def run_case(case, caller, env=None):
             return airlock.run(program, caller=caller, env=env)
     return airlock.run(
         airlock.probe_binary("outcomes"),
-        case.call.split(),
+        call_of(case),
         case.options.split(),
         caller=caller,
         env=env,
@@ -344,7 +352,8 @@ def problems(case, done):
         return [done.describe()]
     result, found = done.result, []
     if stated(case, done):
-        return [] if result["outcome"] in (case.outcome, "exited", "signalled") else [done.describe()]
+        said = (case.outcome, "exited", "signalled")
+        return [] if result["outcome"] in said else [done.describe()]
     if result["outcome"] != case.outcome:
         found.append(f"outcome {result['outcome']}, not {case.outcome} ({result.get('detail')})")
     if case.exit_code is not None and result.get("exit_code") != case.exit_code:
@@ -367,7 +376,7 @@ def problems(case, done):
     )
     if done.returncode != code:
         found.append(f"airlock exits {done.returncode}, not {code}")
-    if done.seconds > case.seconds_max:
+    if done.seconds > case.seconds_max * airlock.SLOW:
         found.append(f"took {done.seconds:.1f} s")
     return found
 

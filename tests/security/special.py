@@ -28,7 +28,7 @@ from judging import (
 from support import airlock
 from support.hostside import SECRET
 
-READY_SECONDS = 15
+READY_SECONDS = 15 * airlock.SLOW
 
 
 # --- streams --------------------------------------------------------------------------------------
@@ -41,7 +41,7 @@ def leaked_fd_inside(context, probe):
             command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=60,
+            timeout=60 * airlock.SLOW,
             cwd="/",
             pass_fds=fds,
             check=False,
@@ -106,7 +106,7 @@ def _stdout_to_file(command, top, caller, **more):
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.PIPE,
-            timeout=60,
+            timeout=60 * airlock.SLOW,
             check=False,
             **more,
         )
@@ -323,7 +323,7 @@ def watch_control(context, probe):
 # --- a terminal -----------------------------------------------------------------------------------
 
 
-def run_in_terminal(make_command, caller=airlock.Caller(), seconds=20):
+def run_in_terminal(make_command, caller=airlock.Caller(), seconds=20 * airlock.SLOW):
     """Runs a command as the foreground of a terminal of its own; gives back what appeared there."""
     master, slave = pty.openpty()
     extra = pty.openpty()  # another terminal that a probe could find

@@ -22,7 +22,7 @@ TYPES = (
 ).split()
 NUMBER = {name: number for number, name in enumerate(TYPES)}
 MESSAGE_BYTES_MAX = 128 * 1024
-REPORT_SECONDS = 20
+REPORT_SECONDS = 20 * airlock.SLOW
 
 
 def header(name, fds=0, magic=MAGIC):

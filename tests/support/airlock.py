@@ -8,6 +8,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import subprocess
 import time
 
@@ -27,6 +28,9 @@ EXIT_CODES = {
     "cancelled": 130,
 }
 USAGE_ERROR = 2
+# How much longer everything takes here than on an ordinary machine: an emulated one sets it.
+SLOW = float(os.environ.get("AIRLOCK_TEST_SLOW", "1"))
+DURATION = re.compile(r"(\d+)(ms|s)")
 HOST_ERROR = 125
 
 
@@ -97,8 +101,17 @@ class Caller:
         return env
 
 
+def stretched(words):
+    """The same words, with every duration among them as much longer as this machine is slow."""
+    found = []
+    for word in map(str, words):
+        match = DURATION.fullmatch(word)
+        found.append(f"{round(int(match.group(1)) * SLOW)}{match.group(2)}" if match else word)
+    return found
+
+
 def command_line(program, args=(), options=(), json_result=True):
-    command = [str(binary()), "run", *map(str, options)]
+    command = [str(binary()), "run", *stretched(options)]
     if json_result:
         command.append("--json")
     command.append(str(program))
@@ -131,11 +144,11 @@ def run(
     )
     broken = ""
     try:
-        out, err = process.communicate(timeout=timeout_seconds)
+        out, err = process.communicate(timeout=timeout_seconds * SLOW)
     except subprocess.TimeoutExpired:
         process.kill()
         out, err = process.communicate()
-        broken = f"airlock did not end within {timeout_seconds} s"
+        broken = f"airlock did not end within {timeout_seconds * SLOW:.0f} s"
     done = Run(command, process.returncode, out, err, time.monotonic() - started, broken=broken)
     if json_result and not broken:
         try:
