@@ -110,14 +110,25 @@ def run_streamed(command, timeout_seconds):
 
 
 def count_junit(path):
-    """The sum of a ctest run; None if it left no report."""
+    """The sum of a ctest run; None if it left no report.
+
+    What ctest could not start (its program is not built) is `skipped` to ctest and failed to us.
+    """
     try:
         root = xml.etree.ElementTree.parse(path).getroot()
     except (OSError, xml.etree.ElementTree.ParseError):
         return None
-    total, failed = int(root.get("tests", 0)), int(root.get("failures", 0))
-    skipped = int(root.get("skipped", 0)) + int(root.get("disabled", 0))
-    return Count(total - failed - skipped, failed, skipped) if total else None
+    count = Count()
+    for case in root.iter("testcase"):
+        reason = case.find("skipped")
+        if case.get("status") == "run":
+            count.passed += 1
+        elif case.get("status") == "disabled" or (
+                reason is not None and reason.get("message", "").startswith("SKIP_")):
+            count.skipped += 1
+        else:
+            count.failed += 1
+    return count if root.find("testcase") is not None else None
 
 
 def count_sum_line(lines):
