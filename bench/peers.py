@@ -32,6 +32,7 @@ class Peer:
     iterations: int           # per round, at each concurrency
     measurer: str = "harness"  # "self": argv takes --count and --workers and prints the samples
     wrapper: list[str] = field(default_factory=list)  # put before the harness
+    priority: list[str] = field(default_factory=list)  # put before everything else
     timeout_s: float = 60
     version: str = ""
     missing: str = ""         # why it cannot be measured
@@ -192,7 +193,9 @@ def cgroup_parent():
     try:
         yield
     finally:
-        for group in [mount / CGROUP_PARENT, *mount.glob(f"*/{CGROUP_PARENT}")]:
+        # With what a killed crun left: its groups are named like its containers.
+        names = (CGROUP_PARENT, f"{CGROUP_PARENT}-*", f"*/{CGROUP_PARENT}", f"*/{CGROUP_PARENT}-*")
+        for group in [group for name in names for group in mount.glob(name)]:
             with contextlib.suppress(OSError):
                 group.rmdir()
 
