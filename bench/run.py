@@ -132,8 +132,8 @@ def main() -> int:
     machine = report.describe_machine()
     if arguments.realtime:
         machine["load"] += (
-            "; not quiet: all but runsc, docker, firejail and crun, which look slower here than they "
-            "are, were measured at real-time priority")
+            "; not quiet: all but runsc, docker, firejail and crun, which look slower here than "
+            "they are, were measured at real-time priority")
     with contextlib.ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="airlock-bench-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
