@@ -59,7 +59,7 @@ OURS = f"{os.getpid()}-{time.time_ns()}"
 
 
 def end_survivors():
-    """Ends what outlived a crash, once it has been counted, so that the next count is not spoilt."""
+    """Ends what outlived a crash, once counted, so that the next count is not spoilt."""
     wanted = f"{MARK}={OURS}".encode()
     for entry in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
