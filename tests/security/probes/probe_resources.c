@@ -296,9 +296,12 @@ static void busy(int argc, char** argv) {
 static void used(int argc, char** argv) {
   long wanted = need_number(argc, argv, 0, "milliseconds");
   pid_t child = fork();
-  for (struct timespec spent = {0, 0}; child == 0;) {
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent);
-    if (spent.tv_sec * 1000 + spent.tv_nsec / 1000000 >= wanted) _exit(0);
+  if (child == 0) {
+    struct timespec spent;
+    do {
+      clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent);
+    } while (spent.tv_sec * 1000 + spent.tv_nsec / 1000000 < wanted);
+    _exit(0);
   }
   int status = 0;
   waitpid(child, &status, 0);
