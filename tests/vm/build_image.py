@@ -180,7 +180,7 @@ def base_image():
             print("test machine: building its disk image (once; about a minute)", flush=True)
             build(final)
             for old in CACHE.iterdir():
-                if old.is_dir() and old != final and not old.name.startswith("run-"):
+                if old.is_dir() and old != final and not old.name.startswith(("run-", "core-")):
                     shutil.rmtree(old)
     return final
 

@@ -14,7 +14,6 @@ import time
 
 QEMU = "qemu-system-x86_64"
 MEMORY_MIB = 2048
-PROCESSORS = 2
 KERNEL_ARGUMENTS = "console=ttyS0 panic=-1 quiet loglevel=4 mitigations=off random.trust_cpu=on"
 READ_BYTES = 65536
 
@@ -36,15 +35,20 @@ def drive(path, *, keep):
 
 
 class Machine:
-    """One run of the test machine with three disks: root, payload, state."""
+    """One run of the test machine with three disks: root, payload, state.
 
-    def __init__(self, base, payload, state, work):
+    Its two processors are separate cores, or with `smt` the two threads of one core (an Intel one,
+    since QEMU gives AMD's no threads).
+    """
+
+    def __init__(self, kernel, base, payload, state, work, *, smt=False):
         self.console = pathlib.Path(work, "console.log")
         self.results = pathlib.Path(work, "results.jsonl")
+        cpu = ["max,vendor=GenuineIntel", "2,sockets=1,cores=1,threads=2"] if smt else ["max", "2"]
         self.argv = [
-            QEMU, "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(PROCESSORS),
+            QEMU, "-accel", "tcg,thread=multi", "-cpu", cpu[0], "-smp", cpu[1],
             "-m", str(MEMORY_MIB), "-nodefaults", "-no-user-config", "-display", "none",
-            "-no-reboot", "-kernel", f"{base}/vmlinuz", "-initrd", f"{base}/initramfs",
+            "-no-reboot", "-kernel", str(kernel), "-initrd", f"{base}/initramfs",
             "-append", KERNEL_ARGUMENTS,
             *drive(f"{base}/root.img", keep=False), *drive(payload, keep=False),
             *drive(state, keep=True),

@@ -2,6 +2,7 @@
 """Runs the sandbox suites in a virtual machine that has cgroup v2 and Debian 12's cloud kernel.
 
     tests/vm/run.py [--build build/release] [--slow FACTOR] [--timeout SECONDS] [SUITE...]
+    tests/vm/run.py --core-scheduling
     tests/vm/run.py [--as tester] --command 'build/release/bin/airlock doctor'
 
 Streams what the suites print, then prints one line per suite and, last, `N passed, N failed`. The
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 
+import build_core_kernel
 import build_image
 import machine
 import suites
@@ -30,7 +32,7 @@ PROGRAMS = ("bin/*", "bin/probes/*", "tests/*_test")
 GUEST_LIBRARIES = ("libc.so", "libm.so", "libpthread.so", "libdl.so", "librt.so")
 STATE_IMAGE_BYTES = 2 << 30
 CONSOLE_TAIL_LINES = 40
-BOOT_SECONDS = 120
+BOOT_SECONDS = 60
 
 
 def parse_arguments():
@@ -41,10 +43,15 @@ def parse_arguments():
                         help="factor by which the suites stretch their deadlines (default: 6)")
     parser.add_argument("--timeout", type=int, help="seconds for the whole machine (default: the "
                         "sum of the suites' limits)")
+    parser.add_argument("--core-scheduling", action="store_true", help="instead of suites: on a "
+                        "kernel with core scheduling, built first (ten processor minutes, once)")
     parser.add_argument("--command", metavar="TEXT", help="instead of suites: this, by a shell")
     parser.add_argument("--as", dest="user", choices=("root", "tester"), default="root",
                         help="who runs the command (default: root)")
     arguments = parser.parse_args()
+    if arguments.core_scheduling and not arguments.command:
+        arguments.suites = list(suites.CORE_SUITES)
+        return arguments
     try:
         arguments.suites = ([suites.of_command(arguments.command, arguments.user)]
                             if arguments.command else suites.selected(arguments.suites))
@@ -177,12 +184,14 @@ def main():
     # The clean-up of `with` must also run when the build that waits for us is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("test machine: stopped"))
     base = build_image.base_image()
+    smt = arguments.core_scheduling
+    kernel = build_core_kernel.core_kernel() if smt else base / "vmlinuz"
     timeout_seconds = arguments.timeout or BOOT_SECONDS + sum(
         suite.timeout_seconds for suite in arguments.suites)
     with tempfile.TemporaryDirectory(prefix="run-", dir=build_image.CACHE) as name:
         work = pathlib.Path(name)
         payload = make_payload(work, ROOT / arguments.build, arguments)
-        guest = machine.Machine(base, payload, make_state_disk(work), work)
+        guest = machine.Machine(kernel, base, payload, make_state_disk(work), work, smt=smt)
         results, problem = run_machine(guest, timeout_seconds)
         return print_verdicts(arguments.suites, results, problem, guest.console)
 

@@ -10,8 +10,9 @@ fail() {
 }
 
 $b mount -t devtmpfs devtmpfs /dev
+# A kernel that has a driver built in refuses its module; disks that stay away are noticed below.
 for module in /modules/*.ko; do
-  $b insmod "$module" || fail "cannot load $module"
+  $b insmod "$module" || echo "boot: not loaded: $module" > /dev/console
 done
 tries=0
 until [ -b /dev/vdc ]; do

@@ -18,20 +18,23 @@ ln -sf /proc/self/fd/0 /dev/stdin
 ln -sf /proc/self/fd/1 /dev/stdout
 ln -sf /proc/self/fd/2 /dev/stderr
 hostname testmachine
-# A host has a name, an identity and an address besides loopback, which sandboxes must not learn.
-tr -d - < /proc/sys/kernel/random/uuid > /etc/machine-id
-ip link set lo up
-modprobe dummy numdummies=0
-ip link add dummy0 type dummy
-ip addr add 192.0.2.1/24 dev dummy0
-ip link set dummy0 up
-ip route add default dev dummy0
 # So that the controls of the network probes can show that ICMP works here, outside the sandbox.
 sysctl -q -w net.ipv4.ping_group_range='0 2147483647'
 
-for module in virtio_console loop overlay quota_v2 fuse; do
-  modprobe "$module" || echo "init: cannot load $module"
-done
+# The small kernel with core scheduling has all it needs built in.
+if [ -e /proc/modules ]; then
+  for module in virtio_console loop overlay quota_v2 fuse dummy; do
+    modprobe "$module" || echo "init: cannot load $module"
+  done
+fi
+
+# A host has a name, an identity and an address besides loopback, which sandboxes must not learn.
+tr -d - < /proc/sys/kernel/random/uuid > /etc/machine-id
+ip link set lo up
+ip link show dummy0 > /dev/null 2>&1 || ip link add dummy0 type dummy
+ip addr add 192.0.2.1/24 dev dummy0
+ip link set dummy0 up
+ip route add default dev dummy0
 
 # The state directory of root is a file system that can do project quotas; the root disk cannot.
 mount -t ext4 -o rw,nosuid,nodev,prjquota /dev/vdc /var/lib/airlock

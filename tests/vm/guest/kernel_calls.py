@@ -53,10 +53,10 @@ def landlock_abi():
     return syscall(NR_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(1))
 
 
-def core_scheduling_cookie():
-    """This thread's core-scheduling cookie; EINVAL without kernel support, ENODEV without SMT."""
+def core_scheduling_cookie(pid=0):
+    """A task's core-scheduling cookie; EINVAL without kernel support, ENODEV without SMT."""
     cookie = ctypes.c_ulong()
-    values = [ctypes.c_ulong(PR_SCHED_CORE_GET), ctypes.c_ulong(0), ctypes.c_ulong(0),
+    values = [ctypes.c_ulong(PR_SCHED_CORE_GET), ctypes.c_ulong(pid), ctypes.c_ulong(0),
               ctypes.byref(cookie)]
     check(LIBC.prctl(ctypes.c_int(PR_SCHED_CORE), *values), "prctl(PR_SCHED_CORE)")
     return cookie.value
