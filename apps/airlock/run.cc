@@ -137,7 +137,7 @@ int run_with(BackendResult backend, const RunOptions& options) {
 }  // namespace
 
 int run_verb(std::vector<std::string> words) {
-  BackendResult backend = backend::native::start_backend({});
+  BackendResult backend = backend::native::start_backend({.launcher_path = {}, .state_directory = {}, .single = true});
   // A closed pipe is an error of write(2), which is dealt with where it happens.
   ::signal(SIGPIPE, SIG_IGN);
   auto parsed = parse_run_options(std::move(words));

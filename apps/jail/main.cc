@@ -43,6 +43,7 @@ struct Options {
   std::string run_directory = default_run_directory();
   std::string state_directory;
   std::string cgroup_parent = "airlock";
+  bool single = false;  // one workspace, kept by the launcher itself: a fork less
 };
 
 std::string default_state_directory() {
@@ -69,6 +70,7 @@ base::Result<Options> parse_options(int argc, char** argv) {
                           {"run-dir", required_argument, nullptr, 'r'},
                           {"state-dir", required_argument, nullptr, 's'},
                           {"cgroup-parent", required_argument, nullptr, 'g'},
+                          {"single", no_argument, nullptr, '1'},
                           {nullptr, 0, nullptr, 0}};
   for (int found = 0; (found = getopt_long(argc, argv, "", known, nullptr)) != -1;) {
     switch (found) {
@@ -77,6 +79,7 @@ base::Result<Options> parse_options(int argc, char** argv) {
       case 'r': options.run_directory = optarg; break;
       case 's': options.state_directory = optarg; break;
       case 'g': options.cgroup_parent = optarg; break;
+      case '1': options.single = true; break;
       default: return base::fail(base::ErrorCode::kInvalidArgument, "unknown option");
     }
   }
@@ -153,6 +156,15 @@ class Launcher {
   Launcher(const LauncherHost& host, UniqueFd control)
       : host_(host), control_(std::move(control)) {}
 
+  // Serves one workspace and ends.
+  int run_single() {
+    char buffer[kOpenWorkspaceBytesMax];
+    Packet packet;
+    OpenWorkspace request;
+    if (!receive(buffer, &packet, &request)) return 0;
+    return run_keeper(request, std::move(packet.fds[0]));
+  }
+
   int run() {
     sigset_t children;
     sigemptyset(&children);
@@ -170,11 +182,15 @@ class Launcher {
   }
 
  private:
+  bool receive(std::span<char> buffer, Packet* packet, OpenWorkspace* request) {
+    return receive_packet(control_.get(), buffer, 0, packet) == ReceiveStatus::kPacket &&
+           decode(packet->bytes, request) && packet->fd_count == 1;
+  }
+
   bool serve(std::span<char> buffer) {
     Packet packet;
     OpenWorkspace request;
-    if (receive_packet(control_.get(), buffer, 0, &packet) != ReceiveStatus::kPacket) return false;
-    if (!decode(packet.bytes, &request) || packet.fd_count != 1) return false;
+    if (!receive(buffer, &packet, &request)) return false;
     if (keepers_ >= kKeepersMax) return true;  // the channel closes: the caller sees a refusal
     const pid_t pid = fork();
     if (pid == 0) _exit(run_keeper(request, std::move(packet.fds[0])));
@@ -230,7 +246,7 @@ int run(int argc, char** argv) {
   crash_point("crash:host_opened");
   sweep(*host);
   Launcher launcher(*host, std::move(control));
-  return launcher.run();
+  return options->single ? launcher.run_single() : launcher.run();
 }
 
 }  // namespace

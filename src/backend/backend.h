@@ -50,6 +50,8 @@ struct ProcessSpec {
   std::vector<std::string> env;   // complete: nothing is inherited
   std::string cwd = "/workspace";
   model::Limits limits;   // disk and inodes are the workspace's and ignored here
+  // Nothing comes after it: the sandbox ends with it, and the report is sent when that is done.
+  bool last = false;
   bool terminal = false;  // stdio is a pty made inside the sandbox; see Process::take_terminal
 };
 

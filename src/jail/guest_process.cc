@@ -34,6 +34,7 @@ std::uint64_t monotonic_ns() {
 GuestProcess::GuestProcess(const Exec& request, base::UniqueFd channel, base::UniqueFd handshake,
                            std::shared_ptr<sys::Cgroup> group)
     : id_(request.id),
+      last_(request.last),
       wall_ns_(request.wall_ms * 1'000'000),
       cpu_ns_(request.cpu_ms * 1'000'000),
       channel_(std::move(channel)),
@@ -155,7 +156,7 @@ bool GuestProcess::check_limits(std::uint64_t now_ns) {
   return cause_ != KillCause::kNone;
 }
 
-void GuestProcess::add_group_usage(Report* report, bool init_in_group) const {
+void GuestProcess::add_group_usage(Report* report) const {
   if (group_ == nullptr) return;
   const sys::CgroupUsage usage = group_->usage();
   report->oom_kills = switched_off("oom_watch") ? 0 : usage.oom_kills;
@@ -166,7 +167,7 @@ void GuestProcess::add_group_usage(Report* report, bool init_in_group) const {
     report->missing |= kLacksMemoryPeak;
   }
   if (usage.pids_peak.has_value()) {
-    report->pids_peak = *usage.pids_peak - (init_in_group && *usage.pids_peak > 0 ? 1 : 0);
+    report->pids_peak = *usage.pids_peak - std::min<std::uint64_t>(*usage.pids_peak, 1);  // init
   } else {
     report->missing |= kLacksPidsPeak;
   }
@@ -184,10 +185,8 @@ void GuestProcess::add_group_usage(Report* report, bool init_in_group) const {
   report->system_us = total_us - report->user_us;
 }
 
-void GuestProcess::send_report(sys::CgroupKind kind, std::uint32_t missing, bool rootless,
-                               bool init_in_group) {
+Report GuestProcess::make_report(sys::CgroupKind kind, std::uint32_t missing, bool rootless) {
   ended_ = true;
-  if (!channel_.valid()) return;
   Report report;
   report.cgroup_kind = static_cast<std::uint8_t>(kind);
   report.missing = missing;
@@ -207,7 +206,7 @@ void GuestProcess::send_report(sys::CgroupKind kind, std::uint32_t missing, bool
       set_cause(KillCause::kCpuTime);
     }
   }
-  add_group_usage(&report, init_in_group);
+  add_group_usage(&report);
   // An init that died with its guests when memory ran out is the guest's doing.
   if (report.oom_kills > 0 && failure_.stage == Stage::kInit) failure_ = {};
   report.stage = static_cast<std::uint16_t>(failure_.stage);
@@ -215,7 +214,11 @@ void GuestProcess::send_report(sys::CgroupKind kind, std::uint32_t missing, bool
   report.kill_reason = static_cast<std::uint8_t>(cause_);
   report.denied_count = denied_count_;
   std::copy_n(denied_, denied_count_, report.denied);
-  send_message(channel_.get(), report);
+  return report;
+}
+
+void GuestProcess::send_report(const Report& report) {
+  if (channel_.valid()) send_message(channel_.get(), report);
   channel_.reset();
 }
 

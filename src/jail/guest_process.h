@@ -70,8 +70,11 @@ class GuestProcess {
   // Sets the cause if a limit is reached. True if the tree has to be killed now.
   bool check_limits(std::uint64_t now_ns);
 
-  // Sends the report and closes the channel. The tree must be gone.
-  void send_report(sys::CgroupKind kind, std::uint32_t missing, bool rootless, bool init_in_group);
+  // What was observed; the tree must be gone, the group must still be there.
+  Report make_report(sys::CgroupKind kind, std::uint32_t missing, bool rootless);
+  // Sends it and closes the channel.
+  void send_report(const Report& report);
+  bool last() const { return last_; }
 
  private:
   // On v1 the count rises a little after the event.
@@ -79,10 +82,11 @@ class GuestProcess {
   static constexpr std::uint64_t kMemoryWatchStepNs = 1'000'000;
 
   void record_denial(std::uint16_t entry);
-  void add_group_usage(Report* report, bool init_in_group) const;
+  void add_group_usage(Report* report) const;
   bool over_cpu_time(std::uint64_t now_ns);
 
   std::uint32_t id_;
+  bool last_;
   std::uint64_t wall_ns_;
   std::uint64_t cpu_ns_;
   base::UniqueFd channel_;

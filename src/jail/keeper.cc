@@ -300,7 +300,19 @@ void Keeper::finish(GuestProcess* process) {
     }
   }
   crash_point("crash:before_report");
-  process->send_report(host_.cgroups.kind, sandbox_->missing, !host_.privileged, true);
+  const Report report =
+      process->make_report(host_.cgroups.kind, sandbox_->missing, !host_.privileged);
+  if (process->last() && sandbox_->pid > 0) {
+    // Out of the list first, which ends with the sandbox.
+    const auto place = std::ranges::find(sandbox_->processes, process,
+                                         [](const auto& owner) { return owner.get(); });
+    const std::unique_ptr<GuestProcess> finished = std::move(*place);
+    sandbox_->processes.erase(place);
+    destroy_sandbox();
+    finished->send_report(report);
+  } else {
+    process->send_report(report);
+  }
   crash_point("crash:after_report");
 }
 

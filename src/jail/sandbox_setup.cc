@@ -10,8 +10,9 @@
 //   8. close every descriptor but channel and workspace, cut capabilities, exec init
 #include "jail/sandbox_setup.h"
 
+#include <dirent.h>
 #include <fcntl.h>
-#include <glob.h>
+#include <fnmatch.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
 #include <linux/prctl.h>
@@ -262,6 +263,25 @@ void add_parents(const std::string& path, std::vector<std::string>* directories)
   }
 }
 
+// What the patterns "/etc/NAME*/rest" stand for on this host: the pattern is in the second part, and
+// /etc is listed once for all of them.
+std::vector<std::string> expand_patterns(std::span<const BindEntry> entries) {
+  std::vector<std::string> paths;
+  DIR* const listing = opendir("/etc");
+  while (const dirent* found = listing != nullptr ? readdir(listing) : nullptr) {
+    for (const BindEntry& entry : entries) {
+      if (!entry.pattern) continue;
+      const std::string_view pattern = entry.path;
+      const std::string name(pattern.substr(5, pattern.find('/', 5) - 5));
+      if (fnmatch(name.c_str(), found->d_name, FNM_PERIOD) != 0) continue;
+      paths.push_back(std::string("/etc/") + found->d_name +
+                      std::string(pattern.substr(std::min(5 + name.size(), pattern.size()))));
+    }
+  }
+  if (listing != nullptr) closedir(listing);
+  return paths;
+}
+
 }  // namespace
 
 HostView open_host_view() {
@@ -285,16 +305,9 @@ HostView open_host_view() {
     }
   }
   for (const BindEntry& entry : host_etc()) {
-    if (!entry.pattern) {
-      add_bind(entry.path, &view.binds);
-      continue;
-    }
-    glob_t matches{};
-    if (glob(entry.path, 0, nullptr, &matches) == 0) {
-      for (std::size_t i = 0; i < matches.gl_pathc; ++i) add_bind(matches.gl_pathv[i], &view.binds);
-    }
-    globfree(&matches);
+    if (!entry.pattern) add_bind(entry.path, &view.binds);
   }
+  for (const std::string& path : expand_patterns(host_etc())) add_bind(path, &view.binds);
   for (const BindEntry& entry : host_devices()) add_bind(entry.path, &view.devices);
   for (const FileEntry& entry : made_files())
     view.files.emplace_back(entry.path + 1, entry.content);

@@ -63,7 +63,7 @@ struct SetupPlan {
   std::string workspace_directory;
   std::string tmpfs_options;
   std::vector<base::UniqueFd> group_entrances;  // of the cgroup that the child is to enter
-  bool hand_back_workspace = false;  // send a second handle as kWorkspaceMount
+  bool hand_back_workspace = false;             // send a second handle as kWorkspaceMount
 };
 
 // Runs in the child; its end is exec or _exit.

@@ -154,6 +154,7 @@ void Keeper::destroy_sandbox() {
     kill(sandbox_->pid, SIGKILL);
     int status = 0;
     while (waitpid(sandbox_->pid, &status, 0) < 0 && errno == EINTR) {}
+    sandbox_->pid = -1;
     crash_point("crash:init_reaped");
   }
   for (const auto& process : sandbox_->processes) {

@@ -244,6 +244,7 @@ struct Exec {
   static constexpr MessageType kType = MessageType::kExec;
   std::uint32_t id = 0;  // chosen by the keeper
   bool terminal = false;
+  bool last = false;  // the sandbox ends with it
   std::uint64_t wall_ms = 0;
   std::uint64_t cpu_ms = 0;
   std::uint64_t memory_bytes = 0;
@@ -255,8 +256,8 @@ struct Exec {
   StringList argv;
   StringList env;
   void visit(auto& a) {
-    a(id, terminal, wall_ms, cpu_ms, memory_bytes, pids, cpu_rate_percent, open_files, use_rlimits,
-      cwd, argv, env);
+    a(id, terminal, last, wall_ms, cpu_ms, memory_bytes, pids, cpu_rate_percent, open_files,
+      use_rlimits, cwd, argv, env);
   }
 };
 

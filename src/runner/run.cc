@@ -54,7 +54,11 @@ class Run {
 
  private:
   base::Status prepare();
-  base::Result<ExecReport> exec(const model::PhaseSpec& phase, const ExecIo& io, bool terminal);
+  struct ExecTraits {
+    bool terminal = false;
+    bool last = false;
+  };
+  base::Result<ExecReport> exec(const model::PhaseSpec& phase, const ExecIo& io, ExecTraits traits);
   base::Result<bool> compile();
   base::Status execute();
   void collect();
@@ -96,13 +100,15 @@ base::Status Run::prepare() {
   return {};
 }
 
-base::Result<ExecReport> Run::exec(const model::PhaseSpec& phase, const ExecIo& io, bool terminal) {
+base::Result<ExecReport> Run::exec(const model::PhaseSpec& phase, const ExecIo& io,
+                                   ExecTraits traits) {
   return exec_to_end(*sandbox_,
                      {.argv = phase.argv,
                       .env = request_.spec.env,
                       .cwd = request_.spec.cwd,
                       .limits = phase.limits,
-                      .terminal = terminal},
+                      .last = traits.last,
+                      .terminal = traits.terminal},
                      io);
 }
 
@@ -126,7 +132,7 @@ base::Result<bool> Run::compile() {
   AIRLOCK_ASSIGN(
       ExecReport report,
       exec(*request_.spec.compile,
-           {.stdin_fd = -1, .sink = &sink, .control = io_.control, .clock = io_.clock}, false));
+           {.stdin_fd = -1, .sink = &sink, .control = io_.control, .clock = io_.clock}, {}));
   result_.compile = std::make_unique<model::RunResult>();
   fill_result(*result_.compile, std::move(report), request_.spec.compile->limits);
   result_.compile->stdout_bytes = std::move(captured.stdout_bytes);
@@ -156,7 +162,9 @@ base::Status Run::execute() {
                   .sink = io_.output == nullptr ? &captured : io_.output,
                   .control = io_.control,
                   .clock = io_.clock};
-  AIRLOCK_ASSIGN(ExecReport report, exec(request_.spec.run, io, request_.terminal));
+  const bool collects = request_.spec.collect_output_directory || !request_.spec.collect.empty();
+  AIRLOCK_ASSIGN(ExecReport report,
+                 exec(request_.spec.run, io, {.terminal = request_.terminal, .last = !collects}));
   fill_result(result_, std::move(report), request_.spec.run.limits);
   result_.stdout_bytes = std::move(captured.stdout_bytes);
   result_.stderr_bytes = std::move(captured.stderr_bytes);

@@ -80,6 +80,7 @@ class NativeSandbox final : public Sandbox {
     }
     jail::Exec request;
     request.terminal = spec.terminal;
+    request.last = spec.last;
     request.wall_ms = static_cast<std::uint64_t>(spec.limits.wall_time.count());
     request.cpu_ms = static_cast<std::uint64_t>(spec.limits.cpu_time.count());
     request.memory_bytes = spec.limits.memory.count();
@@ -202,6 +203,7 @@ base::Result<std::unique_ptr<Backend>> start_backend(const Options& options) {
                                     std::to_string(kLauncherControlFd)};
   if (!options.state_directory.empty())
     words.insert(words.end(), {"--state-dir", options.state_directory});
+  if (options.single) words.emplace_back("--single");
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);

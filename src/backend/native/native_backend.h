@@ -15,6 +15,7 @@ namespace airlock::backend::native {
 struct Options {
   std::string launcher_path;    // empty: $AIRLOCK_JAIL, else airlock-jail beside our own program
   std::string state_directory;  // empty: the launcher's default
+  bool single = false;          // only one workspace will be opened: starts faster
 };
 
 // Starts the launcher and returns at once; what the launcher finds wrong shows in the first run.

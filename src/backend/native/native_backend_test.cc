@@ -42,7 +42,8 @@ class NativeBackendTest : public testing::Test {
   void SetUp() override {
     auto backend =
         start_backend({.launcher_path = std::string(AIRLOCK_TEST_BIN_DIR) + "/airlock-jail",
-                       .state_directory = {}});
+                       .state_directory = {},
+                       .single = false});
     ASSERT_TRUE(backend.has_value()) << backend.error().to_string();
     backend_ = std::move(*backend);
   }
