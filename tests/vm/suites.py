@@ -1,7 +1,8 @@
 """What runs in the test machine: one entry per suite and user, in this order.
 
 A suite is a program below the payload (a small copy of this repository) that prints a last line
-`N passed, M failed` and exits 0 exactly when M is 0. Limits are seconds of this machine's clock; a suite that passes its limit is killed and counts as failed.
+`N passed, M failed` and exits 0 exactly when M is 0. Limits are seconds of the
+clock; a suite that passes its limit is killed and counts as failed.
 """
 
 import dataclasses
