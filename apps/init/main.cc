@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/prctl.h>
 #include <poll.h>
 #include <sys/prctl.h>
@@ -22,6 +23,7 @@ using jail::Stage;
 
 constexpr int kProcessesMax = 64;
 constexpr std::uint64_t kFullBelowBytes = 4'096;  // less than a page left: full
+constexpr std::uint64_t kExt4FullBelowBytes = 512 * 1024;
 
 struct Running {
   int pid = 0;
@@ -132,7 +134,10 @@ void report_end(std::uint32_t id, int status, const rusage& usage) {
   struct statfs space{};
   if (fstatfs(kWorkspaceFd, &space) == 0) {
     const auto block = static_cast<std::uint64_t>(space.f_bsize);
-    exited.disk_full = static_cast<std::uint64_t>(space.f_bavail) * block < kFullBelowBytes;
+    // ext4 refuses a write while it still shows some blocks as free.
+    const bool exact = space.f_type == TMPFS_MAGIC;
+    const std::uint64_t full_below = exact ? kFullBelowBytes : kExt4FullBelowBytes;
+    exited.disk_full = static_cast<std::uint64_t>(space.f_bavail) * block < full_below;
     exited.inodes_full = space.f_files != 0 && space.f_ffree == 0;
   }
   jail::send_message(kChannelFd, exited);
@@ -220,6 +225,7 @@ bool serve() {
 }
 
 int run() {
+  prctl(PR_SET_NAME, "airlock-init");
   prctl(PR_SET_DUMPABLE, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   fcntl(kChannelFd, F_SETFD, FD_CLOEXEC);

@@ -201,7 +201,8 @@ Report GuestProcess::make_report(sys::CgroupKind kind, std::uint32_t missing, bo
     report.inodes_full = exited_->inodes_full;
     if (started_ns_ != 0) report.wall_us = (exited_->monotonic_ns - started_ns_) / 1'000;
     // The last wall before cgroups: the kernel's own RLIMIT_CPU, a second later than ours.
-    if (WIFSIGNALED(exited_->wait_status) && WTERMSIG(exited_->wait_status) == SIGXCPU &&
+    const int signal = WIFSIGNALED(exited_->wait_status) ? WTERMSIG(exited_->wait_status) : 0;
+    if ((signal == SIGXCPU || signal == SIGKILL) &&
         (exited_->user_us + exited_->system_us) * 1'000 >= cpu_ns_) {
       set_cause(KillCause::kCpuTime);
     }

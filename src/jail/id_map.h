@@ -18,6 +18,7 @@ namespace airlock::jail {
 // Ids inside. Init is another user than the guest wherever the host allows it.
 inline constexpr std::uint32_t kInitId = 0;
 inline constexpr std::uint32_t kGuestId = 1000;
+inline constexpr std::uint32_t kCreatorId = 1;  // of the user namespace; nothing runs as it
 
 inline constexpr std::uint32_t kPoolFirst =
     0x78000000;  // above systemd-nspawn's and subuid's ranges

@@ -146,9 +146,10 @@ sys::CgroupLimits Keeper::group_limits(const Exec& request) const {
 
 StageFailure Keeper::prepare_group(const Exec& request, std::vector<UniqueFd>* entrances) {
   if (sandbox_->group == nullptr) return {};
-  if (sandbox_->group_used) {
+  const bool lacks_rate = request.cpu_rate_percent != 0 && !sandbox_->group->can_limit_rate();
+  if (sandbox_->group_used || lacks_rate) {
     StageFailure failure;
-    auto group = make_group(&failure);
+    auto group = make_group(group_limits(request), &failure);
     if (failure.stage != Stage::kNone) return failure;
     *entrances = group->open_entrances(/*also_unified=*/true);
     sandbox_->group = std::move(group);
@@ -173,7 +174,8 @@ bool Keeper::exec(const Exec& request, Packet* packet) {
   UniqueFd handshake(pair[1]);
   Exec numbered = request;
   numbered.id = processes_made_++;
-  numbered.use_rlimits = sandbox_->group == nullptr;
+  constexpr std::uint8_t kEnough = sys::kControllerMemory | sys::kControllerPids;
+  numbered.use_rlimits = (host_.cgroups.controllers & kEnough) != kEnough;
   auto process = std::make_unique<GuestProcess>(numbered, std::move(packet->fds[0]),
                                                 UniqueFd(pair[0]), sandbox_->group);
   process->keep_until_started(former_group);
@@ -300,8 +302,9 @@ void Keeper::finish(GuestProcess* process) {
     }
   }
   crash_point("crash:before_report");
-  const Report report =
+  Report report =
       process->make_report(host_.cgroups.kind, sandbox_->missing, !host_.privileged);
+  report.disk_full |= disk_is_watched() && store_->over_limit();
   if (process->last() && sandbox_->pid > 0) {
     // Out of the list first, which ends with the sandbox.
     const auto place = std::ranges::find(sandbox_->processes, process,

@@ -58,7 +58,7 @@ class Keeper {
   StageFailure start_sandbox();
   StageFailure clone_child(base::UniqueFd* init_channel);
   StageFailure release_child();
-  std::shared_ptr<sys::Cgroup> make_group(StageFailure* failure);
+  std::shared_ptr<sys::Cgroup> make_group(const sys::CgroupLimits& limits, StageFailure* failure);
   sys::CgroupLimits group_limits(const Exec& request) const;
   // Makes and limits the group; `entrances` are for init, which has to move there.
   StageFailure prepare_group(const Exec& request, std::vector<base::UniqueFd>* entrances);

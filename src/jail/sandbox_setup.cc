@@ -79,7 +79,7 @@ void take_identity(const SetupPlan& plan) {
   require(prctl(PR_SET_KEEPCAPS, 1) == 0, Stage::kIdentity);
   require(syscall(SYS_setresuid, plan.init_uid, plan.init_uid, plan.init_uid) == 0,
           Stage::kIdentity);
-  require(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0, Stage::kIdentity);
+  require(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0, Stage::kIdentity);  // a change of uid clears it
 }
 
 void set_capabilities(std::uint64_t wanted) {
@@ -212,7 +212,7 @@ void mount_kernel_views(const SetupPlan& plan) {
     require(done || errno == ENOENT, Stage::kMountProc);  // not every kernel has every file
   }
   require(mount("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
-                "newinstance,ptmxmode=0666,mode=0600") == 0,
+                "newinstance,ptmxmode=0666,mode=0600,max=16") == 0,
           Stage::kMountDevices);
 }
 
@@ -321,6 +321,10 @@ HostView open_host_view() {
 void run_sandbox_child(const SetupPlan& plan) {
   // Our channel gets its final number first: every failure is told through it.
   if (dup2(plan.channel_fd, kInitChannelFd) < 0) _exit(1);
+  // The keeper may die at any time from here on. Its end of the channel is ours as well until it is
+  // closed, and would keep us waiting for a go that never comes.
+  require(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0, Stage::kIdentity);
+  close(plan.keeper_channel_fd);
   int directory_tree = -1;
   if (!plan.workspace_directory.empty()) {
     // Before the change of uid: afterwards the state directory cannot be entered any more.

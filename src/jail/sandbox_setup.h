@@ -53,7 +53,8 @@ inline constexpr WorkspacePart kWorkspaceParts[] = {
 
 struct SetupPlan {
   const HostView* host_view = nullptr;
-  int channel_fd = -1;  // init's end
+  int channel_fd = -1;         // init's end
+  int keeper_channel_fd = -1;  // to be closed
   int init_fd = -1;     // the sealed program
   uid_t init_uid = 0;   // inside
   gid_t init_gid = 0;

@@ -33,7 +33,8 @@ UniqueFd move_up(UniqueFd fd) {
 
 }  // namespace
 
-std::shared_ptr<sys::Cgroup> Keeper::make_group(StageFailure* failure) {
+std::shared_ptr<sys::Cgroup> Keeper::make_group(const sys::CgroupLimits& limits,
+                                                StageFailure* failure) {
   if (host_.cgroups.hierarchies.empty()) return nullptr;
   const std::string slot = "s" + std::to_string(slot_.number());
   if (request_.memory_bytes != 0 && !job_group_.valid()) {
@@ -47,7 +48,7 @@ std::shared_ptr<sys::Cgroup> Keeper::make_group(StageFailure* failure) {
   }
   const std::string separator = job_group_.valid() ? "/" : ".";
   auto group =
-      sys::Cgroup::create(host_.cgroups, slot + separator + std::to_string(groups_made_++), {});
+      sys::Cgroup::create(host_.cgroups, slot + separator + std::to_string(groups_made_++), limits);
   if (!group.has_value()) {
     *failure = {Stage::kCgroup, group.error().os_errno};
     return nullptr;
@@ -64,6 +65,7 @@ StageFailure Keeper::clone_child(UniqueFd* init_channel) {
   SetupPlan plan;
   plan.host_view = &host_.view;
   plan.channel_fd = init_channel->get();
+  plan.keeper_channel_fd = sandbox_->channel.get();
   plan.init_fd = host_.init.get();
   plan.init_uid = init_id(host_.ids, store_->needs_single_id());
   plan.init_gid = plan.init_uid;
@@ -86,10 +88,20 @@ StageFailure Keeper::clone_child(UniqueFd* init_channel) {
     arguments.flags |= CLONE_INTO_CGROUP;
     arguments.cgroup = static_cast<std::uint64_t>(sandbox_->group->unified_fd());
   }
+  // What the kernel counts for a user namespace (inotify instances, pending signals, ...) it counts
+  // for its creator too: that is the slot's own uid then, not the host's root. Files are still
+  // opened as ourselves.
+  const bool own_creator = host_.ids.kind == IdMapKind::kPool;
+  if (own_creator) {
+    syscall(SYS_setresuid, -1, host_uid(host_.ids, slot_.number(), kCreatorId), -1);
+    syscall(SYS_setfsuid, 0);
+  }
   // Why safe: like fork, memory is copied; the child makes plain system calls until exec or _exit.
   const long pid = syscall(SYS_clone3, &arguments, sizeof arguments);
-  if (pid < 0) return failed(Stage::kClone);
+  const int clone_errno = errno;
   if (pid == 0) run_sandbox_child(plan);
+  if (own_creator) syscall(SYS_setresuid, -1, 0, -1);
+  if (pid < 0) return {Stage::kClone, clone_errno};
   sandbox_->pid = static_cast<pid_t>(pid);
   crash_point("crash:cloned");
   sandbox_->pidfd = UniqueFd(pidfd);
@@ -137,7 +149,7 @@ StageFailure Keeper::start_sandbox() {
     if ((controllers & sys::kControllerCpu) == 0) sandbox_->missing |= kLacksCgroupCpu;
   }
   StageFailure failure;
-  sandbox_->group = make_group(&failure);
+  sandbox_->group = make_group({}, &failure);
   if (failure.stage != Stage::kNone) return failure;
   crash_point("crash:group_made");
   UniqueFd init_channel;  // closed here once the child has its own copy

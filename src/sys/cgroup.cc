@@ -261,6 +261,9 @@ int Cgroup::set_limits(const CgroupLimits& limits) {
     if (memory != nullptr) {  // absent where swap accounting is off
       write_file_at(memory->fd.get(), "memory.memsw.limit_in_bytes",
                     std::to_string(limits.memory_bytes));
+      // On v1 the buffers of TCP sockets are counted apart.
+      write_file_at(memory->fd.get(), "memory.kmem.tcp.limit_in_bytes",
+                    std::to_string(limits.memory_bytes));
     }
   }
   if (limits.pids != 0) set(find(kControllerPids), "pids.max", std::to_string(limits.pids));

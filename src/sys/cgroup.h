@@ -85,6 +85,7 @@ class Cgroup {
   // Lets groups below this one have limits of their own (v2 wants that said).
   void enable_children();
   int set_limits(const CgroupLimits& limits);
+  bool can_limit_rate() const { return find(kControllerCpu) != nullptr; }
   std::optional<std::uint64_t> cpu_ns() const;
   CgroupUsage usage() const;
   std::uint64_t oom_kills() const;

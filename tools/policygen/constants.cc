@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/personality.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -70,6 +71,7 @@ constexpr std::array kArgumentConstants = {
     AIRLOCK_NAMED(UNAME26),
     AIRLOCK_NAMED(ADDR_NO_RANDOMIZE),
     NamedConstant{"PER_QUERY", 0xffffffff},  // personality(2): only asks
+    AIRLOCK_NAMED(RLIMIT_CORE),
     AIRLOCK_NAMED(PR_SET_MM),
     AIRLOCK_NAMED(PR_SET_NAME),
     AIRLOCK_NAMED(PR_GET_NAME),
