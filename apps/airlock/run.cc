@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -134,10 +135,20 @@ int run_with(BackendResult backend, const RunOptions& options) {
   return exit_code_of(result->outcome);
 }
 
+// Every collected output is a descriptor until it is copied.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 }  // namespace
 
 int run_verb(std::vector<std::string> words) {
-  BackendResult backend = backend::native::start_backend({.launcher_path = {}, .state_directory = {}, .single = true});
+  BackendResult backend =
+      backend::native::start_backend({.launcher_path = {}, .state_directory = {}, .single = true});
+  raise_descriptor_limit();
   // A closed pipe is an error of write(2), which is dealt with where it happens.
   ::signal(SIGPIPE, SIG_IGN);
   auto parsed = parse_run_options(std::move(words));

@@ -170,9 +170,14 @@ int put_file(const jail::PutFile& request, int content_fd) {
     rest = rest.substr(slash + 1);
   }
   if (top) return EINVAL;  // a file beside /workspace, not in it
-  const UniqueFd file = open_inside(directory.get(), rest.data(), O_WRONLY | O_CREAT | O_TRUNC,
-                                    request.executable ? 0755 : 0644);
+  // A guest that ran before may have put anything there: a fifo must not make us wait.
+  const UniqueFd file =
+      open_inside(directory.get(), rest.data(),
+                  O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY,
+                  request.executable ? 0755 : 0644);
   if (!file.valid()) return errno;
+  struct stat status{};
+  if (fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) return EEXIST;
   if (for_guest && fchown(file.get(), kGuestId, kGuestId) != 0) return errno;
   return copy_all(content_fd, file.get());
 }

@@ -175,6 +175,7 @@ void on_exec(const jail::Exec& request, jail::Packet* packet) {
   } else {
     pid = start_process(settings, request, packet);
   }
+  input_error = 0;  // told once
   if (pid > 0) {
     *slot = {pid, request.id};
   } else {
@@ -209,8 +210,10 @@ bool serve() {
       return true;
     case jail::MessageType::kPutFile:
       if (!jail::decode(packet.bytes, &put)) return false;
-      if (const int error = put_file(put, packet.fds[0].get()); input_error == 0)
+      if (const int error = put_file(put, packet.fds[0].get()); input_error == 0) {
         input_error = error;
+      }
+      jail::send_message(kChannelFd, jail::InitPutDone{});
       return true;
     case jail::MessageType::kCollect:
       if (!jail::decode(packet.bytes, &wanted)) return false;

@@ -24,6 +24,7 @@ constexpr int kFirstFreeFd = 10;
 constexpr int kStdioFds = 3;
 constexpr std::size_t kPathMax = 4096;
 constexpr std::uint64_t kStackBytes = 8u << 20;
+constexpr std::uint64_t kPendingSignalsMax = 1'024;  // the kernel counts them for the creator too
 constexpr unsigned long kCapabilityLast = 63;
 constexpr const char* kDefaultPath = "/usr/local/bin:/usr/bin:/bin";
 
@@ -53,7 +54,8 @@ void set_limits(const jail::Exec& request, int handshake) {
   // pipe to a program of the host (fs/coredump.c).
   bool done = limit(RLIMIT_CPU, cpu_seconds, cpu_seconds + 1) && limit(RLIMIT_CORE, 1, 1) &&
               limit(RLIMIT_NOFILE, request.open_files, request.open_files) &&
-              limit(RLIMIT_STACK, kStackBytes, kStackBytes);
+              limit(RLIMIT_STACK, kStackBytes, kStackBytes) &&
+              limit(RLIMIT_SIGPENDING, kPendingSignalsMax, kPendingSignalsMax);
   if (request.use_rlimits) {
     // Not RLIMIT_AS: the runtimes of JavaScript, Go and Java reserve far more than they use.
     done = done && limit(RLIMIT_NPROC, request.pids, request.pids) &&

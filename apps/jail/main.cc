@@ -52,7 +52,8 @@ std::string default_state_directory() {
     return std::string(state) + "/airlock";
   }
   const char* home = std::getenv("HOME");
-  return std::string(home != nullptr ? home : "/tmp") + "/.local/state/airlock";
+  if (home != nullptr && home[0] == '/') return std::string(home) + "/.local/state/airlock";
+  return default_run_directory() + "/state";  // that directory is checked to be ours
 }
 
 std::string beside_ourselves(const char* name) {
@@ -103,7 +104,7 @@ base::Result<UniqueFd> seal_program(const std::string& path) {
   struct stat status{};
   if (fstat(file.get(), &status) != 0) return base::fail_errno("stat " + path);
   const bool trusted = status.st_uid == 0 || status.st_uid == geteuid();
-  if (!trusted || (status.st_mode & S_IWOTH) != 0) {
+  if (!trusted || (status.st_mode & (S_IWOTH | S_IWGRP)) != 0) {
     return base::fail(base::ErrorCode::kPermissionDenied, path + " can be changed by others",
                       "chown root and chmod 755 it");
   }
@@ -127,12 +128,21 @@ base::Result<UniqueFd> seal_program(const std::string& path) {
   return high;
 }
 
-void sweep(const LauncherHost& host) {
-  const auto is_dead = [](void* slots, std::uint32_t number) {
-    return static_cast<const SlotPool*>(slots)->try_take(number).valid();
+// Removes what dead owners left. True if something may be left yet, because its owner lives or is just
+// about to die.
+bool sweep(const LauncherHost& host) {
+  struct Claim {
+    const SlotPool& slots;
+    Slot held;  // until the next one is claimed
+  } context{host.slots, {}};
+  const auto claim = [](void* opaque, std::uint32_t number) {
+    auto* const claimed = static_cast<Claim*>(opaque);
+    claimed->held = claimed->slots.try_take(number);
+    return claimed->held.valid();
   };
-  sys::sweep_cgroups(host.cgroups, is_dead, const_cast<SlotPool*>(&host.slots));
+  const bool left = sys::sweep_cgroups(host.cgroups, claim, &context);
   sweep_workspaces(host.state_directory, host.slots);
+  return left;
 }
 
 base::Result<LauncherHost> open_host(const Options& options) {
@@ -244,9 +254,11 @@ int run(int argc, char** argv) {
     return 1;
   }
   crash_point("crash:host_opened");
-  sweep(*host);
+  const bool left = sweep(*host);
   Launcher launcher(*host, std::move(control));
-  return options->single ? launcher.run_single() : launcher.run();
+  const int status = options->single ? launcher.run_single() : launcher.run();
+  if (left) sweep(*host);
+  return status;
 }
 
 }  // namespace

@@ -53,7 +53,7 @@ void GuestProcess::set_failure(Stage stage, int error) {
 
 void GuestProcess::send_terminal(int fd) {
   const int fds[] = {fd};
-  if (channel_.valid()) send_message(channel_.get(), Terminal{.id = id_}, fds);
+  if (channel_.valid()) send_message(channel_.get(), Terminal{.id = id_}, fds, MSG_DONTWAIT);
 }
 
 void GuestProcess::on_handshake() {
@@ -139,10 +139,20 @@ bool GuestProcess::over_cpu_time(std::uint64_t now_ns) {
   return false;
 }
 
+bool GuestProcess::overdue(std::uint64_t now_ns) const {
+  return !ended_ && killed_ns_ != 0 && now_ns > killed_ns_ + kKillTimeoutNs;
+}
+
 bool GuestProcess::check_limits(std::uint64_t now_ns) {
-  if (ended_) return false;
+  const bool due = !ended_ && find_limit(now_ns);
+  if (due && killed_ns_ == 0) killed_ns_ = now_ns;
+  return due;
+}
+
+bool GuestProcess::find_limit(std::uint64_t now_ns) {
   if (starting() && now_ns >= accepted_ns_ + kSetupTimeoutNs) {
     set_failure(Stage::kTimeout, ETIMEDOUT);
+    kill_at_ns_ = 1;
     return true;
   }
   if (memory_watch_until_ns_ != 0 && !switched_off("oom_watch")) {
@@ -219,7 +229,8 @@ Report GuestProcess::make_report(sys::CgroupKind kind, std::uint32_t missing, bo
 }
 
 void GuestProcess::send_report(const Report& report) {
-  if (channel_.valid()) send_message(channel_.get(), report);
+  // Never waiting: a caller that does not read must not stop the limits of its other processes.
+  if (channel_.valid()) send_message(channel_.get(), report, {}, MSG_DONTWAIT);
   channel_.reset();
 }
 

@@ -67,6 +67,8 @@ class GuestProcess {
 
   // When `check_limits` has to be called next; nullopt when nothing is due.
   std::optional<std::uint64_t> next_check_ns() const;
+  // It was to be killed long ago.
+  bool overdue(std::uint64_t now_ns) const;
   // Sets the cause if a limit is reached. True if the tree has to be killed now.
   bool check_limits(std::uint64_t now_ns);
 
@@ -79,11 +81,13 @@ class GuestProcess {
  private:
   // On v1 the count rises a little after the event.
   static constexpr std::uint64_t kMemoryWatchNs = 200'000'000;
+  static constexpr std::uint64_t kKillTimeoutNs = 5'000'000'000;
   static constexpr std::uint64_t kMemoryWatchStepNs = 1'000'000;
 
   void record_denial(std::uint16_t entry);
   void add_group_usage(Report* report) const;
   bool over_cpu_time(std::uint64_t now_ns);
+  bool find_limit(std::uint64_t now_ns);
 
   std::uint32_t id_;
   bool last_;
@@ -99,6 +103,7 @@ class GuestProcess {
   std::uint64_t cpu_baseline_ns_ = 0;
   std::uint64_t next_cpu_check_ns_ = 0;
   std::uint64_t kill_at_ns_ = 0;
+  std::uint64_t killed_ns_ = 0;  // when it was first due
   std::uint64_t memory_watch_until_ns_ = 0;
   std::uint32_t notifications_ = 0;
   bool ended_ = false;

@@ -17,8 +17,14 @@ using base::UniqueFd;
 
 constexpr std::uint64_t kTimeLimitMsMax = 73ull * 3600 * 1000;
 constexpr std::uint32_t kPidsMax = 65'536;
+constexpr std::uint32_t kCpuRatePercentMax = 1'000'000;
+constexpr std::uint64_t kDiskBytesMin = 64 * 1024;
+constexpr std::uint64_t kDiskBytesMax = 4ull << 40;
+constexpr std::uint32_t kInodesMax = 64u << 20;
+constexpr timeval kSendTimeout = {30, 0};  // for a caller that does not read
 constexpr std::uint32_t kOpenFilesMax = 1u << 20;
 constexpr std::uint64_t kDiskCheckNs = 100'000'000;
+constexpr std::uint32_t kPutsPendingMax = 32;
 constexpr int kLingerAttempts = 5'000;  // a millisecond each
 
 bool valid_request(const Exec& request, std::size_t fd_count) {
@@ -27,7 +33,12 @@ bool valid_request(const Exec& request, std::size_t fd_count) {
          request.wall_ms <= kTimeLimitMsMax && request.cpu_ms >= 1 &&
          request.cpu_ms <= kTimeLimitMsMax && request.pids >= 1 && request.pids <= kPidsMax &&
          request.open_files >= 1 && request.open_files <= kOpenFilesMax &&
-         request.memory_bytes >= 1;
+         request.memory_bytes >= 1 && request.cpu_rate_percent <= kCpuRatePercentMax;
+}
+
+bool valid_workspace(const OpenWorkspace& request) {
+  return request.disk_bytes >= kDiskBytesMin && request.disk_bytes <= kDiskBytesMax &&
+         request.inodes >= 1 && request.inodes <= kInodesMax;
 }
 
 bool is_regular(int fd) {
@@ -39,6 +50,11 @@ bool is_regular(int fd) {
 
 Keeper::Keeper(const LauncherHost& host, const OpenWorkspace& request, UniqueFd caller)
     : host_(host), request_(request), caller_(std::move(caller)) {
+  setsockopt(caller_.get(), SOL_SOCKET, SO_SNDTIMEO, &kSendTimeout, sizeof kSendTimeout);
+  if (!valid_workspace(request)) {
+    failure_ = {Stage::kRequest, EINVAL};
+    return;
+  }
   auto slot = host.slots.take();
   if (!slot.has_value()) {
     failure_ = {Stage::kSlot, EAGAIN};
@@ -69,14 +85,16 @@ bool Keeper::disk_is_watched() const {
   return store_.has_value() && store_->kind() == WorkspaceKind::kWatched;
 }
 
-bool Keeper::any_starting() const {
+// Later requests wait in the caller's socket: a process that is starting needs init to stay in its
+// group, and init must never have more to read than it gets to while it has more to say.
+bool Keeper::busy() const {
   return sandbox_ != nullptr &&
-         std::ranges::any_of(sandbox_->processes, [](const auto& p) { return p->starting(); });
+         (sandbox_->collecting || sandbox_->puts_pending >= kPutsPendingMax ||
+          std::ranges::any_of(sandbox_->processes, [](const auto& p) { return p->starting(); }));
 }
 
 bool Keeper::serve_caller() {
-  // A process that is starting needs init to stay in its group: later requests wait in the socket.
-  while (!any_starting()) {
+  while (!busy()) {
     Packet packet;
     switch (receive_packet(caller_.get(), buffer(), MSG_DONTWAIT, &packet)) {
       case ReceiveStatus::kWouldBlock: return true;
@@ -133,6 +151,7 @@ bool Keeper::put_file(const PutFile& request, Packet* packet) {
   if (sandbox_->failure.stage != Stage::kNone) return true;  // the process that needs it reports it
   const int fds[] = {packet->fds[0].get()};
   const int error = send_packet(sandbox_->channel.get(), packet->bytes, fds);
+  ++sandbox_->puts_pending;
   if (error != 0) sandbox_->failure = {Stage::kInput, error};
   return true;
 }
@@ -217,6 +236,7 @@ bool Keeper::collect(Packet* packet) {
   int error = busy ? EBUSY : 0;
   if (error == 0 && sandbox_->failure.stage != Stage::kNone) error = ENXIO;
   if (error == 0) error = send_packet(sandbox_->channel.get(), packet->bytes);
+  sandbox_->collecting = error == 0;
   if (error != 0) send_message(caller_.get(), CollectDone{.truncated = false, .os_errno = error});
   return true;
 }
@@ -233,6 +253,7 @@ void Keeper::serve_init() {
     Terminal terminal;
     switch (message_type(packet.bytes)) {
       case MessageType::kWorkspaceMount: store_->keep_mount(std::move(packet.fds[0])); break;
+      case MessageType::kInitPutDone: --sandbox_->puts_pending; break;
       case MessageType::kInitReady:
         if (!decode(packet.bytes, &ready)) return init_died();
         sandbox_->missing |= ready.missing;
@@ -257,6 +278,7 @@ void Keeper::serve_init() {
         }
         break;
       default: {  // answers to kCollect
+        if (message_type(packet.bytes) == MessageType::kCollectDone) sandbox_->collecting = false;
         int fds[1] = {packet.fds[0].get()};
         send_packet(caller_.get(), packet.bytes, std::span<const int>(fds, packet.fd_count));
       }
@@ -302,8 +324,7 @@ void Keeper::finish(GuestProcess* process) {
     }
   }
   crash_point("crash:before_report");
-  Report report =
-      process->make_report(host_.cgroups.kind, sandbox_->missing, !host_.privileged);
+  Report report = process->make_report(host_.cgroups.kind, sandbox_->missing, !host_.privileged);
   report.disk_full |= disk_is_watched() && store_->over_limit();
   if (process->last() && sandbox_->pid > 0) {
     // Out of the list first, which ends with the sandbox.
@@ -364,6 +385,8 @@ void Keeper::check_deadlines() {
     if (process->ended()) continue;
     if (disk_full) process->set_cause(KillCause::kDisk);
     if (process->check_limits(now)) kill_tree(process.get());
+    // A tree that does not end has an init that hangs: the kernel ends them all with it.
+    if (process->overdue(now) && sandbox_->pid > 0) kill(sandbox_->pid, SIGKILL);
   }
 }
 
@@ -386,7 +409,7 @@ int Keeper::poll_timeout_ms() const {
 // Every round: the caller, init, and three descriptors and the memory event of each process.
 void Keeper::fill_poll_set(std::vector<pollfd>* set) const {
   set->clear();
-  set->push_back({any_starting() ? -1 : caller_.get(), POLLIN, 0});
+  set->push_back({caller_.get(), static_cast<short>(busy() ? POLLRDHUP : POLLIN), 0});
   const bool alive = sandbox_ != nullptr && sandbox_->pid > 0;
   set->push_back({alive ? sandbox_->channel.get() : -1, POLLIN, 0});
   if (sandbox_ == nullptr) return;
@@ -422,7 +445,7 @@ int Keeper::run() {
     }
     if (set[1].revents != 0) serve_init();
     check_deadlines();
-    if (!any_starting() && !serve_caller()) return 0;
+    if (busy() ? (set[0].revents & (POLLRDHUP | POLLHUP)) != 0 : !serve_caller()) return 0;
   }
 }
 

@@ -42,6 +42,8 @@ class Keeper {
     const sys::SeccompProfile* profile = nullptr;
     StageFailure failure;
     std::uint32_t missing = 0;
+    std::uint32_t puts_pending = 0;
+    bool collecting = false;
     std::vector<std::unique_ptr<GuestProcess>> processes;
   };
 
@@ -73,7 +75,7 @@ class Keeper {
   void check_deadlines();
   void fill_poll_set(std::vector<pollfd>* set) const;
   int poll_timeout_ms() const;
-  bool any_starting() const;
+  bool busy() const;
   bool disk_is_watched() const;
   GuestProcess* find(std::uint32_t id);
 

@@ -55,8 +55,8 @@ struct SetupPlan {
   const HostView* host_view = nullptr;
   int channel_fd = -1;         // init's end
   int keeper_channel_fd = -1;  // to be closed
-  int init_fd = -1;     // the sealed program
-  uid_t init_uid = 0;   // inside
+  int init_fd = -1;            // the sealed program
+  uid_t init_uid = 0;          // inside
   gid_t init_gid = 0;
   bool can_set_groups = true;
   // The workspace: an existing mount, or a directory of the host, or a new tmpfs.

@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cerrno>
-#include <cstdlib>
 
 #include "sys/files.h"
 
@@ -22,13 +21,15 @@ bool lock_byte(int fd, std::uint32_t number) {
 
 }  // namespace
 
+// Depends on who we are and never on the environment: two launchers that looked in two places would
+// give out the same slot twice.
 std::string default_run_directory() {
   if (geteuid() == 0) return "/run/airlock";
-  const char* runtime = std::getenv("XDG_RUNTIME_DIR");
-  if (runtime != nullptr && runtime[0] == '/' && access(runtime, W_OK) == 0) {
-    return std::string(runtime) + "/airlock";
-  }
-  return "/tmp/airlock-" + std::to_string(geteuid());
+  const std::string uid = std::to_string(geteuid());
+  struct stat status{};
+  const std::string own = "/run/user/" + uid;
+  const bool usable = stat(own.c_str(), &status) == 0 && status.st_uid == geteuid();
+  return usable ? own + "/airlock" : "/tmp/airlock-" + uid;
 }
 
 base::Result<SlotPool> SlotPool::open(std::string run_directory, std::uint32_t slots_max) {

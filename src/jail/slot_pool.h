@@ -44,7 +44,7 @@ class SlotPool {
   std::uint32_t slots_max_;
 };
 
-// /run/airlock for root, $XDG_RUNTIME_DIR/airlock or /tmp/airlock-<uid> otherwise.
+// /run/airlock for root, /run/user/<uid>/airlock or else /tmp/airlock-<uid> for others.
 std::string default_run_directory();
 
 }  // namespace airlock::jail

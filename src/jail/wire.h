@@ -450,11 +450,10 @@ struct InitExited {
   }
 };
 
+// One kPutFile is dealt with; how it went is told by the process that needs it.
 struct InitPutDone {
   static constexpr MessageType kType = MessageType::kInitPutDone;
-  std::int32_t os_errno = 0;
-  bool disk_full = false;
-  void visit(auto& a) { a(os_errno, disk_full); }
+  void visit(auto&) {}
 };
 
 // Writes header and message into `buffer`; the packet, or an empty view if it does not fit.

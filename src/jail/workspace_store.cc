@@ -232,14 +232,20 @@ bool WorkspaceStore::over_limit() const {
 
 void sweep_workspaces(const std::string& state_directory, const SlotPool& slots) {
   const std::string path = state_directory + "/" + kDirectoryName;
-  DIR* stream = opendir(path.c_str());
-  if (stream == nullptr) return;
+  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  struct stat status{};
+  const bool ours = fd >= 0 && fstat(fd, &status) == 0 && status.st_uid == geteuid();
+  DIR* stream = ours ? fdopendir(fd) : nullptr;
+  if (stream == nullptr) {
+    if (fd >= 0) close(fd);
+    return;
+  }
   while (const dirent* entry = readdir(stream)) {
     const std::string_view name = entry->d_name;
     std::uint32_t number = 0;
     if (!name.starts_with('s')) continue;
     const auto parsed = std::from_chars(name.data() + 1, name.data() + name.size(), number);
-    if (parsed.ec != std::errc()) continue;
+    if (parsed.ec != std::errc() || parsed.ptr != name.data() + name.size()) continue;
     const Slot slot = slots.try_take(number);
     if (slot.valid()) remove_directory(dirfd(stream), entry->d_name);
   }

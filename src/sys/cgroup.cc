@@ -407,8 +407,9 @@ bool Cgroup::remove() {
   return true;
 }
 
-void sweep_cgroups(const CgroupHost& host, bool (*is_dead)(void* context, std::uint32_t slot),
+bool sweep_cgroups(const CgroupHost& host, bool (*claim)(void* context, std::uint32_t slot),
                    void* context) {
+  bool left = false;
   for (const CgroupHierarchy& hierarchy : host.hierarchies) {
     DIR* stream = fdopendir(openat(hierarchy.parent_fd.get(), ".", O_RDONLY | O_CLOEXEC));
     if (stream == nullptr) continue;
@@ -417,11 +418,17 @@ void sweep_cgroups(const CgroupHost& host, bool (*is_dead)(void* context, std::u
       std::uint32_t slot = 0;
       if (!name.starts_with('s')) continue;
       const auto parsed = std::from_chars(name.data() + 1, name.data() + name.size(), slot);
-      if (parsed.ec != std::errc() || !is_dead(context, slot)) continue;
-      reap_group(hierarchy.parent_fd.get(), entry->d_name);
+      const bool ours = parsed.ec == std::errc() && (*parsed.ptr == '.' || *parsed.ptr == '\0');
+      if (!ours) continue;
+      if (claim(context, slot)) {
+        reap_group(hierarchy.parent_fd.get(), entry->d_name);
+      } else {
+        left = true;
+      }
     }
     closedir(stream);
   }
+  return left;
 }
 
 }  // namespace airlock::sys

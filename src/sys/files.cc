@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include <cerrno>
 #include <charconv>
+#include <memory>
 #include <vector>
 
 namespace airlock::sys {
@@ -45,16 +46,23 @@ UniqueFd open_directory(int parent_fd, const char* name) {
   return UniqueFd(openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 }
 
+// For its owner, who may have taken the permission away. Never through a link, whatever takes the place
+// of the directory meanwhile.
+void make_accessible(int parent_fd, const char* name) {
+  const UniqueFd fd(openat(parent_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (fd.valid()) chmod(("/proc/self/fd/" + std::to_string(fd.get())).c_str(), 0700);
+}
+
 // Empties `name` below `top_fd` into `top_fd` itself: its directories are moved up, so that the
 // depth a guest chose never becomes our recursion or our path length.
 int flatten_directory(int top_fd, const char* name, std::uint64_t* serial) {
-  fchmodat(top_fd, name, 0700, 0);  // its owner may have taken our permission away
+  make_accessible(top_fd, name);
   Directory directory(open_directory(top_fd, name));
   if (!directory.valid()) return errno;
   while (const char* entry = directory.next()) {
     if (unlinkat(directory.fd(), entry, 0) == 0) continue;
     if (unlinkat(directory.fd(), entry, AT_REMOVEDIR) == 0) continue;
-    fchmodat(directory.fd(), entry, 0700, 0);  // a directory is moved only if it is writable
+    make_accessible(directory.fd(), entry);  // a directory is moved only if it is writable
     const std::string moved = ".airlock-" + std::to_string((*serial)++);
     if (renameat(directory.fd(), entry, top_fd, moved.c_str()) != 0) return errno;
   }
@@ -139,23 +147,24 @@ int remove_tree_below(int dir_fd) {
 }
 
 TreeUsage measure_tree(int dir_fd, std::uint64_t entries_max) {
+  constexpr std::size_t kDepthMax = 128;  // one descriptor each; what is deeper counts as too much
   TreeUsage usage;
-  std::vector<UniqueFd> pending;
-  pending.push_back(open_directory(dir_fd, "."));
-  while (!pending.empty()) {
-    Directory directory(std::move(pending.back()));
-    pending.pop_back();
-    if (!directory.valid()) continue;
-    while (const char* entry = directory.next()) {
-      if (++usage.entries > entries_max) return usage;
-      struct stat status{};
-      if (fstatat(directory.fd(), entry, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
-      usage.bytes += static_cast<std::uint64_t>(status.st_blocks) * 512;
-      constexpr std::size_t kOpenDirectoriesMax = 256;
-      if (S_ISDIR(status.st_mode) && pending.size() < kOpenDirectoriesMax) {
-        pending.push_back(open_directory(directory.fd(), entry));
-      }
+  std::vector<std::unique_ptr<Directory>> open_directories;
+  open_directories.push_back(std::make_unique<Directory>(open_directory(dir_fd, ".")));
+  while (!open_directories.empty()) {
+    Directory& directory = *open_directories.back();
+    const char* entry = directory.valid() ? directory.next() : nullptr;
+    if (entry == nullptr) {
+      open_directories.pop_back();
+      continue;
     }
+    struct stat status{};
+    if (fstatat(directory.fd(), entry, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    usage.bytes += static_cast<std::uint64_t>(status.st_blocks) * 512;
+    if (open_directories.size() > kDepthMax) usage.entries = entries_max;
+    if (++usage.entries > entries_max) return usage;
+    if (!S_ISDIR(status.st_mode)) continue;
+    open_directories.push_back(std::make_unique<Directory>(open_directory(directory.fd(), entry)));
   }
   return usage;
 }

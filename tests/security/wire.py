@@ -68,7 +68,7 @@ def execute(
 ):
     return (
         header("Exec", fds)
-        + struct.pack("<IBQQQIII", number, terminal, wall, cpu, memory, pids, rate, files)
+        + struct.pack("<IBBQQQIII", number, terminal, False, wall, cpu, memory, pids, rate, files)
         + struct.pack("<B", use_rlimits)
         + text(cwd)
         + items(argv)
