@@ -17,12 +17,14 @@
 #include <linux/close_range.h>
 #include <linux/prctl.h>
 #include <net/if.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <algorithm>
 #include <cerrno>
@@ -229,15 +231,55 @@ void change_root() {
           Stage::kPivotRoot);
 }
 
-void set_up_network() {
-  require(sethostname(kHostname, std::strlen(kHostname)) == 0, Stage::kNetwork);
+// Making a network namespace takes the kernel about as long as all of our mounts, so a task of its own
+// makes it meanwhile. The task shares our memory and descriptors, makes plain system calls, and is
+// reaped before init is executed.
+struct NetworkMaker {
+  pid_t pid = -1;
+  int namespace_fd = -1;
+  int error = 0;
+  alignas(16) char stack[16 * 1024];
+};
+
+int raise_loopback() {
   const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  require(fd >= 0, Stage::kNetwork);
+  if (fd < 0) return -1;
   ifreq request{};
   std::memcpy(request.ifr_name, "lo", 3);
   request.ifr_flags = IFF_UP;
-  require(ioctl(fd, SIOCSIFFLAGS, &request) == 0, Stage::kNetwork);
+  const int raised = ioctl(fd, SIOCSIFFLAGS, &request);
   close(fd);
+  return raised;
+}
+
+int make_network(void* argument) {
+  auto* maker = static_cast<NetworkMaker*>(argument);
+  // Opened before /proc moves away under us; what "net" means is looked up afterwards.
+  const int own = open("/proc/thread-self/ns", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (own < 0 || unshare(CLONE_NEWNET) != 0 || raise_loopback() != 0) {
+    maker->error = errno;
+    return 1;
+  }
+  maker->namespace_fd = openat(own, "net", O_RDONLY | O_CLOEXEC);
+  if (maker->namespace_fd < 0) maker->error = errno;
+  return 0;
+}
+
+void start_network(NetworkMaker* maker) {
+  // Takes the number that the workspace gets later, so that nothing of the task's can have it.
+  require(dup2(kInitChannelFd, kInitWorkspaceFd) >= 0, Stage::kNetwork);
+  // Why safe: the memory outlives the task, which is waited for in join_network.
+  maker->pid = clone(make_network, maker->stack + sizeof maker->stack,
+                     CLONE_VM | CLONE_FILES | CLONE_FS | SIGCHLD, maker);
+  require(maker->pid > 0, Stage::kNetwork);
+}
+
+void join_network(NetworkMaker* maker) {
+  int status = 0;
+  require(waitpid(maker->pid, &status, 0) == maker->pid, Stage::kNetwork);
+  if (maker->namespace_fd < 0) fail_setup(Stage::kNetwork, maker->error);
+  require(setns(maker->namespace_fd, CLONE_NEWNET) == 0, Stage::kNetwork);
+  require(sethostname(kHostname, std::strlen(kHostname)) == 0, Stage::kNetwork);
 }
 
 void cut_capabilities() {
@@ -336,12 +378,14 @@ void run_sandbox_child(const SetupPlan& plan) {
   take_identity(plan);
   raise_capabilities();
   umask(0);
+  NetworkMaker network;
+  start_network(&network);
   make_root(*plan.host_view);
   attach_workspace(plan, directory_tree);
   place_workspace(plan, 1000);
   mount_kernel_views(plan);
   change_root();
-  set_up_network();
+  join_network(&network);
   cut_capabilities();
   const int init_fd = fcntl(plan.init_fd, F_DUPFD_CLOEXEC, kInitWorkspaceFd + 1);
   require(init_fd >= 0, Stage::kExecInit);

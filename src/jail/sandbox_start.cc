@@ -19,8 +19,9 @@ namespace {
 
 using base::UniqueFd;
 
-constexpr std::uint64_t kNamespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET |
-                                      CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+// The network namespace is missing here: the child has it made while it mounts (sandbox_setup.cc).
+constexpr std::uint64_t kNamespaces =
+    CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
 // The child gives descriptors 3 and 4 to init; nothing it still needs may sit there.
 constexpr int kFirstFreeFd = 10;
 
