@@ -2,13 +2,13 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 #include <cmath>
 #include <utility>
 #include <vector>
 
 #include "http/text_encoding.h"
+#include "http/json_text.h"
 
 namespace airlock::http {
 namespace {
@@ -123,7 +123,7 @@ boost::json::object result_object(const model::RunResult& result) {
 }  // namespace
 
 std::string result_json(const model::RunResult& result) {
-  return boost::json::serialize(result_object(result));
+  return json_text(result_object(result));
 }
 
 }  // namespace airlock::http
