@@ -58,7 +58,7 @@ SUITES = (
     Suite("languages", "release", "tests/languages/run.py", 900),
     Suite("security", "release", "tests/security/run.py", 1200),
     Suite("fuzz", "fuzz", None, 900),
-    Suite("vm", "release", "tests/vm/run.py", 1800),
+    Suite("vm", "release", "tests/vm/run.py", 2700),
 )
 
 

@@ -20,6 +20,8 @@ using base::UniqueFd;
 // Removing a group is retried this often, a millisecond apart: the kernel lets go of dead members
 // late.
 constexpr int kRemoveAttempts = 2'000;
+// Where we go, and who started us, when our own group is the only one that is delegated to us.
+constexpr const char* kLeafName = "airlock-launcher";
 constexpr std::uint64_t kCpuPeriodUs = 100'000;  // Linux's default CFS period
 
 // The directory descriptor of a group: O_RDONLY, since it is also listed.
@@ -100,15 +102,6 @@ std::string own_unified_path() {
 }
 
 // A group hands controllers down only while it has no members of its own (but for the real root).
-// Those who would be there because of us, we and who started us, move into a leaf.
-void leave_group(int directory_fd) {
-  mkdirat(directory_fd, "airlock-launcher", 0755);
-  const UniqueFd leaf = open_group(directory_fd, "airlock-launcher");
-  if (!leaf.valid()) return;
-  write_file_at(leaf.get(), "cgroup.procs", std::to_string(getppid()));
-  write_file_at(leaf.get(), "cgroup.procs", "0");
-}
-
 std::uint8_t enable_controllers(int directory_fd) {
   const auto offered = read_file_at(directory_fd, "cgroup.controllers");
   if (!offered.has_value()) return 0;
@@ -125,20 +118,49 @@ std::uint8_t enable_controllers(int directory_fd) {
   return enabled;
 }
 
+bool offers_controllers(int directory_fd) {
+  const auto offered = read_file_at(directory_fd, "cgroup.controllers");
+  return offered.has_value() && controller_bits(*offered, ' ') != 0;
+}
+
+// The group below which ours is made; `path` is where it is. Root takes the top of the tree, others the
+// nearest group above them that was delegated to them and has no members of its own.
+UniqueFd find_unified_top(std::string* path, std::string_view own) {
+  const std::string mount = *path;
+  for (std::string_view at = own;; at = at.substr(0, at.rfind('/'))) {
+    *path = mount + std::string(at);
+    UniqueFd group = open_group(AT_FDCWD, path->c_str());
+    if (!group.valid() || access(path->c_str(), W_OK) != 0) break;
+    if (offers_controllers(group.get()) && enable_controllers(group.get()) != 0) return group;
+    if (at.empty()) break;
+  }
+  // Only our own group is left: it can be used once nobody is in it but in a leaf.
+  *path = mount + std::string(own);
+  UniqueFd group = open_group(AT_FDCWD, path->c_str());
+  if (!group.valid() || access(path->c_str(), W_OK) != 0) return {};
+  if (!offers_controllers(group.get())) return {};
+  const std::string parent = std::to_string(getppid());
+  mkdirat(group.get(), kLeafName, 0755);
+  const UniqueFd leaf = open_group(group.get(), kLeafName);
+  if (leaf.valid()) {
+    write_file_at(leaf.get(), "cgroup.procs", parent);
+    write_file_at(leaf.get(), "cgroup.procs", "0");
+  }
+  if (enable_controllers(group.get()) != 0) return group;
+  write_file_at(group.get(), "cgroup.procs", parent);
+  write_file_at(group.get(), "cgroup.procs", "0");
+  unlinkat(group.get(), kLeafName, AT_REMOVEDIR);
+  return {};
+}
+
 // cpu.stat gives usage in every v2 group, also without the cpu controller.
 void add_unified(CgroupHost* host, const std::string& mount, std::string_view parent_name,
                  bool privileged) {
   std::string path = mount;
-  if (!privileged) path += own_unified_path();
-  if (!privileged && access(path.c_str(), W_OK) != 0) return;
-  const UniqueFd top = open_group(AT_FDCWD, path.c_str());
+  std::string own = privileged ? std::string() : own_unified_path();
+  if (own == "/") own.clear();
+  const UniqueFd top = find_unified_top(&path, own);
   if (!top.valid()) return;
-  const auto offered = read_file_at(top.get(), "cgroup.controllers");
-  if (!offered.has_value() || controller_bits(*offered, ' ') == 0) return;  // a hybrid's empty v2
-  if (enable_controllers(top.get()) == 0) {
-    leave_group(top.get());
-    if (enable_controllers(top.get()) == 0) return;
-  }
   const std::string name(parent_name);
   if (mkdirat(top.get(), name.c_str(), 0755) != 0 && errno != EEXIST) return;
   UniqueFd parent = open_group(top.get(), name.c_str());

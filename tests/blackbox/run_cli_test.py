@@ -433,7 +433,7 @@ class Cancelling(Case):
 
     def test_nothing_is_left_after_a_kill(self):
         before = leftovers.snapshot()
-        process = self.start("import os, time\nos.fork()\nprint('ready', flush=True)\n"
+        process = self.start("import os, time\nif os.fork():\n  print('ready', flush=True)\n"
                              "time.sleep(50)\n")
         process.kill()
         process.wait()

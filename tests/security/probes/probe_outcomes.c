@@ -102,7 +102,7 @@ static void store(int argc, char** argv) {
   if (fd < 0) _exit(9);
   while (left > 0) {
     ssize_t n = write(fd, block, left < (long)sizeof block ? (size_t)left : sizeof block);
-    if (n < 0) _exit(errno == ENOSPC ? code : 10);
+    if (n < 0) _exit(errno == ENOSPC || errno == EDQUOT ? code : 10);
     left -= n;
   }
   _exit(0);
@@ -116,7 +116,7 @@ static void files(int argc, char** argv) {
     char name[32];
     snprintf(name, sizeof name, "f%ld", i);
     int fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0) _exit(errno == ENOSPC ? code : 10);
+    if (fd < 0) _exit(errno == ENOSPC || errno == EDQUOT ? code : 10);
     close(fd);
   }
   _exit(0);
