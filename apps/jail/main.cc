@@ -148,12 +148,13 @@ bool sweep(const LauncherHost& host) {
 base::Result<LauncherHost> open_host(const Options& options) {
   const IdHost ids = open_id_host();
   AIRLOCK_ASSIGN(SlotPool slots, SlotPool::open(options.run_directory, ids.slots_max));
+  AIRLOCK_ASSIGN(HostView view, open_host_view(options.run_directory));
   AIRLOCK_ASSIGN(UniqueFd init, seal_program(options.init_path));
   const bool privileged = geteuid() == 0;
   LauncherHost host{.ids = ids,
                     .slots = std::move(slots),
                     .cgroups = sys::open_cgroup_host(options.cgroup_parent, privileged),
-                    .view = open_host_view(),
+                    .view = std::move(view),
                     .init = std::move(init),
                     .state_directory = options.state_directory,
                     .seccomp_listener = sys::probe_seccomp().user_notification,

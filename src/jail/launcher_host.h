@@ -9,7 +9,7 @@
 
 #include "base/unique_fd.h"
 #include "jail/id_map.h"
-#include "jail/sandbox_setup.h"
+#include "jail/root_skeleton.h"
 #include "jail/slot_pool.h"
 #include "sys/cgroup.h"
 

@@ -1,18 +1,16 @@
 // Theory of operation, in order:
 //   1. enter the cgroup, wait for the keeper's go (the uid and gid maps are written), become uid
 //      init_uid inside
-//   2. make every mount private, attach a small tmpfs as the future root on /tmp
-//   3. bind the host view read-only, make the few files of /etc, bind the device nodes
+//   2. make every mount private, mount the skeleton as the future root on /tmp
+//   3. mount /usr and its like into it, make all of it read-only, bind the device nodes
 //   4. attach the workspace, bind its parts to /workspace, /tmp, /output, /dev/shm, /input
 //   5. proc, devpts, masks over what /proc tells of the host
-//   6. pivot_root, detach the old root, make the root read-only
+//   6. pivot_root, detach the old root
 //   7. hostname, loopback, core-scheduling cookie
 //   8. close every descriptor but channel and workspace, cut capabilities, exec init
 #include "jail/sandbox_setup.h"
 
-#include <dirent.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
 #include <linux/prctl.h>
@@ -26,7 +24,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -40,9 +37,7 @@
 namespace airlock::jail {
 namespace {
 
-constexpr const char* kRootOptions = "size=2m,nr_inodes=1024,mode=0755";
 constexpr const char* kStagingPath = "/tmp";  // exists everywhere; covered only in our namespace
-constexpr const char* kWorkspaceStaging = ".ws";
 constexpr const char* kHostname = "airlock";
 constexpr unsigned long kCapabilityLast = 63;  // PR_CAPBSET_DROP says EINVAL past the kernel's last
 
@@ -104,17 +99,6 @@ void raise_capabilities() {
   require(syscall(SYS_capset, &header, data) == 0, Stage::kCapabilities);
 }
 
-void bind(const HostView::Bind& entry, Stage stage) {
-  if (entry.directory) {
-    require(mkdir(entry.target.c_str(), 0755) == 0 || errno == EEXIST, stage);
-  } else {
-    require(mknod(entry.target.c_str(), S_IFREG | 0444, 0) == 0, stage);
-  }
-  require(
-      mount(entry.source.c_str(), entry.target.c_str(), nullptr, MS_BIND | MS_REC, nullptr) == 0,
-      stage);
-}
-
 // One call for every mount at and below the current directory, however many there are.
 void set_attributes_of_all(std::uint64_t attributes, Stage stage) {
   mount_attr wanted{};
@@ -122,38 +106,38 @@ void set_attributes_of_all(std::uint64_t attributes, Stage stage) {
   require(mount_setattr(AT_FDCWD, ".", AT_RECURSIVE, &wanted, sizeof wanted) == 0, stage);
 }
 
+// An overlay has inodes of its own, even over the same files: locks and inotify watches in one
+// sandbox are nothing to another one or to the host. A bind shares the host's.
+bool show_folder(const char* source, const char* target) {
+  char options[512];
+  std::snprintf(options, sizeof options, "lowerdir=%s:%s", source, kSkeletonEmpty);
+  if (mount("airlock", target, "overlay", MS_RDONLY | MS_NOSUID | MS_NODEV, options) == 0) {
+    return true;
+  }
+  require(mount(source, target, nullptr, MS_BIND | MS_REC, nullptr) == 0, Stage::kMountHostView);
+  return false;
+}
+
 void make_root(const HostView& view) {
   require(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, Stage::kMountPrivate);
-  require(mount("airlock", kStagingPath, "tmpfs", MS_NOSUID | MS_NODEV, kRootOptions) == 0,
-          Stage::kMountRoot);
+  bool is_private = show_folder(kSkeletonRoot, kStagingPath);
+  for (const std::string& path : view.trees) {
+    char target[512];
+    std::snprintf(target, sizeof target, "%s%s", kStagingPath, path.c_str());
+    is_private &= show_folder(path.c_str(), target);
+  }
+  if (!is_private) send_message(kInitChannelFd, InitReady{.missing = kLacksPrivateView});
   require(chdir(kStagingPath) == 0, Stage::kMountRoot);
-  for (const std::string& directory : view.directories) {
-    require(mkdir(directory.c_str(), 0755) == 0 || errno == EEXIST, Stage::kMountRoot);
-  }
-  for (const auto& [path, target] : view.links) {
-    require(symlink(target.c_str(), path.c_str()) == 0, Stage::kMountRoot);
-  }
-  for (const HostView::Bind& entry : view.binds) bind(entry, Stage::kMountHostView);
-  for (const auto& [path, content] : view.files) {
-    const int fd = open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0444);
-    require(fd >= 0, Stage::kMountRoot);
-    const ssize_t count = write(fd, content.data(), content.size());
-    require(count == static_cast<ssize_t>(content.size()), Stage::kMountRoot);
-    close(fd);
-  }
-  // The host's files are only read. The root itself becomes writable again for what is still to be
-  // made, and read-only for good in change_root.
   set_attributes_of_all(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
                         Stage::kMountHostView);
-  mount_attr writable{};
-  writable.attr_clr = MOUNT_ATTR_RDONLY;
-  require(mount_setattr(AT_FDCWD, ".", 0, &writable, sizeof writable) == 0, Stage::kMountHostView);
   // A device node is opened for writing and must work.
-  for (const HostView::Bind& entry : view.devices) bind(entry, Stage::kMountDevices);
+  for (const BindEntry& entry : host_devices()) {
+    const bool done = mount(entry.path, entry.path + 1, nullptr, MS_BIND, nullptr) == 0;
+    require(done || (entry.optional && errno == ENOENT), Stage::kMountDevices);
+  }
 }
 
 void attach_workspace(const SetupPlan& plan, int directory_tree) {
-  require(mkdir(kWorkspaceStaging, 0700) == 0, Stage::kMountWorkspace);
   const int source = plan.workspace_mount_fd >= 0 ? plan.workspace_mount_fd : directory_tree;
   if (source >= 0) {
     mount_attr attributes{};
@@ -202,15 +186,14 @@ void place_workspace(const SetupPlan& plan, uid_t guest_uid) {
   require(fchmod(whole, 0700) == 0, Stage::kMountWorkspace);
   if (plan.init_uid != guest_uid) return;
   require(umount2(kWorkspaceStaging, MNT_DETACH) == 0, Stage::kMountWorkspace);
-  require(rmdir(kWorkspaceStaging) == 0, Stage::kMountWorkspace);
 }
 
-void mount_kernel_views(const SetupPlan& plan) {
+void mount_kernel_views() {
   require(mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=2") == 0,
           Stage::kMountProc);
-  for (const HostView::Bind& mask : plan.host_view->masks) {
-    const char* source = mask.directory ? ".empty" : "dev/null";
-    const bool done = mount(source, mask.target.c_str(), nullptr, MS_BIND, nullptr) == 0;
+  for (const MaskEntry& mask : proc_masks()) {
+    const char* source = mask.kind == MaskKind::kFolder ? ".empty" : "dev/null";
+    const bool done = mount(source, mask.path + 1, nullptr, MS_BIND, nullptr) == 0;
     require(done || errno == ENOENT, Stage::kMountProc);  // not every kernel has every file
   }
   require(mount("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
@@ -225,10 +208,6 @@ void change_root() {
   require(umount2(".", MNT_DETACH) == 0, Stage::kPivotRoot);
   require(chdir("/") == 0, Stage::kPivotRoot);
   set_attributes_of_all(MOUNT_ATTR_NOSUID, Stage::kPivotRoot);
-  // The file system itself, not only this mount of it: .empty is bound elsewhere too.
-  require(mount(nullptr, "/", nullptr, MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV,
-                kRootOptions) == 0,
-          Stage::kPivotRoot);
 }
 
 // Making a network namespace takes the kernel about as long as all of our mounts, so a task of its own
@@ -295,70 +274,7 @@ void cut_capabilities() {
   }
 }
 
-// The directories above `path`, outermost first, that are not made yet.
-void add_parents(const std::string& path, std::vector<std::string>* directories) {
-  for (std::size_t at = path.find('/'); at != std::string::npos; at = path.find('/', at + 1)) {
-    std::string parent = path.substr(0, at);
-    if (std::ranges::find(*directories, parent) == directories->end()) {
-      directories->push_back(std::move(parent));
-    }
-  }
-}
-
-// What the patterns "/etc/NAME*/rest" stand for on this host: the pattern is in the second part, and
-// /etc is listed once for all of them.
-std::vector<std::string> expand_patterns(std::span<const BindEntry> entries) {
-  std::vector<std::string> paths;
-  DIR* const listing = opendir("/etc");
-  while (const dirent* found = listing != nullptr ? readdir(listing) : nullptr) {
-    for (const BindEntry& entry : entries) {
-      if (!entry.pattern) continue;
-      const std::string_view pattern = entry.path;
-      const std::string name(pattern.substr(5, pattern.find('/', 5) - 5));
-      if (fnmatch(name.c_str(), found->d_name, FNM_PERIOD) != 0) continue;
-      paths.push_back(std::string("/etc/") + found->d_name +
-                      std::string(pattern.substr(std::min(5 + name.size(), pattern.size()))));
-    }
-  }
-  if (listing != nullptr) closedir(listing);
-  return paths;
-}
-
 }  // namespace
-
-HostView open_host_view() {
-  HostView view;
-  view.directories = {"proc", "dev", "dev/pts", "etc", ".empty"};
-  for (const WorkspacePart& part : kWorkspaceParts) view.directories.emplace_back(part.target);
-  struct stat status{};
-  const auto add_bind = [&](const std::string& path, std::vector<HostView::Bind>* binds) {
-    if (stat(path.c_str(), &status) != 0) return;
-    add_parents(path.substr(1), &view.directories);
-    binds->push_back({path, path.substr(1), S_ISDIR(status.st_mode)});
-  };
-  for (const BindEntry& entry : host_trees()) add_bind(entry.path, &view.binds);
-  for (const BindEntry& entry : host_roots()) {
-    char target[256];
-    const ssize_t length = readlink(entry.path, target, sizeof target);
-    if (length > 0) {
-      view.links.emplace_back(entry.path + 1, std::string(target, static_cast<size_t>(length)));
-    } else {
-      add_bind(entry.path, &view.binds);
-    }
-  }
-  for (const BindEntry& entry : host_etc()) {
-    if (!entry.pattern) add_bind(entry.path, &view.binds);
-  }
-  for (const std::string& path : expand_patterns(host_etc())) add_bind(path, &view.binds);
-  for (const BindEntry& entry : host_devices()) add_bind(entry.path, &view.devices);
-  for (const FileEntry& entry : made_files())
-    view.files.emplace_back(entry.path + 1, entry.content);
-  for (const LinkEntry& entry : made_links()) view.links.emplace_back(entry.path + 1, entry.target);
-  for (const MaskEntry& entry : proc_masks()) {
-    view.masks.push_back({"", entry.path + 1, entry.kind == MaskKind::kFolder});
-  }
-  return view;
-}
 
 void run_sandbox_child(const SetupPlan& plan) {
   // Our channel gets its final number first: every failure is told through it.
@@ -374,6 +290,7 @@ void run_sandbox_child(const SetupPlan& plan) {
         open_tree(AT_FDCWD, plan.workspace_directory.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     require(directory_tree >= 0, Stage::kMountWorkspace);
   }
+  require(chdir(plan.host_view->skeleton.c_str()) == 0, Stage::kMountRoot);  // so is this one
   enter_group(plan);
   take_identity(plan);
   raise_capabilities();
@@ -383,7 +300,7 @@ void run_sandbox_child(const SetupPlan& plan) {
   make_root(*plan.host_view);
   attach_workspace(plan, directory_tree);
   place_workspace(plan, 1000);
-  mount_kernel_views(plan);
+  mount_kernel_views();
   change_root();
   join_network(&network);
   cut_capabilities();

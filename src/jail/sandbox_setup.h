@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "jail/root_skeleton.h"
 #include "jail/stage.h"
 
 namespace airlock::jail {
@@ -20,22 +21,8 @@ namespace airlock::jail {
 inline constexpr int kInitChannelFd = 3;
 inline constexpr int kInitWorkspaceFd = 4;
 
-// The part of the host that sandboxes see, checked against this host once by the launcher.
-struct HostView {
-  struct Bind {
-    std::string source;
-    std::string target;  // relative to the new root
-    bool directory = true;
-  };
-  std::vector<std::string> directories;  // made in this order, relative to the new root
-  std::vector<Bind> binds;               // read-only
-  std::vector<Bind> devices;             // character devices
-  std::vector<std::pair<std::string, std::string>> links;  // path, target
-  std::vector<std::pair<std::string, std::string>> files;  // path, content
-  std::vector<Bind> masks;                                 // below /proc
-};
-
-HostView open_host_view();
+// Where the whole workspace is mounted, in the root.
+inline constexpr const char* kWorkspaceStaging = ".ws";
 
 // The directories of a workspace's file system and where the guest sees them.
 struct WorkspacePart {

@@ -12,6 +12,7 @@
 #include <csignal>
 
 #include "jail/keeper.h"
+#include "jail/sandbox_setup.h"
 #include "jail/test_hooks.h"
 
 namespace airlock::jail {

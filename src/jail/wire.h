@@ -332,6 +332,7 @@ enum Missing : std::uint32_t {
   kLacksCoreScheduling = 1 << 9,
   kLacksDiskQuota = 1 << 10,
   kLacksDenialReport = 1 << 11,
+  kLacksPrivateView = 1 << 12,
 };
 
 // An entry of the profile's table of denials; kForeignCall: a call of a foreign architecture.

@@ -1,6 +1,5 @@
 #include "sys/files.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,38 +13,6 @@ namespace {
 
 using base::UniqueFd;
 
-class Directory {
- public:
-  explicit Directory(UniqueFd fd) {
-    const int number = fd.release();
-    stream_ = fdopendir(number);
-    if (stream_ == nullptr) close(number);
-  }
-  ~Directory() {
-    if (stream_ != nullptr) closedir(stream_);
-  }
-  Directory(const Directory&) = delete;
-  Directory& operator=(const Directory&) = delete;
-
-  int fd() const { return dirfd(stream_); }
-  bool valid() const { return stream_ != nullptr; }
-  // The next entry that is neither "." nor "..".
-  const char* next() {
-    while (const dirent* entry = readdir(stream_)) {
-      const std::string_view name = entry->d_name;
-      if (name != "." && name != "..") return entry->d_name;
-    }
-    return nullptr;
-  }
-
- private:
-  DIR* stream_ = nullptr;
-};
-
-UniqueFd open_directory(int parent_fd, const char* name) {
-  return UniqueFd(openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-}
-
 // For its owner, who may have taken the permission away. Never through a link, whatever takes the place
 // of the directory meanwhile.
 void make_accessible(int parent_fd, const char* name) {
@@ -57,7 +24,7 @@ void make_accessible(int parent_fd, const char* name) {
 // depth a guest chose never becomes our recursion or our path length.
 int flatten_directory(int top_fd, const char* name, std::uint64_t* serial) {
   make_accessible(top_fd, name);
-  Directory directory(open_directory(top_fd, name));
+  Directory directory(top_fd, name);
   if (!directory.valid()) return errno;
   while (const char* entry = directory.next()) {
     if (unlinkat(directory.fd(), entry, 0) == 0) continue;
@@ -128,11 +95,32 @@ std::optional<std::uint64_t> find_keyed_number(std::string_view text, std::strin
   return std::nullopt;
 }
 
+Directory::Directory(int parent_fd, const char* path, int follow) {
+  const int number = openat(parent_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | follow);
+  if (number < 0) return;
+  stream_ = fdopendir(number);
+  if (stream_ == nullptr) close(number);
+}
+
+Directory::~Directory() {
+  if (stream_ != nullptr) closedir(stream_);
+}
+
+const char* Directory::next() {
+  while (const dirent* entry = stream_ != nullptr ? readdir(stream_) : nullptr) {
+    const std::string_view name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    may_be_directory_ = entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN;
+    return entry->d_name;
+  }
+  return nullptr;
+}
+
 int remove_tree_below(int dir_fd) {
   std::uint64_t serial = 0;
   for (bool emptied = false; !emptied;) {
     emptied = true;
-    Directory top(open_directory(dir_fd, "."));
+    Directory top(dir_fd, ".");
     if (!top.valid()) return errno;
     while (const char* entry = top.next()) {
       if (unlinkat(dir_fd, entry, 0) == 0) continue;
@@ -150,7 +138,7 @@ TreeUsage measure_tree(int dir_fd, std::uint64_t entries_max) {
   constexpr std::size_t kDepthMax = 128;  // one descriptor each; what is deeper counts as too much
   TreeUsage usage;
   std::vector<std::unique_ptr<Directory>> open_directories;
-  open_directories.push_back(std::make_unique<Directory>(open_directory(dir_fd, ".")));
+  open_directories.push_back(std::make_unique<Directory>(dir_fd, "."));
   while (!open_directories.empty()) {
     Directory& directory = *open_directories.back();
     const char* entry = directory.valid() ? directory.next() : nullptr;
@@ -164,7 +152,7 @@ TreeUsage measure_tree(int dir_fd, std::uint64_t entries_max) {
     if (open_directories.size() > kDepthMax) usage.entries = entries_max;
     if (++usage.entries > entries_max) return usage;
     if (!S_ISDIR(status.st_mode)) continue;
-    open_directories.push_back(std::make_unique<Directory>(open_directory(directory.fd(), entry)));
+    open_directories.push_back(std::make_unique<Directory>(directory.fd(), entry));
   }
   return usage;
 }

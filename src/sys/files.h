@@ -4,6 +4,8 @@
 // are bounded (kKernelFileBytesMax). Allocation-free variants are safe between clone and exec.
 #pragma once
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -30,6 +32,27 @@ std::optional<std::uint64_t> read_number_at(int dir_fd, const char* path);
 
 // The number behind `key ` in a flat-keyed file such as memory.events.
 std::optional<std::uint64_t> find_keyed_number(std::string_view text, std::string_view key);
+
+// A directory to be listed; an invalid one has no entries.
+class Directory {
+ public:
+  // With `follow` 0 instead of O_NOFOLLOW `path` may end in a symbolic link.
+  Directory(int parent_fd, const char* path, int follow = O_NOFOLLOW);
+  ~Directory();
+  Directory(const Directory&) = delete;
+  Directory& operator=(const Directory&) = delete;
+
+  int fd() const { return dirfd(stream_); }
+  bool valid() const { return stream_ != nullptr; }
+  // The next entry that is neither "." nor "..".
+  const char* next();
+  // Of the entry that next() gave last; where the file system does not tell, true for all.
+  bool may_be_directory() const { return may_be_directory_; }
+
+ private:
+  DIR* stream_ = nullptr;
+  bool may_be_directory_ = false;
+};
 
 // Deletes everything below `dir_fd` without following a link and at any depth; the directory stays.
 // Returns 0 or the first errno.

@@ -38,7 +38,8 @@ std::vector<std::string> missing_names(std::uint32_t bits) {
       {jail::kLacksLandlock, model::kMissingLandlock},
       {jail::kLacksCoreScheduling, model::kMissingCoreScheduling},
       {jail::kLacksDiskQuota, model::kMissingDiskQuota},
-      {jail::kLacksDenialReport, model::kMissingDenialReport}};
+      {jail::kLacksDenialReport, model::kMissingDenialReport},
+      {jail::kLacksPrivateView, model::kMissingPrivateView}};
   std::vector<std::string> missing;
   for (const auto& [bit, name] : names) {
     if ((bits & bit) != 0) missing.emplace_back(name);

@@ -1,0 +1,304 @@
+// Theory of operation: a launcher holds a shared lock on its skeleton for as long as it or a keeper
+// of it lives. Who needs one that does not exist makes it under a passing name (locked as well) and
+// renames it; a rename that finds the name taken leaves the work of another. Then whatever nobody
+// holds a lock on is renamed out of the way and removed: skeletons of old stamps, and what a killed
+// builder left. So no name ever stands for half a skeleton.
+#include "jail/root_skeleton.h"
+
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <sys/file.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+
+#include "jail/host_view.h"
+#include "jail/sandbox_setup.h"
+#include "sys/files.h"
+
+namespace airlock::jail {
+namespace {
+
+using base::UniqueFd;
+
+constexpr const char* kVersion = "1";  // of what this file makes
+constexpr const char* kPrefix = "root-";
+constexpr const char* kPassing = "root-new-XXXXXX";
+constexpr std::int64_t kCopiedBytesMax = 64 << 20;
+constexpr int kCopiedEntriesMax = 20'000;
+constexpr int kCopiedDepthMax = 32;
+constexpr off_t kListedFolderMax = 8'192;
+constexpr int kAttempts = 8;
+constexpr int kFirstFreeFd = 10;  // a sandbox's child reassigns the numbers below
+
+// FNV-1a: tells versions apart, and guards against nobody.
+class Stamp {
+ public:
+  void add(std::string_view text) {
+    for (const char byte : text) add_byte(static_cast<unsigned char>(byte));
+    add_byte(0);
+  }
+  void add_status(const struct stat& status) {
+    for (const auto number : {std::uint64_t{status.st_dev}, std::uint64_t{status.st_ino},
+                              static_cast<std::uint64_t>(status.st_ctim.tv_sec),
+                              static_cast<std::uint64_t>(status.st_ctim.tv_nsec)}) {
+      for (int shift = 0; shift < 64; shift += 8) add_byte(number >> shift & 0xff);
+    }
+  }
+  std::string name() const {
+    char text[32];
+    std::snprintf(text, sizeof text, "%s%016lx", kPrefix, value_);
+    return text;
+  }
+
+ private:
+  void add_byte(std::uint64_t byte) { value_ = (value_ ^ byte) * 0x100000001b3; }
+  std::uint64_t value_ = 0xcbf29ce484222325;
+};
+
+// What the entries of /etc stand for on this host; "/etc/NAME*/rest" has its pattern in the second
+// part, and /etc is listed once for all of them.
+std::vector<std::string> list_copied() {
+  std::vector<std::string> paths;
+  sys::Directory listing(AT_FDCWD, "/etc");
+  for (const BindEntry& entry : host_etc()) {
+    if (!entry.pattern) paths.emplace_back(entry.path);
+  }
+  const std::size_t fixed = paths.size();
+  while (const char* found = listing.next()) {
+    for (const BindEntry& entry : host_etc()) {
+      if (!entry.pattern) continue;
+      const std::string_view pattern = entry.path;
+      const std::string name(pattern.substr(5, pattern.find('/', 5) - 5));
+      if (fnmatch(name.c_str(), found, FNM_PERIOD) != 0) continue;
+      paths.push_back(std::string("/etc/") + found +
+                      std::string(pattern.substr(std::min(5 + name.size(), pattern.size()))));
+    }
+  }
+  std::sort(paths.begin() + static_cast<std::ptrdiff_t>(fixed), paths.end());
+  return paths;
+}
+
+std::string link_target(int directory_fd, const char* path) {
+  char target[4096];
+  const ssize_t length = readlinkat(directory_fd, path, target, sizeof target);
+  return length > 0 ? std::string(target, static_cast<std::size_t>(length)) : std::string();
+}
+
+// Of each path and, where it is a folder, of the folders in it: the time of a folder changes with
+// every file that is added to it, removed, or put in the place of another. Large folders are not
+// listed, for the time it takes: what is below them changes together with them.
+void add_copied(const std::vector<std::string>& paths, Stamp* stamp) {
+  struct stat status{};
+  for (const std::string& path : paths) {
+    stamp->add(path);
+    if (stat(path.c_str(), &status) != 0) continue;
+    stamp->add_status(status);
+    if (!S_ISDIR(status.st_mode) || status.st_nlink == 2) continue;  // 2: no folder in it
+    if (status.st_size > kListedFolderMax) continue;
+    sys::Directory folder(AT_FDCWD, path.c_str(), 0);
+    while (const char* name = folder.next()) {
+      if (!folder.may_be_directory()) continue;
+      if (fstatat(folder.fd(), name, &status, AT_SYMLINK_NOFOLLOW) == 0) stamp->add_status(status);
+    }
+  }
+}
+
+// Makes things below one directory. The first failure to write is kept; what cannot be read is
+// passed over.
+class Builder {
+ public:
+  explicit Builder(int root_fd) : root_fd_(root_fd) {}
+  int error() const { return error_; }
+
+  void make_directory(const std::string& path) {
+    for (std::size_t end = 0; end != std::string::npos;) {
+      end = path.find('/', end + 1);
+      need(mkdirat(root_fd_, path.substr(0, end).c_str(), 0755) == 0 || errno == EEXIST);
+    }
+  }
+  void make_link(const std::string& path, const std::string& target) {
+    make_parent(path);
+    need(symlinkat(target.c_str(), root_fd_, path.c_str()) == 0);
+  }
+  void make_file(const std::string& path, std::string_view content) {
+    make_parent(path);
+    const UniqueFd file(openat(root_fd_, path.c_str(), O_CREAT | O_EXCL | O_WRONLY, 0444));
+    need(file.valid() &&
+         write(file.get(), content.data(), content.size()) == static_cast<ssize_t>(content.size()));
+  }
+  void copy(const std::string& path) {
+    const std::string target = path.substr(1);
+    struct stat status{};
+    if (stat(path.c_str(), &status) != 0) return;  // a listed path itself may be a link
+    make_parent(target);
+    copy_entry(AT_FDCWD, path.c_str(), status, root_fd_, target.c_str(), 0);
+  }
+
+ private:
+  void need(bool done) {
+    if (!done && error_ == 0) error_ = errno;
+  }
+  void make_parent(const std::string& path) {
+    const std::size_t end = path.rfind('/');
+    if (end != std::string::npos) make_directory(path.substr(0, end));
+  }
+
+  void copy_entry(int from_fd, const char* from, const struct stat& status, int to_fd,
+                  const char* to, int depth) {
+    if (++entries_ > kCopiedEntriesMax || depth > kCopiedDepthMax) return;
+    if (S_ISLNK(status.st_mode)) {
+      need(symlinkat(link_target(from_fd, from).c_str(), to_fd, to) == 0);
+    } else if (S_ISREG(status.st_mode) && (status.st_mode & S_IROTH) != 0) {
+      copy_file(from_fd, from, status, to_fd, to);
+    } else if (S_ISDIR(status.st_mode) && (status.st_mode & S_IROTH) != 0 &&
+               (status.st_mode & S_IXOTH) != 0) {
+      need(mkdirat(to_fd, to, 0755) == 0 || errno == EEXIST);
+      sys::Directory folder(from_fd, from, depth == 0 ? 0 : O_NOFOLLOW);
+      const UniqueFd made(openat(to_fd, to, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+      while (const char* name = folder.next()) {
+        struct stat below{};
+        if (fstatat(folder.fd(), name, &below, AT_SYMLINK_NOFOLLOW) != 0) continue;
+        copy_entry(folder.fd(), name, below, made.get(), name, depth + 1);
+      }
+    }
+  }
+
+  void copy_file(int from_fd, const char* from, const struct stat& status, int to_fd,
+                 const char* to) {
+    bytes_ += status.st_size;
+    const UniqueFd source(openat(from_fd, from, O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    if (bytes_ > kCopiedBytesMax || !source.valid()) return;
+    const mode_t mode = (status.st_mode & S_IXOTH) != 0 ? 0555 : 0444;
+    const UniqueFd copy(openat(to_fd, to, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, mode));
+    need(copy.valid());
+    for (off_t left = status.st_size; left > 0 && copy.valid();) {
+      const ssize_t count =
+          sendfile(copy.get(), source.get(), nullptr, static_cast<std::size_t>(left));
+      need(count >= 0);
+      if (count <= 0) return;
+      left -= count;
+    }
+  }
+
+  int root_fd_;
+  int error_ = 0;
+  int entries_ = 0;
+  std::int64_t bytes_ = 0;
+};
+
+// The root of a sandbox, in the directory `root_fd`.
+int fill(int root_fd, const std::vector<std::string>& copied,
+         const std::vector<std::string>& trees) {
+  Builder builder(root_fd);
+  for (const char* path : {"proc", "dev/pts", "etc", ".empty", kWorkspaceStaging}) {
+    builder.make_directory(path);
+  }
+  for (const WorkspacePart& part : kWorkspaceParts) builder.make_directory(part.target);
+  for (const std::string& path : trees) builder.make_directory(path.substr(1));
+  for (const BindEntry& entry : host_roots()) {
+    const std::string target = link_target(AT_FDCWD, entry.path);
+    if (!target.empty()) builder.make_link(entry.path + 1, target);
+  }
+  for (const BindEntry& entry : host_devices()) builder.make_file(entry.path + 1, "");
+  for (const FileEntry& entry : made_files()) builder.make_file(entry.path + 1, entry.content);
+  for (const LinkEntry& entry : made_links()) builder.make_link(entry.path + 1, entry.target);
+  for (const std::string& path : copied) builder.copy(path);
+  return builder.error();
+}
+
+// Locked and still there under that name; otherwise invalid.
+UniqueFd hold(int directory_fd, const char* name, int operation) {
+  const UniqueFd low(openat(directory_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  UniqueFd fd(fcntl(low.get(), F_DUPFD_CLOEXEC, kFirstFreeFd));
+  struct stat locked{};
+  struct stat named{};
+  if (!fd.valid() || flock(fd.get(), operation) != 0 || fstat(fd.get(), &locked) != 0 ||
+      fstatat(directory_fd, name, &named, AT_SYMLINK_NOFOLLOW) != 0 ||
+      locked.st_ino != named.st_ino) {
+    return {};
+  }
+  return fd;
+}
+
+void remove_unused(const std::string& run_directory, const std::string& kept) {
+  sys::Directory listing(AT_FDCWD, run_directory.c_str());
+  if (!listing.valid()) return;
+  std::vector<std::string> names;
+  while (const char* name = listing.next()) {
+    if (std::string_view(name).starts_with(kPrefix) && name != kept) names.emplace_back(name);
+  }
+  for (const std::string& name : names) {
+    const UniqueFd unused = hold(listing.fd(), name.c_str(), LOCK_EX | LOCK_NB);
+    if (!unused.valid()) continue;
+    const std::string passing = kPrefix + std::string("old-") + name.substr(5);
+    const char* last = renameat(listing.fd(), name.c_str(), listing.fd(), passing.c_str()) == 0
+                           ? passing.c_str()
+                           : name.c_str();
+    sys::remove_tree_below(unused.get());
+    unlinkat(listing.fd(), last, AT_REMOVEDIR);
+  }
+}
+
+base::Status build(const std::string& run_directory, const std::string& name,
+                   const std::vector<std::string>& copied, const std::vector<std::string>& trees) {
+  std::string path = run_directory + "/" + kPassing;
+  const mode_t umask_before = umask(022);
+  int error = mkdtemp(path.data()) != nullptr && chmod(path.c_str(), 0755) == 0 ? 0 : errno;
+  {
+    const UniqueFd top = hold(AT_FDCWD, path.c_str(), LOCK_SH);
+    if (error == 0 && (mkdirat(top.get(), kSkeletonRoot, 0755) != 0 ||
+                       mkdirat(top.get(), kSkeletonEmpty, 0555) != 0)) {
+      error = errno;
+    }
+    const UniqueFd root(openat(top.get(), kSkeletonRoot, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (error == 0) error = fill(root.get(), copied, trees);
+    if (error == 0 && rename(path.c_str(), (run_directory + "/" + name).c_str()) != 0 &&
+        errno != EEXIST && errno != ENOTEMPTY) {
+      error = errno;
+    }
+  }
+  umask(umask_before);
+  remove_unused(run_directory, name);
+  if (error == 0) return {};
+  return base::fail(base::errno_error("make the root of sandboxes in " + run_directory, error));
+}
+
+}  // namespace
+
+base::Result<HostView> open_host_view(const std::string& run_directory) {
+  HostView view;
+  Stamp stamp;
+  stamp.add(kVersion);
+  for (const BindEntry& entry : host_trees()) view.trees.emplace_back(entry.path);
+  struct stat status{};
+  for (const BindEntry& entry : host_roots()) {
+    if (lstat(entry.path, &status) != 0) continue;
+    if (S_ISDIR(status.st_mode)) view.trees.emplace_back(entry.path);
+    stamp.add(entry.path);
+    stamp.add_status(status);
+  }
+  for (const std::string& path : view.trees) stamp.add(path);
+  for (const BindEntry& entry : host_devices()) stamp.add(entry.path);
+  for (const FileEntry& entry : made_files()) (stamp.add(entry.path), stamp.add(entry.content));
+  for (const LinkEntry& entry : made_links()) (stamp.add(entry.path), stamp.add(entry.target));
+  const std::vector<std::string> copied = list_copied();
+  add_copied(copied, &stamp);
+  const std::string name = stamp.name();
+  view.skeleton = run_directory + "/" + name;
+  // More than once: one that is found may be on its way out.
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    view.in_use = hold(AT_FDCWD, view.skeleton.c_str(), LOCK_SH);
+    if (view.in_use.valid()) return view;
+    AIRLOCK_TRY(build(run_directory, name, copied, view.trees));
+  }
+  return base::fail(base::ErrorCode::kUnavailable, view.skeleton + " does not stay");
+}
+
+}  // namespace airlock::jail

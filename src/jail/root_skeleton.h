@@ -1,0 +1,31 @@
+// HostView: what of the host every sandbox sees, as folders that a sandbox only has to mount.
+//
+// The skeleton is the root of a sandbox, made once on disk below the run directory: directories,
+// mount points, links, made files, and copies of what host-view.yaml lists below /etc. Its name
+// bears a stamp of all it was made from: when that changes, the next launcher makes another one.
+// Only what every user of the host may read is copied. Not noticed: a file that is written in
+// place below a listed folder, where distributions replace files.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace airlock::jail {
+
+// Inside a skeleton's directory: the root itself, and the second layer that overlayfs asks for.
+inline constexpr const char* kSkeletonRoot = "root";
+inline constexpr const char* kSkeletonEmpty = "empty";
+
+struct HostView {
+  std::string skeleton;            // the directory
+  base::UniqueFd in_use;           // holds a lock, without which others may remove the skeleton
+  std::vector<std::string> trees;  // folders of the host seen whole: /usr and its like
+};
+
+// Finds the skeleton in `run_directory` or makes it; any number of launchers may do so at once.
+base::Result<HostView> open_host_view(const std::string& run_directory);
+
+}  // namespace airlock::jail
