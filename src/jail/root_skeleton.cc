@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <string_view>
 
 #include "jail/host_view.h"
@@ -34,6 +35,7 @@ constexpr std::int64_t kCopiedBytesMax = 64 << 20;
 constexpr int kCopiedEntriesMax = 20'000;
 constexpr int kCopiedDepthMax = 32;
 constexpr off_t kListedFolderMax = 8'192;
+constexpr std::time_t kKeptSeconds = 3'600;  // two versions of us in turn must not undo each other
 constexpr int kAttempts = 8;
 constexpr int kFirstFreeFd = 10;  // a sandbox's child reassigns the numbers below
 
@@ -236,7 +238,9 @@ void remove_unused(const std::string& run_directory, const std::string& kept) {
   }
   for (const std::string& name : names) {
     const UniqueFd unused = hold(listing.fd(), name.c_str(), LOCK_EX | LOCK_NB);
-    if (!unused.valid()) continue;
+    struct stat status{};
+    if (!unused.valid() || fstat(unused.get(), &status) != 0) continue;
+    if (status.st_ctim.tv_sec + kKeptSeconds > time(nullptr)) continue;
     const std::string passing = kPrefix + std::string("old-") + name.substr(5);
     const char* last = renameat(listing.fd(), name.c_str(), listing.fd(), passing.c_str()) == 0
                            ? passing.c_str()

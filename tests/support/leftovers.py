@@ -15,6 +15,8 @@ NAME = "airlock"
 OURS = ("airlock", "airlock-jail", "airlock-init", "airlock-jail-te")
 # Outlive every run on purpose: the lock of the slots, and the folder that workspaces are made in.
 LASTING = ("slots", "work")
+# So does the root of sandboxes, made once; one with a passing name does not.
+SKELETON = re.compile(r"/root-[0-9a-f]{16}(/|$)")
 # What somebody else makes on this machine meanwhile, as a regular expression.
 IGNORE = os.environ.get("AIRLOCK_LEFTOVERS_IGNORE", "")
 
@@ -92,7 +94,8 @@ def temporary_files():
     found = set()
     for top in tops:
         found.update(
-            ("file", path) for path in _below(top) if os.path.basename(path) not in LASTING
+            ("file", path) for path in _below(top)
+            if os.path.basename(path) not in LASTING and not SKELETON.search(path)
         )
     for top in ("/dev/shm", "/tmp", "/var/tmp"):
         for name in os.listdir(top) if os.path.isdir(top) else []:
