@@ -128,8 +128,8 @@ base::Result<UniqueFd> seal_program(const std::string& path) {
   return high;
 }
 
-// Removes what dead owners left. True if something may be left yet, because its owner lives or is just
-// about to die.
+// Removes what dead owners left. True if something may be left yet, because its owner lives or is
+// just about to die.
 bool sweep(const LauncherHost& host) {
   struct Claim {
     const SlotPool& slots;

@@ -210,9 +210,9 @@ void change_root() {
   set_attributes_of_all(MOUNT_ATTR_NOSUID, Stage::kPivotRoot);
 }
 
-// Making a network namespace takes the kernel about as long as all of our mounts, so a task of its own
-// makes it meanwhile. The task shares our memory and descriptors, makes plain system calls, and is
-// reaped before init is executed.
+// Making a network namespace takes the kernel about as long as all of our mounts, so a task of its
+// own makes it meanwhile. The task shares our memory and descriptors, makes plain system calls, and
+// is reaped before init is executed.
 struct NetworkMaker {
   pid_t pid = -1;
   int namespace_fd = -1;

@@ -123,8 +123,8 @@ bool offers_controllers(int directory_fd) {
   return offered.has_value() && controller_bits(*offered, ' ') != 0;
 }
 
-// The group below which ours is made; `path` is where it is. Root takes the top of the tree, others the
-// nearest group above them that was delegated to them and has no members of its own.
+// The group below which ours is made; `path` is where it is. Root takes the top of the tree, others
+// the nearest group above them that was delegated to them and has no members of its own.
 UniqueFd find_unified_top(std::string* path, std::string_view own) {
   const std::string mount = *path;
   for (std::string_view at = own;; at = at.substr(0, at.rfind('/'))) {

@@ -115,8 +115,8 @@ class Cgroup {
   base::UniqueFd oom_event_;
 };
 
-// Kills and removes every group "s<slot>..." of ours that `claim(slot)` gives to us; the claim has to
-// last until the next one. True if a group was left to its living owner.
+// Kills and removes every group "s<slot>..." of ours that `claim(slot)` gives to us; the claim has
+// to last until the next one. True if a group was left to its living owner.
 bool sweep_cgroups(const CgroupHost& host, bool (*claim)(void* context, std::uint32_t slot),
                    void* context);
 

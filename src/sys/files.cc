@@ -13,8 +13,8 @@ namespace {
 
 using base::UniqueFd;
 
-// For its owner, who may have taken the permission away. Never through a link, whatever takes the place
-// of the directory meanwhile.
+// For its owner, who may have taken the permission away. Never through a link, whatever takes the
+// place of the directory meanwhile.
 void make_accessible(int parent_fd, const char* name) {
   const UniqueFd fd(openat(parent_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (fd.valid()) chmod(("/proc/self/fd/" + std::to_string(fd.get())).c_str(), 0700);

@@ -114,13 +114,6 @@ def ipc(add):
         kind="lock_across",
     )
     add(
-        "See a lock on a shared device",
-        "own inode of each shared file",
-        "ipc",
-        "lock /dev/null",
-        kind="lock_across",
-    )
-    add(
         "See a record lock of another sandbox",
         "own inode of each shared file",
         "ipc",

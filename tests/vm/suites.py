@@ -29,7 +29,8 @@ SUITES = (
     Suite("unit-user", "tester", "delegated", (*UNIT, "jail", "host"), 150),
     Suite("blackbox", "root", "system", ("python3", "tests/blackbox/run.py"), 300),
     Suite("security-root", "root", "system", SECURITY, 900),
-    Suite("security-user", "root", "delegated", (*SECURITY, "--as-user", "1000", "--suite", "probes"), 900),
+    Suite("security-user", "root", "delegated",
+          (*SECURITY, "--as-user", "1000", "--suite", "probes"), 900),
 )
 
 # On a kernel of our own with core scheduling, which takes long to build the first time.
