@@ -44,9 +44,13 @@ ReceiveStatus receive_packet(int fd, std::span<char> buffer, int flags, Packet* 
   message.msg_control = control;
   message.msg_controllen = sizeof control;
   ssize_t count = 0;
+  bool reset = false;
   do {
+    // A peer that closes before it has read all that we sent shows as ECONNRESET, once; what it
+    // sent last is still there behind it.
+    reset = count < 0 && errno == ECONNRESET;
     count = recvmsg(fd, &message, flags | MSG_CMSG_CLOEXEC);
-  } while (count < 0 && errno == EINTR);
+  } while (count < 0 && (errno == EINTR || (errno == ECONNRESET && !reset)));
   if (count < 0) {
     if (errno == EAGAIN) return ReceiveStatus::kWouldBlock;
     return errno == ECONNRESET ? ReceiveStatus::kClosed : ReceiveStatus::kFailed;

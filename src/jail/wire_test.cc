@@ -168,6 +168,15 @@ TEST_F(ChannelTest, TheEndOfThePeerIsSeen) {
   EXPECT_EQ(send_message(right_.get(), DestroySandbox{}), EPIPE);
 }
 
+TEST_F(ChannelTest, WhatAPeerSaidLastArrivesThoughItDidNotListenAnyMore) {
+  ASSERT_EQ(send_message(left_.get(), Kill{}), 0);  // is never read
+  ASSERT_EQ(send_message(right_.get(), Report{}), 0);
+  right_.reset();
+  Packet packet;
+  EXPECT_EQ(receive_packet(left_.get(), buffer_, 0, &packet), ReceiveStatus::kPacket);
+  EXPECT_EQ(receive_packet(left_.get(), buffer_, 0, &packet), ReceiveStatus::kClosed);
+}
+
 TEST_F(ChannelTest, AnEmptyChannelWouldBlock) {
   Packet packet;
   EXPECT_EQ(receive_packet(right_.get(), buffer_, MSG_DONTWAIT, &packet),
