@@ -254,9 +254,9 @@ void Cgroup::take(Cgroup&& other) {
 
 Cgroup::~Cgroup() {
   if (groups_.empty()) return;
-  for (int attempt = 0; attempt < kRemoveAttempts; ++attempt) {
+  // Nearly always nobody is left in it.
+  for (int attempt = 0; !remove() && attempt < kRemoveAttempts; ++attempt) {
     kill_all();
-    if (remove()) return;
     usleep(1'000);
   }
 }
