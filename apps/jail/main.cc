@@ -141,6 +141,7 @@ bool sweep(const LauncherHost& host) {
     return claimed->held.valid();
   };
   const bool left = sys::sweep_cgroups(host.cgroups, claim, &context);
+  context.held = Slot();  // or its workspace would look like somebody's
   sweep_workspaces(host.state_directory, host.slots);
   return left;
 }

@@ -39,6 +39,9 @@ namespace {
 
 constexpr const char* kStagingPath = "/tmp";  // exists everywhere; covered only in our namespace
 constexpr const char* kHostname = "airlock";
+// A quarter of what one user of the host has by default.
+constexpr const char* kInotifyLimit = "proc/sys/user/max_inotify_instances";
+constexpr const char* kInotifyInstances = "32";
 constexpr unsigned long kCapabilityLast = 63;  // PR_CAPBSET_DROP says EINVAL past the kernel's last
 
 // What init keeps, inside its own user namespace only: to become the guest, to signal and reap it,
@@ -301,6 +304,7 @@ void run_sandbox_child(const SetupPlan& plan) {
   attach_workspace(plan, directory_tree);
   place_workspace(plan, 1000);
   mount_kernel_views();
+  if (plan.bound_watches) sys::write_file_at(AT_FDCWD, kInotifyLimit, kInotifyInstances);
   change_root();
   join_network(&network);
   cut_capabilities();

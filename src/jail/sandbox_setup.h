@@ -51,6 +51,7 @@ struct SetupPlan {
   std::string workspace_directory;
   std::string tmpfs_options;
   std::vector<base::UniqueFd> group_entrances;  // of the cgroup that the child is to enter
+  bool bound_watches = false;        // the kernel counts them for our own user, not for the slot's
   bool hand_back_workspace = false;             // send a second handle as kWorkspaceMount
 };
 

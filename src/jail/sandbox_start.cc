@@ -75,6 +75,7 @@ StageFailure Keeper::clone_child(UniqueFd* init_channel) {
   plan.workspace_mount_fd = store_->mount_fd();
   plan.workspace_directory = plan.workspace_mount_fd < 0 ? store_->directory() : std::string();
   plan.tmpfs_options = store_->tmpfs_options();
+  plan.bound_watches = host_.ids.kind != IdMapKind::kPool;
   plan.hand_back_workspace = request_.reusable;
 
   if (sandbox_->group != nullptr) {
