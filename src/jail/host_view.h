@@ -13,7 +13,7 @@ namespace airlock::jail {
 struct BindEntry {
   const char* path;
   bool optional;  // passed over where the host lacks it; otherwise a host without it cannot run
-  bool pattern;   // a glob(3) pattern, expanded once when the launcher starts; always optional
+  bool pattern;   // has wildcards in its name below /etc, expanded when the root is made
 };
 
 // A small file made for the sandbox, mode 0444.

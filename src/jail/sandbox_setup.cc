@@ -6,7 +6,7 @@
 //   4. attach the workspace, bind its parts to /workspace, /tmp, /output, /dev/shm, /input
 //   5. proc, devpts, masks over what /proc tells of the host
 //   6. pivot_root, detach the old root
-//   7. hostname, loopback, core-scheduling cookie
+//   7. join the network namespace that a task of ours made since step 1, set the hostname
 //   8. close every descriptor but channel and workspace, cut capabilities, exec init
 #include "jail/sandbox_setup.h"
 
