@@ -120,6 +120,13 @@ function(airlock_library path)
   endif()
 endfunction()
 
+# Sources of the folder at hand that also run before the C library is ready: no canary, which lies
+# in thread-local storage, no calls into the library that the compiler makes up, no sanitizer.
+function(airlock_before_libc)
+  set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS
+    "-fno-stack-protector;-fno-builtin;-fno-sanitize=all;-U_FORTIFY_SOURCE")
+endfunction()
+
 # --- programs -------------------------------------------------------------------------------------
 function(airlock_executable name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "STATIC" "" "SOURCES;DEPENDS")

@@ -1,6 +1,5 @@
 // airlock: the one program that a user sees. Picks the verb and builds that verb's command line
 // only, because building all of them would cost as much time as a whole run.
-#include <fcntl.h>
 #include <stdio.h>
 
 #include <CLI/CLI.hpp>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "apps/airlock/doctor.h"
+#include "apps/airlock/early.h"
 #include "apps/airlock/exit_codes.h"
 #include "apps/airlock/languages.h"
 #include "apps/airlock/print.h"
@@ -104,17 +104,6 @@ int print_version(Words) {
   return 0;
 }
 
-// A caller may have closed 0, 1 or 2. Without this the next descriptor we open would take the place
-// and be taken for it.
-bool fill_standard_streams() {
-  for (const int fd : {0, 1, 2}) {
-    if (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) != fd) {
-      return false;
-    }
-  }
-  return true;
-}
-
 int dispatch(int count, char** words) {
   if (count < 2) {
     print_usage(stderr);
@@ -132,7 +121,7 @@ int dispatch(int count, char** words) {
 
 int main(int argc, char** argv) {
   try {
-    if (!airlock::apps::fill_standard_streams()) return airlock::apps::kExitFailed;
+    if (!airlock::apps::standard_streams_filled) return airlock::apps::kExitFailed;
     return airlock::apps::dispatch(argc, argv);
   } catch (const std::exception& error) {
     airlock::apps::print_line(std::string("failed: ") + error.what());

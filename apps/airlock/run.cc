@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "apps/airlock/early.h"
 #include "apps/airlock/exit_codes.h"
 #include "apps/airlock/output_directory.h"
 #include "apps/airlock/print.h"
@@ -146,8 +147,8 @@ void raise_descriptor_limit() {
 }  // namespace
 
 int run_verb(std::vector<std::string> words) {
-  BackendResult backend =
-      backend::native::start_backend({.launcher_path = {}, .state_directory = {}, .single = true});
+  BackendResult backend = backend::native::start_backend(
+      {.forked = early_launcher, .launcher_path = {}, .state_directory = {}, .single = true});
   raise_descriptor_limit();
   // A closed pipe is an error of write(2), which is dealt with where it happens.
   ::signal(SIGPIPE, SIG_IGN);

@@ -1,4 +1,5 @@
-// airlock-init: pid 1 of a sandbox. Starts programs, reaps them, writes inputs, reads outputs back.
+// airlock-init: pid 1 of a sandbox. Makes its network and mounts, starts programs, reaps them,
+// writes inputs, reads outputs back.
 //
 // Runs under another uid than the guest, not dumpable, with no descriptor but its channel to the
 // keeper and the root of the workspace. Allocates nothing, links no C library (runtime.cc), and
@@ -8,23 +9,55 @@
 #include <cstdint>
 
 #include "jail/channel.h"
+#include "jail/sandbox_layout.h"
 #include "jail/stage.h"
 #include "jail/wire.h"
 
 namespace airlock::init {
 
-inline constexpr int kChannelFd = 3;
-inline constexpr int kWorkspaceFd = 4;
+inline constexpr int kChannelFd = jail::kInitChannelFd;
+inline constexpr int kWorkspaceFd = jail::kInitWorkspaceFd;
 inline constexpr std::uint32_t kGuestId = 1000;
+
+// Makes the sandbox around us in two steps, between which processes may be started that wait: first
+// network, identity and the mounts that all sandboxes have, until we are in our cgroup; then the
+// workspace, the change of root and the loss of what we no longer need. What fails is told to the
+// keeper, and ends us.
+struct SetupState {
+  char view_bytes[4'096];
+  char workspace_bytes[4'096];
+  jail::ViewSetup view;
+  jail::WorkspaceSetup workspace;
+  base::UniqueFd workspace_fd;  // of a file system that exists already
+};
+// Gives numbers that are handed out later to nobody else until then. To be called first.
+void reserve_descriptors();
+void begin_setup(SetupState* state);
+void finish_setup(SetupState* state);
 
 // What the keeper said at the start, kept for every process.
 struct Settings {
   bool seccomp_listener = false;
   bool cgroup_namespace = false;
   bool can_set_groups = false;
+  int landlock_ruleset = -1;  // that each process enters; -1 where the kernel has none
   const char* seccomp = nullptr;
   std::size_t seccomp_bytes = 0;
 };
+
+// A process made ahead for the first exec: it becomes the guest while the sandbox is made, and then
+// waits to be told its program, limits and streams.
+struct Standby {
+  int pid = -1;
+  int channel = -1;
+};
+Standby start_standby(const Settings& settings);
+// The sandbox is made.
+void release_standby(const Standby& standby, const Settings& settings);
+// Ends it, if it was not used.
+void drop_standby(Standby* standby);
+// Gives it the request and returns its pid; -1 if it cannot be used. It is used up either way.
+int use_standby(Standby* standby, const jail::Packet& packet);
 
 // Starts a process and returns its pid, or -1 after telling `handshake` why not.
 int start_process(const Settings& settings, const jail::Exec& request, jail::Packet* packet);

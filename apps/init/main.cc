@@ -28,12 +28,14 @@ constexpr std::uint64_t kExt4FullBelowBytes = 512 * 1024;
 struct Running {
   int pid = 0;
   std::uint32_t id = 0;
+  bool last = false;
 };
 
 // Static, because init has no heap and its stack is small.
 char packet_buffer[jail::kMessageBytesMax + 256];
 char setup_buffer[64 * 1024];
 Settings settings;
+Standby standby;
 Running running[kProcessesMax];
 std::uint32_t missing;
 int input_error;
@@ -56,8 +58,9 @@ std::uint64_t microseconds(const timeval& time) {
          static_cast<std::uint64_t>(time.tv_usec);
 }
 
-// Everything the guest may touch, once more as Landlock rules; inherited by every process.
-int confine(int abi) {
+// Everything a guest may touch, once more as Landlock rules. Each process enters them by itself:
+// init has to signal guests, which may not signal out of their domain.
+int make_ruleset(int abi, sys::LandlockOutcome* outcome) {
   using enum sys::LandlockRights;
   const sys::LandlockTree trees[] = {
       {.path = "/", .rights = kRead},
@@ -73,9 +76,8 @@ int confine(int abi) {
       {.path = "/tmp", .rights = kReadWriteExecute},
       {.path = "/output", .rights = kReadWriteExecute},
       {.path = "/dev/shm", .rights = kReadWriteExecute},
-      {.path = nullptr, .fd = kWorkspaceFd, .rights = kReadWriteExecute},
   };
-  return sys::restrict_with_landlock(abi, trees, sys::LandlockScope::kConfined).error;
+  return sys::make_landlock_ruleset(abi, trees, sys::LandlockScope::kConfined, outcome);
 }
 
 void take_core_cookie() {
@@ -97,24 +99,40 @@ void reset_signals() {
   }
 }
 
-bool read_setup() {
+bool read_exec_setup() {
   jail::Packet packet;
-  jail::InitSetup setup;
+  jail::ExecSetup setup;
   if (jail::receive_packet(kChannelFd, setup_buffer, 0, &packet) != jail::ReceiveStatus::kPacket ||
       !jail::decode(packet.bytes, &setup)) {
     return false;
   }
-  settings = {setup.seccomp_listener, setup.cgroup_namespace, setup.can_set_groups,
-              setup.seccomp.data, setup.seccomp.size};
+  settings = {.seccomp_listener = setup.seccomp_listener,
+              .cgroup_namespace = setup.cgroup_namespace,
+              .can_set_groups = setup.can_set_groups,
+              .seccomp = setup.seccomp.data,
+              .seccomp_bytes = setup.seccomp.size};
+  return true;
+}
+
+// Until a process can be started.
+bool make_sandbox() {
+  SetupState state;
+  begin_setup(&state);
+  take_core_cookie();  // which children inherit
+  if (!read_exec_setup()) return false;
+  standby = start_standby(settings);
+  finish_setup(&state);
   jail::InitReady ready;
-  take_core_cookie();
   const int abi = sys::landlock_abi();
   if (abi == 0) missing |= jail::kLacksLandlock;
-  if (const int error = abi != 0 ? confine(abi) : 0; error != 0) {
+  sys::LandlockOutcome outcome;
+  if (abi != 0) settings.landlock_ruleset = make_ruleset(abi, &outcome);
+  if (outcome.error != 0) {
     ready.stage = static_cast<std::uint16_t>(Stage::kLandlock);
-    ready.stage_errno = error;
+    ready.stage_errno = outcome.error;
   }
   ready.missing = missing;
+  release_standby(standby, settings);
   return jail::send_message(kChannelFd, ready) == 0 && ready.stage == 0;
 }
 
@@ -151,6 +169,8 @@ void reap() {
       if (entry.pid != pid) continue;
       entry.pid = 0;
       report_end(entry.id, status, usage);
+      // The keeper has no more use for us: what the kernel has to tidy up begins now.
+      if (entry.last) _exit(0);
     }
   }
 }
@@ -160,12 +180,16 @@ void on_exec(const jail::Exec& request, jail::Packet* packet) {
   for (Running& entry : running) {
     if (entry.pid == 0) slot = &entry;
   }
-  int pid = -1;
+  const bool ahead = !request.terminal && packet->fd_count == 4 && input_error == 0;
+  int pid = ahead && slot != nullptr ? use_standby(&standby, *packet) : -1;
+  drop_standby(&standby);  // its group is not that of later processes
   bool entered = true;
   for (std::size_t i = request.terminal ? 1 : 4; i < packet->fd_count; ++i) {
     entered = entered && write(packet->fds[i].get(), "0", 1) == 1;
   }
-  if (!entered) {
+  if (pid > 0) {
+    // already on its way
+  } else if (!entered) {
     const jail::StartFailed failed{static_cast<std::uint16_t>(Stage::kCgroup), errno};
     jail::send_message(packet->fds[0].get(), failed);
   } else if (input_error != 0 || slot == nullptr) {
@@ -177,7 +201,7 @@ void on_exec(const jail::Exec& request, jail::Packet* packet) {
   }
   input_error = 0;  // told once
   if (pid > 0) {
-    *slot = {pid, request.id};
+    *slot = {pid, request.id, request.last};
   } else {
     report_end(request.id, 127 << 8, rusage{});
   }
@@ -229,18 +253,14 @@ bool serve() {
 
 int run() {
   prctl(PR_SET_NAME, "airlock-init");
-  prctl(PR_SET_DUMPABLE, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  fcntl(kChannelFd, F_SETFD, FD_CLOEXEC);
-  fcntl(kWorkspaceFd, F_SETFD, FD_CLOEXEC);
-  // 0 to 2 stay taken, so that nothing a guest must not have can land there.
-  for (int fd = 0; fd < 3; ++fd) open("/dev/null", O_RDWR | O_CLOEXEC);
+  reserve_descriptors();
   reset_signals();
   unsigned long mask = 1ul << (SIGCHLD - 1);
   syscall(SYS_rt_sigprocmask, static_cast<long>(SIG_SETMASK), &mask, nullptr, 8L);
   const int children =
       static_cast<int>(syscall(SYS_signalfd4, -1L, &mask, 8L, static_cast<long>(SFD_CLOEXEC)));
-  if (children < 0 || !read_setup()) return 1;
+  if (children < 0 || !make_sandbox()) return 1;
   while (true) {
     pollfd set[] = {{kChannelFd, POLLIN, 0}, {children, POLLIN, 0}};
     if (poll(set, 2, -1) < 0 && errno != EINTR) return 1;

@@ -88,6 +88,9 @@ int poll(pollfd* set, nfds_t count, int timeout) {
   return static_cast<int>(checked(raw(SYS_poll, WORD(set), static_cast<long>(count), timeout)));
 }
 pid_t fork() noexcept { return static_cast<pid_t>(checked(raw(SYS_fork))); }
+int socketpair(int domain, int type, int protocol, int* pair) noexcept {
+  return static_cast<int>(checked(raw(SYS_socketpair, domain, type, protocol, WORD(pair))));
+}
 int kill(pid_t pid, int number) noexcept {
   return static_cast<int>(checked(raw(SYS_kill, pid, number)));
 }

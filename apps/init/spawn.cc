@@ -5,14 +5,17 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cerrno>
 #include <csignal>
 #include <ctime>
 
 #include "apps/init/init.h"
+#include "sys/landlock.h"
 #include "sys/seccomp.h"
 
 namespace airlock::init {
@@ -28,6 +31,8 @@ constexpr std::uint64_t kPendingSignalsMax = 1'024;  // the kernel counts them f
 constexpr unsigned long kCapabilityLast = 63;
 constexpr const char* kDefaultPath = "/usr/local/bin:/usr/bin:/bin";
 
+// Static, because init has no heap and its stack is small.
+char packet_buffer[jail::kMessageBytesMax + 256];
 char* argv_words[jail::kListEntriesMax + 1];
 char* environment_words[jail::kListEntriesMax + 1];
 
@@ -47,15 +52,19 @@ bool limit(__rlimit_resource_t resource, std::uint64_t soft, std::uint64_t hard)
   return syscall(SYS_prlimit64, 0L, static_cast<long>(resource), &value, nullptr) == 0;
 }
 
+// Those that are the same for every process. A guest may not touch the one of core dumps.
+bool set_fixed_limits() {
+  // One byte, not none: the value with which the kernel also leaves out a core_pattern that is a
+  // pipe to a program of the host (fs/coredump.c).
+  return limit(RLIMIT_CORE, 1, 1) && limit(RLIMIT_STACK, kStackBytes, kStackBytes) &&
+         limit(RLIMIT_SIGPENDING, kPendingSignalsMax, kPendingSignalsMax);
+}
+
 void set_limits(const jail::Exec& request, int handshake) {
   // The kernel's own CPU limit stands a second behind the keeper's, for hosts without cgroups.
   const std::uint64_t cpu_seconds = (request.cpu_ms + 999) / 1000 + 1;
-  // One byte, not none: the value with which the kernel also leaves out a core_pattern that is a
-  // pipe to a program of the host (fs/coredump.c).
-  bool done = limit(RLIMIT_CPU, cpu_seconds, cpu_seconds + 1) && limit(RLIMIT_CORE, 1, 1) &&
-              limit(RLIMIT_NOFILE, request.open_files, request.open_files) &&
-              limit(RLIMIT_STACK, kStackBytes, kStackBytes) &&
-              limit(RLIMIT_SIGPENDING, kPendingSignalsMax, kPendingSignalsMax);
+  bool done = limit(RLIMIT_CPU, cpu_seconds, cpu_seconds + 1) &&
+              limit(RLIMIT_NOFILE, request.open_files, request.open_files);
   if (request.use_rlimits) {
     // Not RLIMIT_AS: the runtimes of JavaScript, Go and Java reserve far more than they use.
     done = done && limit(RLIMIT_NPROC, request.pids, request.pids) &&
@@ -120,36 +129,82 @@ int exec_program() {
   return error;
 }
 
-[[noreturn]] void run_child(const Settings& settings, const jail::Exec& request, int handshake,
-                            const int (&stdio)[kStdioFds]) {
-  take_stdio(request, stdio, handshake);
+int confine(int ruleset) { return ruleset >= 0 ? sys::enter_landlock(ruleset) : 0; }
+
+struct GuestState {
+  int listener = -1;
+  jail::StageFailure failure;
+};
+
+// Everything that does not depend on the program.
+GuestState become_guest(const Settings& settings) {
+  if (const int error = confine(settings.landlock_ruleset); error != 0) {
+    return {.failure = {Stage::kLandlock, error}};
+  }
   const unsigned long no_signals = 0;
   syscall(SYS_rt_sigprocmask, static_cast<long>(SIG_SETMASK), &no_signals, nullptr, 8L);
   umask(022);
-  set_limits(request, handshake);
+  if (!set_fixed_limits()) return {.failure = {Stage::kLimits, errno}};
   if (settings.cgroup_namespace && unshare(CLONE_NEWCGROUP) != 0) {
-    fail(handshake, Stage::kCgroup, errno);
+    return {.failure = {Stage::kCgroup, errno}};
   }
-  if (!drop_privilege(settings)) fail(handshake, Stage::kCapabilities, errno);
-  if (chdir(request.cwd.data()) != 0) fail(handshake, Stage::kWorkingDirectory, errno);
-  syscall(SYS_close_range, static_cast<long>(kStdioFds), ~0ul >> 32,
-          static_cast<long>(CLOSE_RANGE_CLOEXEC));
+  if (!drop_privilege(settings)) return {.failure = {Stage::kCapabilities, errno}};
   const sys::SeccompProgram program = {{reinterpret_cast<const sock_filter*>(settings.seccomp),
                                         settings.seccomp_bytes / sizeof(sock_filter)}};
   const int listener =
       sys::install_seccomp(program, settings.seccomp_listener ? sys::SeccompListener::kWanted
                                                               : sys::SeccompListener::kNone);
-  if (listener < 0) fail(handshake, Stage::kSeccomp, -listener);
+  if (listener < 0) return {.failure = {Stage::kSeccomp, -listener}};
+  return {.listener = settings.seccomp_listener ? listener : -1, .failure = {}};
+}
+
+// As the guest already: only what a guest may do as well.
+[[noreturn]] void run_program(const jail::Exec& request, int handshake, const GuestState& state) {
+  if (state.failure.stage != Stage::kNone) {
+    fail(handshake, state.failure.stage, state.failure.os_errno);
+  }
+  set_limits(request, handshake);
+  if (chdir(request.cwd.data()) != 0) fail(handshake, Stage::kWorkingDirectory, errno);
+  syscall(SYS_close_range, static_cast<long>(kStdioFds), ~0ul >> 32,
+          static_cast<long>(CLOSE_RANGE_CLOEXEC));
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
   const jail::Starting starting{static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
                                 static_cast<std::uint64_t>(now.tv_nsec)};
-  const std::span<const int> passed(&listener, settings.seccomp_listener ? 1 : 0);
+  const std::span<const int> passed(&state.listener, state.listener >= 0 ? 1 : 0);
   if (const int error = jail::send_message(handshake, starting, passed)) {
     fail(handshake, Stage::kSeccomp, error);
   }
-  if (settings.seccomp_listener) close(listener);
+  if (state.listener >= 0) close(state.listener);
   fail(handshake, Stage::kExec, exec_program());
+}
+
+// The channel, where a standby process keeps it.
+constexpr int kStandbyFd = kFirstFreeFd;
+
+[[noreturn]] void run_standby(const Settings& settings) {
+  GuestState state = become_guest(settings);
+  jail::Packet packet;
+  jail::Confine confine_request;
+  jail::Exec request;
+  if (jail::receive_packet(kStandbyFd, packet_buffer, 0, &packet) != jail::ReceiveStatus::kPacket ||
+      !jail::decode(packet.bytes, &confine_request)) {
+    _exit(127);
+  }
+  const int error = packet.fd_count == 1 ? confine(packet.fds[0].get()) : 0;
+  if (error != 0 && state.failure.stage == Stage::kNone) state.failure = {Stage::kLandlock, error};
+  if (jail::receive_packet(kStandbyFd, packet_buffer, 0, &packet) != jail::ReceiveStatus::kPacket ||
+      !jail::decode(packet.bytes, &request) || packet.fd_count != 1 + kStdioFds) {
+    _exit(127);
+  }
+  int fds[1 + kStdioFds];
+  for (int i = 0; i < 1 + kStdioFds; ++i) {
+    fds[i] = fcntl(packet.fds[i].get(), F_DUPFD_CLOEXEC, static_cast<long>(kFirstFreeFd));
+  }
+  fill_words(request.argv, argv_words);
+  fill_words(request.env, environment_words);
+  take_stdio(request, {fds[1], fds[2], fds[3]}, fds[0]);
+  run_program(request, fds[0], state);
 }
 
 // A pty of the sandbox's own devpts: the slave for the process, the master for the caller.
@@ -194,7 +249,52 @@ int start_process(const Settings& settings, const jail::Exec& request, jail::Pac
     const int given = request.terminal ? slave.get() : packet->fds[i + 1].get();
     stdio[i] = fcntl(given, F_DUPFD_CLOEXEC, static_cast<long>(kFirstFreeFd));
   }
-  run_child(settings, request, own_handshake, stdio);
+  take_stdio(request, stdio, own_handshake);
+  run_program(request, own_handshake, become_guest(settings));
+}
+
+Standby start_standby(const Settings& settings) {
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return {};
+  base::UniqueFd ours(pair[0]);
+  const base::UniqueFd theirs(pair[1]);
+  const int pid = fork();
+  if (pid < 0) return {};
+  if (pid > 0) return {pid, ours.release()};
+  ours.reset();
+  if (fcntl(theirs.get(), F_DUPFD_CLOEXEC, static_cast<long>(kStandbyFd)) != kStandbyFd) {
+    _exit(127);
+  }
+  run_standby(settings);
+}
+
+void release_standby(const Standby& standby, const Settings& settings) {
+  if (standby.pid <= 0) return;
+  const int fds[] = {settings.landlock_ruleset};
+  jail::send_message(standby.channel, jail::Confine{},
+                     std::span<const int>(fds, fds[0] >= 0 ? 1 : 0));
+}
+
+void drop_standby(Standby* standby) {
+  if (standby->pid <= 0) return;
+  kill(standby->pid, SIGKILL);
+  wait4(standby->pid, nullptr, 0, nullptr);
+  close(standby->channel);
+  *standby = {};
+}
+
+int use_standby(Standby* standby, const jail::Packet& packet) {
+  if (standby->pid <= 0) return -1;
+  int fds[1 + kStdioFds];
+  for (int i = 0; i < 1 + kStdioFds; ++i) fds[i] = packet.fds[i].get();
+  if (jail::send_packet(standby->channel, packet.bytes, fds) != 0) {
+    drop_standby(standby);
+    return -1;
+  }
+  close(standby->channel);
+  const int pid = standby->pid;
+  *standby = {};
+  return pid;
 }
 
 }  // namespace airlock::init

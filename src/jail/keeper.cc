@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <utility>
 
 #include "jail/test_hooks.h"
 
@@ -48,31 +49,42 @@ bool is_regular(int fd) {
 
 }  // namespace
 
-Keeper::Keeper(const LauncherHost& host, const OpenWorkspace& request, UniqueFd caller)
-    : host_(host), request_(request), caller_(std::move(caller)) {
-  setsockopt(caller_.get(), SOL_SOCKET, SO_SNDTIMEO, &kSendTimeout, sizeof kSendTimeout);
-  if (!valid_workspace(request)) {
-    failure_ = {Stage::kRequest, EINVAL};
-    return;
-  }
-  auto slot = host.slots.take();
+void Keeper::take_slot() {
+  auto slot = host_.slots.take();
   if (!slot.has_value()) {
     failure_ = {Stage::kSlot, EAGAIN};
     return;
   }
   slot_ = std::move(*slot);
   crash_point("crash:slot_taken");
-  auto store = WorkspaceStore::create(host.ids, host.state_directory, slot_.number(),
-                                      request.disk_bytes, request.inodes);
-  if (store.has_value()) {
-    store_.emplace(std::move(*store));
-    crash_point("crash:workspace_made");
-  } else {
-    failure_ = {Stage::kWorkspace, store.error().os_errno != 0 ? store.error().os_errno : ENOTSUP};
-  }
 }
 
-Keeper::~Keeper() { destroy_sandbox(); }
+void Keeper::open(const OpenWorkspace& request, UniqueFd caller) {
+  request_ = request;
+  caller_ = std::move(caller);
+  setsockopt(caller_.get(), SOL_SOCKET, SO_SNDTIMEO, &kSendTimeout, sizeof kSendTimeout);
+  if (!valid_workspace(request)) failure_ = {Stage::kRequest, EINVAL};
+  if (failure_.stage == Stage::kNone && !slot_.valid()) take_slot();
+  if (failure_.stage == Stage::kNone) {
+    auto store = WorkspaceStore::create(host_.ids, host_.state_directory, slot_.number(),
+                                        request.disk_bytes, request.inodes);
+    if (store.has_value()) {
+      store_.emplace(std::move(*store));
+      crash_point("crash:workspace_made");
+    } else {
+      failure_ = {Stage::kWorkspace,
+                  store.error().os_errno != 0 ? store.error().os_errno : ENOTSUP};
+    }
+  }
+  const bool common = failure_.stage == Stage::kNone && store_->kind() == WorkspaceKind::kTmpfs &&
+                      !request.reusable && request.memory_bytes == 0;
+  if (!common) destroy_sandbox();
+}
+
+Keeper::~Keeper() {
+  destroy_sandbox();
+  if (when_started_) when_started_();
+}
 
 GuestProcess* Keeper::find(std::uint32_t id) {
   for (const auto& process : sandbox_->processes) {
@@ -136,17 +148,24 @@ bool Keeper::dispatch(Packet* packet) {
 }
 
 bool Keeper::create_sandbox(const CreateSandbox& request) {
-  if (sandbox_ != nullptr) return false;
-  sandbox_ = std::make_unique<Sandbox>();
+  if (has_sandbox()) return false;
+  if (sandbox_ == nullptr) make_sandbox();
+  sandbox_->ahead = false;
   sandbox_->profile = sys::find_seccomp_profile(request.seccomp_profile);
-  sandbox_->failure = failure_;
-  if (sandbox_->profile == nullptr) sandbox_->failure = {Stage::kRequest, EINVAL};
-  if (sandbox_->failure.stage == Stage::kNone) sandbox_->failure = start_sandbox();
+  const bool known = sandbox_->profile != nullptr;
+  if (!known) sandbox_->failure = {Stage::kRequest, EINVAL};
+  if (sandbox_->failure.stage == Stage::kNone) sandbox_->failure = settle_sandbox();
   return true;
 }
 
+bool Keeper::serve_creation() {
+  Packet packet;
+  return receive_packet(caller_.get(), buffer(), 0, &packet) == ReceiveStatus::kPacket &&
+         message_type(packet.bytes) == MessageType::kCreateSandbox && dispatch(&packet);
+}
+
 bool Keeper::put_file(const PutFile& request, Packet* packet) {
-  if (sandbox_ == nullptr || packet->fd_count != 1 || request.path.empty()) return false;
+  if (!has_sandbox() || packet->fd_count != 1 || request.path.empty()) return false;
   if (!is_regular(packet->fds[0].get())) return false;
   if (sandbox_->failure.stage != Stage::kNone) return true;  // the process that needs it reports it
   const int fds[] = {packet->fds[0].get()};
@@ -181,7 +200,7 @@ StageFailure Keeper::prepare_group(const Exec& request, std::vector<UniqueFd>* e
 }
 
 bool Keeper::exec(const Exec& request, Packet* packet) {
-  if (sandbox_ == nullptr || !valid_request(request, packet->fd_count)) return false;
+  if (!has_sandbox() || !valid_request(request, packet->fd_count)) return false;
   std::erase_if(sandbox_->processes, [](const auto& p) { return p->ended(); });
   if (sandbox_->processes.size() >= kProcessesPerSandboxMax) return false;
   StageFailure failure = sandbox_->failure;
@@ -230,7 +249,7 @@ StageFailure Keeper::forward_exec(const Exec& request, UniqueFd handshake, Packe
 }
 
 bool Keeper::collect(Packet* packet) {
-  if (sandbox_ == nullptr) return false;
+  if (!has_sandbox()) return false;
   const bool busy =
       std::ranges::any_of(sandbox_->processes, [](const auto& p) { return !p->ended(); });
   int error = busy ? EBUSY : 0;
@@ -288,10 +307,7 @@ void Keeper::serve_init() {
 
 void Keeper::init_died() {
   if (sandbox_->failure.stage == Stage::kNone) sandbox_->failure = {Stage::kInit, ECHILD};
-  kill(sandbox_->pid, SIGKILL);
-  int status = 0;
-  while (waitpid(sandbox_->pid, &status, 0) < 0 && errno == EINTR) {}
-  sandbox_->pid = -1;
+  end_init();
   sandbox_->channel.reset();
   for (const auto& process : sandbox_->processes) {
     if (process->ended()) continue;
@@ -332,8 +348,10 @@ void Keeper::finish(GuestProcess* process) {
                                          [](const auto& owner) { return owner.get(); });
     const std::unique_ptr<GuestProcess> finished = std::move(*place);
     sandbox_->processes.erase(place);
-    destroy_sandbox();
+    end_init();
     finished->send_report(report);
+    destroy_sandbox();
+    ended_ = ends_with_last_;
   } else {
     process->send_report(report);
   }
@@ -434,7 +452,10 @@ int Keeper::run() {
     for (std::size_t i = 0; i < count && 2 + 4 * i + 3 < set.size(); ++i) {
       GuestProcess* const process = sandbox_->processes[i].get();
       const pollfd* const fds = &set[2 + 4 * i];
-      if (fds[1].revents != 0) process->on_handshake();
+      if (fds[1].revents != 0) {
+        process->on_handshake();
+        if (when_started_) std::exchange(when_started_, {})();
+      }
       if ((fds[2].revents & POLLIN) != 0) {
         process->on_notification(*sandbox_->profile);
       } else if (fds[2].revents != 0) {
@@ -445,6 +466,7 @@ int Keeper::run() {
     }
     if (set[1].revents != 0) serve_init();
     check_deadlines();
+    if (ended_) return 0;
     if (busy() ? (set[0].revents & (POLLRDHUP | POLLHUP)) != 0 : !serve_caller()) return 0;
   }
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <poll.h>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,6 +17,7 @@
 #include "base/unique_fd.h"
 #include "jail/channel.h"
 #include "jail/guest_process.h"
+#include "jail/launcher.h"
 #include "jail/launcher_host.h"
 #include "jail/wire.h"
 #include "jail/workspace_store.h"
@@ -26,9 +28,29 @@ inline constexpr std::size_t kProcessesPerSandboxMax = 64;
 
 class Keeper {
  public:
-  Keeper(const LauncherHost& host, const OpenWorkspace& request, base::UniqueFd caller);
+  explicit Keeper(const LauncherHost& host) : host_(host) {}
   ~Keeper();
 
+  // Takes over a sandbox of the common kind that was begun before anyone asked for one, or begins
+  // it; its init makes a network namespace meanwhile. `host` need not be complete. What fails is
+  // tried again, and told, when it is asked for.
+  void begin_ahead(const BegunSandbox& begun);
+  // Init makes its mounts.
+  void release_ahead();
+  std::uint32_t slot_number() const { return slot_.valid() ? slot_.number() : kNoSlot; }
+
+  // Takes up the caller's request; what is wrong with it every process then reports.
+  void open(const OpenWorkspace& request, base::UniqueFd caller);
+
+  // Waits for the caller's first request, which creates the sandbox. False: there is none.
+  bool serve_creation();
+  // Makes the sandbox once more, if there is one: the host is not what it was taken for. Nothing
+  // may have been put into it.
+  void renew();
+  // Done once, when the first program has started: there is time then.
+  void when_started(std::function<void()> work) { when_started_ = std::move(work); }
+  // Everything ends with the sandbox that ends with its process; nobody has to close the channel.
+  void end_with_last() { ends_with_last_ = true; }
   // Until the caller's channel closes. The exit status of the process.
   int run();
 
@@ -38,6 +60,8 @@ class Keeper {
     base::UniqueFd pidfd;
     base::UniqueFd channel;
     std::shared_ptr<sys::Cgroup> group;  // of the process that was started last
+    bool ahead = false;                  // begun, and not asked for yet
+    bool born_in_group = false;
     bool group_used = false;
     const sys::SeccompProfile* profile = nullptr;
     StageFailure failure;
@@ -51,15 +75,24 @@ class Keeper {
   bool serve_caller();
   bool dispatch(Packet* packet);
   bool create_sandbox(const CreateSandbox& request);
+  void make_sandbox();
   bool put_file(const PutFile& request, Packet* packet);
   bool exec(const Exec& request, Packet* packet);
   bool collect(Packet* packet);
+  void end_init();
   void destroy_sandbox();
 
   std::span<char> buffer() const { return {buffer_.get(), kMessageBytesMax}; }
-  StageFailure start_sandbox();
-  StageFailure clone_child(base::UniqueFd* init_channel);
-  StageFailure release_child();
+  void take_slot();
+  bool uses_single_id() const { return store_.has_value() && store_->needs_single_id(); }
+  // A sandbox is made in three steps, beside each of which init makes its own.
+  StageFailure begin_sandbox();
+  StageFailure release_sandbox();
+  StageFailure settle_sandbox();
+  StageFailure send_workspace_setup();
+  StageFailure send_exec_setup();
+  StageFailure check_sent(int error);
+  std::uint32_t find_missing() const;
   std::shared_ptr<sys::Cgroup> make_group(const sys::CgroupLimits& limits, StageFailure* failure);
   sys::CgroupLimits group_limits(const Exec& request) const;
   // Makes and limits the group; `entrances` are for init, which has to move there.
@@ -77,6 +110,7 @@ class Keeper {
   int poll_timeout_ms() const;
   bool busy() const;
   bool disk_is_watched() const;
+  bool has_sandbox() const { return sandbox_ != nullptr && !sandbox_->ahead; }
   GuestProcess* find(std::uint32_t id);
 
   const LauncherHost& host_;
@@ -89,6 +123,9 @@ class Keeper {
   std::uint32_t groups_made_ = 0;
   std::uint32_t processes_made_ = 0;
   std::uint64_t next_disk_check_ns_ = 0;
+  bool ends_with_last_ = false;
+  bool ended_ = false;
+  std::function<void()> when_started_;
   std::unique_ptr<Sandbox> sandbox_;
   // Not a vector: its pages are touched only as far as messages are long.
   std::unique_ptr<char[]> buffer_ = std::make_unique_for_overwrite<char[]>(kMessageBytesMax);

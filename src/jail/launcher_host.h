@@ -1,7 +1,8 @@
-// LauncherHost: what a launcher found out about its host and was told by its owner, once at start.
+// LauncherHost: what a launcher found out about its host and was told by its owner.
 //
-// Shared read-only by all keepers. Nothing in it comes from a caller: source roots, uid pool,
-// cgroup parent and device list are the launcher's own.
+// Nothing in it comes from a caller: source roots, uid pool, cgroup parent and device list are the
+// launcher's own. Opened in two steps, so that a sandbox can be begun between them. Shared by all
+// keepers, which only read it.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,7 @@
 
 #include "base/unique_fd.h"
 #include "jail/id_map.h"
+#include "jail/launcher.h"
 #include "jail/root_skeleton.h"
 #include "jail/slot_pool.h"
 #include "sys/cgroup.h"
@@ -16,14 +18,29 @@
 namespace airlock::jail {
 
 struct LauncherHost {
+  // What init needs until it has made its mounts. The view may be that of the launcher before us,
+  // unchecked.
+  static base::Result<LauncherHost> open(const LauncherOptions& options);
+  // The rest but for the check of the view.
+  void complete(const LauncherOptions& options);
+
   IdHost ids;
   SlotPool slots;
-  sys::CgroupHost cgroups;
-  HostView view;
-  base::UniqueFd init;  // airlock-init, sealed
   std::string state_directory;
-  bool seccomp_listener = false;
   bool privileged = false;
+  HostView view;
+  bool cgroups_known = false;
+  sys::CgroupHost cgroups;
+  base::UniqueFd init;  // airlock-init, which nobody can change while it runs
+  bool seccomp_listener = false;
+
+ private:
+  void find_cgroups(const LauncherOptions& options);
 };
+
+// Removes what dead owners left, `own_slot` excepted. True if something may be left yet, because
+// its owner lives or is just about to die.
+bool sweep(const LauncherHost& host, std::uint32_t own_slot);
+inline constexpr std::uint32_t kNoSlot = ~0u;
 
 }  // namespace airlock::jail

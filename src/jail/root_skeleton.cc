@@ -20,7 +20,8 @@
 #include <string_view>
 
 #include "jail/host_view.h"
-#include "jail/sandbox_setup.h"
+#include "jail/launcher.h"
+#include "jail/sandbox_layout.h"
 #include "sys/files.h"
 
 namespace airlock::jail {
@@ -30,6 +31,7 @@ using base::UniqueFd;
 
 constexpr const char* kVersion = "1";  // of what this file makes
 constexpr const char* kPrefix = "root-";
+constexpr const char* kRecalled = "last-root";  // what was found right last
 constexpr const char* kPassing = "root-new-XXXXXX";
 constexpr std::int64_t kCopiedBytesMax = 64 << 20;
 constexpr int kCopiedEntriesMax = 20'000;
@@ -37,7 +39,6 @@ constexpr int kCopiedDepthMax = 32;
 constexpr off_t kListedFolderMax = 8'192;
 constexpr std::time_t kKeptSeconds = 3'600;  // two versions of us in turn must not undo each other
 constexpr int kAttempts = 8;
-constexpr int kFirstFreeFd = 10;  // a sandbox's child reassigns the numbers below
 
 // FNV-1a: tells versions apart, and guards against nobody.
 class Stamp {
@@ -53,9 +54,9 @@ class Stamp {
       for (int shift = 0; shift < 64; shift += 8) add_byte(number >> shift & 0xff);
     }
   }
-  std::string name() const {
+  std::string text() const {
     char text[32];
-    std::snprintf(text, sizeof text, "%s%016lx", kPrefix, value_);
+    std::snprintf(text, sizeof text, "%016lx", value_);
     return text;
   }
 
@@ -93,23 +94,41 @@ std::string link_target(int directory_fd, const char* path) {
   return length > 0 ? std::string(target, static_cast<std::size_t>(length)) : std::string();
 }
 
-// Of each path and, where it is a folder, of the folders in it: the time of a folder changes with
-// every file that is added to it, removed, or put in the place of another. Large folders are not
-// listed, for the time it takes: what is below them changes together with them.
-void add_copied(const std::vector<std::string>& paths, Stamp* stamp) {
+// What tells whether a skeleton is still right, each with how it is looked at: "s" for stat, "l"
+// for lstat. Of each path and, where it is a folder, of the folders in it: the time of a folder
+// changes with every file that is added to it, removed, or put in the place of another. Large
+// folders are not listed, for the time it takes: what is below them changes together with them.
+std::vector<std::string> list_watched(const std::vector<std::string>& copied) {
+  std::vector<std::string> watched;
+  for (const BindEntry& entry : host_roots()) watched.push_back(std::string("l") + entry.path);
   struct stat status{};
-  for (const std::string& path : paths) {
-    stamp->add(path);
+  for (const std::string& path : copied) {
+    watched.push_back("s" + path);
     if (stat(path.c_str(), &status) != 0) continue;
-    stamp->add_status(status);
     if (!S_ISDIR(status.st_mode) || status.st_nlink == 2) continue;  // 2: no folder in it
     if (status.st_size > kListedFolderMax) continue;
     sys::Directory folder(AT_FDCWD, path.c_str(), 0);
     while (const char* name = folder.next()) {
-      if (!folder.may_be_directory()) continue;
-      if (fstatat(folder.fd(), name, &status, AT_SYMLINK_NOFOLLOW) == 0) stamp->add_status(status);
+      if (folder.may_be_directory()) watched.push_back("l" + path + "/" + name);
     }
   }
+  return watched;
+}
+
+Stamp stamp_watched(const std::vector<std::string>& watched) {
+  Stamp stamp;
+  stamp.add(kVersion);
+  for (const BindEntry& entry : host_trees()) stamp.add(entry.path);
+  for (const BindEntry& entry : host_devices()) stamp.add(entry.path);
+  for (const FileEntry& entry : made_files()) (stamp.add(entry.path), stamp.add(entry.content));
+  for (const LinkEntry& entry : made_links()) (stamp.add(entry.path), stamp.add(entry.target));
+  struct stat status{};
+  for (const std::string& entry : watched) {
+    stamp.add(entry);
+    const int flags = entry[0] == 'l' ? AT_SYMLINK_NOFOLLOW : 0;
+    if (fstatat(AT_FDCWD, entry.c_str() + 1, &status, flags) == 0) stamp.add_status(status);
+  }
+  return stamp;
 }
 
 // Makes things below one directory. The first failure to write is kept; what cannot be read is
@@ -218,7 +237,7 @@ int fill(int root_fd, const std::vector<std::string>& copied,
 // Locked and still there under that name; otherwise invalid.
 UniqueFd hold(int directory_fd, const char* name, int operation) {
   const UniqueFd low(openat(directory_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  UniqueFd fd(fcntl(low.get(), F_DUPFD_CLOEXEC, kFirstFreeFd));
+  UniqueFd fd(fcntl(low.get(), F_DUPFD_CLOEXEC, kLauncherFirstFd));
   struct stat locked{};
   struct stat named{};
   if (!fd.valid() || flock(fd.get(), operation) != 0 || fstat(fd.get(), &locked) != 0 ||
@@ -274,35 +293,86 @@ base::Status build(const std::string& run_directory, const std::string& name,
   return base::fail(base::errno_error("make the root of sandboxes in " + run_directory, error));
 }
 
-}  // namespace
-
-base::Result<HostView> open_host_view(const std::string& run_directory) {
-  HostView view;
-  Stamp stamp;
-  stamp.add(kVersion);
-  for (const BindEntry& entry : host_trees()) view.trees.emplace_back(entry.path);
+// /usr, and those of /bin and its like that are folders on this host.
+std::vector<std::string> list_trees() {
+  std::vector<std::string> trees;
+  for (const BindEntry& entry : host_trees()) trees.emplace_back(entry.path);
   struct stat status{};
   for (const BindEntry& entry : host_roots()) {
-    if (lstat(entry.path, &status) != 0) continue;
-    if (S_ISDIR(status.st_mode)) view.trees.emplace_back(entry.path);
-    stamp.add(entry.path);
-    stamp.add_status(status);
+    if (lstat(entry.path, &status) == 0 && S_ISDIR(status.st_mode)) trees.emplace_back(entry.path);
   }
-  for (const std::string& path : view.trees) stamp.add(path);
-  for (const BindEntry& entry : host_devices()) stamp.add(entry.path);
-  for (const FileEntry& entry : made_files()) (stamp.add(entry.path), stamp.add(entry.content));
-  for (const LinkEntry& entry : made_links()) (stamp.add(entry.path), stamp.add(entry.target));
+  return trees;
+}
+
+// For recall_host_view: the skeleton's name, the stamp of everything on the lines after it, one of
+// which is /etc itself, where new names appear. Whoever is last wins, and is as right as the
+// others.
+void remember(const HostView& view, std::vector<std::string> watched) {
+  watched.emplace_back("s/etc");
+  std::string text = view.skeleton.substr(view.run_directory.size() + 1) + "\n" +
+                     stamp_watched(watched).text() + "\n";
+  for (const std::string& entry : watched) text += entry + "\n";
+  const std::string path = view.run_directory + "/" + kRecalled;
+  const std::string passing = path + "-new";
+  unlink(passing.c_str());
+  const UniqueFd file(open(passing.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600));
+  if (write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size())) {
+    rename(passing.c_str(), path.c_str());
+  }
+}
+
+std::vector<std::string> split_lines(std::string_view text) {
+  std::vector<std::string> lines;
+  for (std::size_t end = 0; (end = text.find('\n')) != std::string_view::npos;) {
+    lines.emplace_back(text.substr(0, end));
+    text.remove_prefix(end + 1);
+  }
+  return lines;
+}
+
+bool is_still_right(const HostView& view) {
+  if (!view.in_use.valid() || view.recalled.size() < 2) return false;
+  const std::vector<std::string> watched(view.recalled.begin() + 2, view.recalled.end());
+  const bool whole = std::ranges::none_of(watched, &std::string::empty);
+  return whole && stamp_watched(watched).text() == view.recalled[1];
+}
+
+}  // namespace
+
+HostView recall_host_view(const std::string& run_directory) {
+  HostView view{.run_directory = run_directory,
+                .skeleton = {},
+                .in_use = {},
+                .trees = list_trees(),
+                .recalled = {}};
+  const auto text = sys::read_file_at(AT_FDCWD, (run_directory + "/" + kRecalled).c_str());
+  if (!text.has_value()) return view;
+  view.recalled = split_lines(*text);
+  if (view.recalled.empty() || !view.recalled[0].starts_with(kPrefix)) return view;
+  view.skeleton = run_directory + "/" + view.recalled[0];
+  view.in_use = hold(AT_FDCWD, view.skeleton.c_str(), LOCK_SH);
+  return view;
+}
+
+base::Result<bool> check_host_view(HostView* view) {
+  if (is_still_right(*view)) return false;
   const std::vector<std::string> copied = list_copied();
-  add_copied(copied, &stamp);
-  const std::string name = stamp.name();
-  view.skeleton = run_directory + "/" + name;
+  std::vector<std::string> watched = list_watched(copied);
+  const std::string name = kPrefix + stamp_watched(watched).text();
+  const std::string skeleton = view->run_directory + "/" + name;
+  const bool replaced = !view->in_use.valid() || view->skeleton != skeleton;
+  view->skeleton = skeleton;
   // More than once: one that is found may be on its way out.
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    view.in_use = hold(AT_FDCWD, view.skeleton.c_str(), LOCK_SH);
-    if (view.in_use.valid()) return view;
-    AIRLOCK_TRY(build(run_directory, name, copied, view.trees));
+    if (replaced) view->in_use = hold(AT_FDCWD, skeleton.c_str(), LOCK_SH);
+    if (view->in_use.valid()) {
+      remember(*view, std::move(watched));
+      return replaced;
+    }
+    view->trees = list_trees();
+    AIRLOCK_TRY(build(view->run_directory, name, copied, view->trees));
   }
-  return base::fail(base::ErrorCode::kUnavailable, view.skeleton + " does not stay");
+  return base::fail(base::ErrorCode::kUnavailable, skeleton + " does not stay");
 }
 
 }  // namespace airlock::jail

@@ -15,17 +15,19 @@
 
 namespace airlock::jail {
 
-// Inside a skeleton's directory: the root itself, and the second layer that overlayfs asks for.
-inline constexpr const char* kSkeletonRoot = "root";
-inline constexpr const char* kSkeletonEmpty = "empty";
-
 struct HostView {
-  std::string skeleton;            // the directory
-  base::UniqueFd in_use;           // holds a lock, without which others may remove the skeleton
-  std::vector<std::string> trees;  // folders of the host seen whole: /usr and its like
+  std::string run_directory;          // where skeletons lie
+  std::string skeleton;               // the directory
+  base::UniqueFd in_use;              // holds a lock, without which others may remove the skeleton
+  std::vector<std::string> trees;     // folders of the host seen whole: /usr and its like
+  std::vector<std::string> recalled;  // lines that recall_host_view() read
 };
 
-// Finds the skeleton in `run_directory` or makes it; any number of launchers may do so at once.
-base::Result<HostView> open_host_view(const std::string& run_directory);
+// What the launcher before us used, unchecked; nothing is `in_use` if there is none.
+HostView recall_host_view(const std::string& run_directory);
+
+// Compares the view with the host and finds or makes another skeleton where it differs: true then.
+// Any number of launchers may do so at once.
+base::Result<bool> check_host_view(HostView* view);
 
 }  // namespace airlock::jail

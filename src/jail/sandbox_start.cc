@@ -1,4 +1,5 @@
-// How the keeper makes a sandbox: cgroup, clone3, id maps, and the first message to init.
+// How the keeper makes a sandbox: clone3, id maps, cgroup, and the first messages to child and
+// init.
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/sched.h>
@@ -12,28 +13,12 @@
 #include <csignal>
 
 #include "jail/keeper.h"
-#include "jail/sandbox_setup.h"
+#include "jail/sandbox_layout.h"
+#include "jail/start_init.h"
 #include "jail/test_hooks.h"
 
 namespace airlock::jail {
-namespace {
-
 using base::UniqueFd;
-
-// The network namespace is missing here: the child has it made while it mounts (sandbox_setup.cc).
-constexpr std::uint64_t kNamespaces =
-    CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
-// The child gives descriptors 3 and 4 to init; nothing it still needs may sit there.
-constexpr int kFirstFreeFd = 10;
-
-StageFailure failed(Stage stage) { return {stage, errno}; }
-
-UniqueFd move_up(UniqueFd fd) {
-  if (!fd.valid() || fd.get() >= kFirstFreeFd) return fd;
-  return UniqueFd(fcntl(fd.get(), F_DUPFD_CLOEXEC, kFirstFreeFd));
-}
-
-}  // namespace
 
 std::shared_ptr<sys::Cgroup> Keeper::make_group(const sys::CgroupLimits& limits,
                                                 StageFailure* failure) {
@@ -58,73 +43,131 @@ std::shared_ptr<sys::Cgroup> Keeper::make_group(const sys::CgroupLimits& limits,
   return std::make_shared<sys::Cgroup>(std::move(*group));
 }
 
-StageFailure Keeper::clone_child(UniqueFd* init_channel) {
+void Keeper::begin_ahead(const BegunSandbox& begun) {
+  sandbox_ = std::make_unique<Sandbox>();
+  sandbox_->ahead = true;
+  if (begun.pid > 0) {
+    if (begun.slot_fd >= 0) slot_ = Slot(begun.slot, UniqueFd(begun.slot_fd));
+    sandbox_->pid = begun.pid;
+    sandbox_->pidfd.reset(begun.pidfd);
+    sandbox_->channel.reset(begun.channel_fd);
+  }
+  if (!slot_.valid()) take_slot();
+  const bool ready =
+      failure_.stage == Stage::kNone && (begun.pid > 0 || begin_sandbox().stage == Stage::kNone);
+  if (!ready) destroy_sandbox();
+  failure_ = {};
+}
+
+void Keeper::release_ahead() {
+  if (sandbox_ != nullptr && release_sandbox().stage != Stage::kNone) destroy_sandbox();
+}
+
+void Keeper::make_sandbox() {
+  sandbox_ = std::make_unique<Sandbox>();
+  sandbox_->failure = failure_;
+  if (sandbox_->failure.stage == Stage::kNone) sandbox_->failure = begin_sandbox();
+  if (sandbox_->failure.stage == Stage::kNone) sandbox_->failure = release_sandbox();
+}
+
+void Keeper::renew() {
+  if (sandbox_ == nullptr) return;
+  const bool ahead = sandbox_->ahead;
+  const sys::SeccompProfile* const profile = sandbox_->profile;
+  destroy_sandbox();
+  make_sandbox();
+  sandbox_->ahead = ahead;
+  sandbox_->profile = profile;
+  if (!ahead && sandbox_->failure.stage == Stage::kNone) sandbox_->failure = settle_sandbox();
+}
+
+StageFailure Keeper::begin_sandbox() {
+  StageFailure failure;
+  // On v2 a child has to be born in its group: a later move waits for all processors.
+  if (host_.cgroups_known && sys::has_unified(host_.cgroups)) {
+    sandbox_->group = make_group({}, &failure);
+    if (failure.stage != Stage::kNone) return failure;
+    crash_point("crash:group_made");
+  }
   int pair[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
-    return failed(Stage::kClone);
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+    return {Stage::kClone, errno};
+  }
   sandbox_->channel = UniqueFd(pair[0]);
-  *init_channel = move_up(UniqueFd(pair[1]));
-  SetupPlan plan;
-  plan.host_view = &host_.view;
-  plan.channel_fd = init_channel->get();
-  plan.keeper_channel_fd = sandbox_->channel.get();
-  plan.init_fd = host_.init.get();
-  plan.init_uid = init_id(host_.ids, store_->needs_single_id());
-  plan.init_gid = plan.init_uid;
-  plan.can_set_groups = plan.init_uid == kInitId;
-  plan.workspace_mount_fd = store_->mount_fd();
-  plan.workspace_directory = plan.workspace_mount_fd < 0 ? store_->directory() : std::string();
-  plan.tmpfs_options = store_->tmpfs_options();
-  plan.bound_watches = host_.ids.kind != IdMapKind::kPool;
-  plan.hand_back_workspace = request_.reusable;
-
-  if (sandbox_->group != nullptr) {
-    plan.group_entrances = sandbox_->group->open_entrances(/*also_unified=*/false);
-  }
-
-  clone_args arguments{};
-  int pidfd = -1;
-  arguments.flags = kNamespaces | CLONE_PIDFD;
-  arguments.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);
-  arguments.exit_signal = SIGCHLD;
-  if (sandbox_->group != nullptr && sandbox_->group->unified_fd() >= 0) {
-    arguments.flags |= CLONE_INTO_CGROUP;
-    arguments.cgroup = static_cast<std::uint64_t>(sandbox_->group->unified_fd());
-  }
-  // What the kernel counts for a user namespace (inotify instances, pending signals, ...) it counts
-  // for its creator too: that is the slot's own uid then, not the host's root. Files are still
-  // opened as ourselves.
+  const UniqueFd init_channel(pair[1]);
+  sandbox_->born_in_group = sandbox_->group != nullptr && sandbox_->group->unified_fd() >= 0;
   const bool own_creator = host_.ids.kind == IdMapKind::kPool;
-  if (own_creator) {
-    syscall(SYS_setresuid, -1, host_uid(host_.ids, slot_.number(), kCreatorId), -1);
-    syscall(SYS_setfsuid, 0);
-  }
-  // Why safe: like fork, memory is copied; the child makes plain system calls until exec or _exit.
-  const long pid = syscall(SYS_clone3, &arguments, sizeof arguments);
-  const int clone_errno = errno;
-  if (pid == 0) run_sandbox_child(plan);
-  if (own_creator) syscall(SYS_setresuid, -1, 0, -1);
-  if (pid < 0) return {Stage::kClone, clone_errno};
-  sandbox_->pid = static_cast<pid_t>(pid);
+  const sys::RawChild child =
+      start_init({.program_fd = host_.init.get(),
+                  .channel_fd = init_channel.get(),
+                  .cgroup_fd = sandbox_->born_in_group ? sandbox_->group->unified_fd() : -1,
+                  .creator = own_creator ? host_uid(host_.ids, slot_.number(), kCreatorId) : 0});
+  if (child.pid < 0) return {Stage::kClone, static_cast<std::int32_t>(-child.pid)};
+  sandbox_->pid = static_cast<pid_t>(child.pid);
+  sandbox_->pidfd = UniqueFd(child.pidfd);
   crash_point("crash:cloned");
-  sandbox_->pidfd = UniqueFd(pidfd);
   return {};
 }
 
-StageFailure Keeper::release_child() {
-  const bool single = store_->needs_single_id();
+// Init makes its mounts from here on.
+StageFailure Keeper::release_sandbox() {
+  const bool single = uses_single_id();
   if (const int error = write_id_maps(host_.ids, slot_.number(), single, sandbox_->pid)) {
     return {Stage::kIdMap, error};
   }
   crash_point("crash:mapped");
-  if (send(sandbox_->channel.get(), "", 1, MSG_NOSIGNAL) != 1) return failed(Stage::kIdMap);
+  ViewSetup view;
+  std::string trees;
+  for (const std::string& path : host_.view.trees) trees += path + '\0';
+  view.skeleton = host_.view.skeleton;
+  view.trees = {trees.data(), trees.size(), static_cast<std::uint32_t>(host_.view.trees.size())};
+  view.init_id = init_id(host_.ids, single);
+  view.can_set_groups = view.init_id == kInitId;
+  const bool in_directory = store_.has_value() && store_->mount_fd() < 0;
+  if (in_directory) view.workspace_directory = store_->directory();
+  view.bound_watches = host_.ids.kind != IdMapKind::kPool;
+  view.hand_back_workspace = request_.reusable;
+  return check_sent(send_message(sandbox_->channel.get(), view));
+}
+
+// Init takes requests from here on.
+StageFailure Keeper::settle_sandbox() {
+  sandbox_->missing |= find_missing();
+  StageFailure failure;
+  if (sandbox_->group == nullptr) {
+    sandbox_->group = make_group({}, &failure);
+    if (failure.stage != Stage::kNone) return failure;
+    crash_point("crash:group_made");
+  }
+  failure = send_workspace_setup();
+  return failure.stage != Stage::kNone ? failure : send_exec_setup();
+}
+
+StageFailure Keeper::send_workspace_setup() {
+  std::vector<UniqueFd> entrances;
+  if (sandbox_->group != nullptr) {
+    entrances = sandbox_->group->open_entrances(/*also_unified=*/!sandbox_->born_in_group);
+  }
+  WorkspaceSetup setup;
+  setup.tmpfs_options = store_->tmpfs_options();
+  setup.has_mount = store_->mount_fd() >= 0;
+  int fds[kMessageFdsMax];
+  std::size_t count = 0;
+  if (setup.has_mount) fds[count++] = store_->mount_fd();
+  for (const UniqueFd& entrance : entrances) {
+    if (count < kMessageFdsMax) fds[count++] = entrance.get();
+  }
+  return check_sent(send_message(sandbox_->channel.get(), setup, std::span<const int>(fds, count)));
+}
+
+StageFailure Keeper::send_exec_setup() {
   const auto& profile = *sandbox_->profile;
   const auto& program = host_.seccomp_listener ? profile.report : profile.plain;
   const sock_filter allow_all[] = {{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}};
-  InitSetup setup;
+  ExecSetup setup;
   setup.seccomp_listener = host_.seccomp_listener;
   setup.cgroup_namespace = sandbox_->group != nullptr;
-  setup.can_set_groups = init_id(host_.ids, single) == kInitId;
+  setup.can_set_groups = init_id(host_.ids, uses_single_id()) == kInitId;
   setup.seccomp = {reinterpret_cast<const char*>(program.instructions.data()),
                    program.instructions.size_bytes()};
   if (switched_off("seccomp")) {
@@ -133,45 +176,54 @@ StageFailure Keeper::release_child() {
   }
   const std::string_view packet = encode(setup, buffer());
   if (packet.empty()) return {Stage::kSeccomp, EMSGSIZE};
-  if (const int error = send_packet(sandbox_->channel.get(), packet)) return {Stage::kInit, error};
-  return {};
+  return check_sent(send_packet(sandbox_->channel.get(), packet));
 }
 
-StageFailure Keeper::start_sandbox() {
-  if (!host_.seccomp_listener) sandbox_->missing |= kLacksDenialReport;
-  if (store_->kind() == WorkspaceKind::kWatched) sandbox_->missing |= kLacksDiskQuota;
-  if (init_id(host_.ids, store_->needs_single_id()) != kInitId) {
-    sandbox_->missing |= kLacksUidRange | kLacksSupplementaryGroups;
+// Where init has ended, what it said last is the reason.
+StageFailure Keeper::check_sent(int error) {
+  if (error == 0) return {};
+  Packet packet;
+  InitReady last;
+  while (receive_packet(sandbox_->channel.get(), buffer(), MSG_DONTWAIT, &packet) ==
+         ReceiveStatus::kPacket) {
+    if (decode(packet.bytes, &last) && last.stage != 0) {
+      return {static_cast<Stage>(last.stage), last.stage_errno};
+    }
+  }
+  return {Stage::kInit, error};
+}
+
+std::uint32_t Keeper::find_missing() const {
+  std::uint32_t missing = 0;
+  if (!host_.seccomp_listener) missing |= kLacksDenialReport;
+  if (disk_is_watched()) missing |= kLacksDiskQuota;
+  if (init_id(host_.ids, uses_single_id()) != kInitId) {
+    missing |= kLacksUidRange | kLacksSupplementaryGroups;
   }
   const std::uint8_t controllers = host_.cgroups.controllers;
-  if (controllers == 0) {
-    sandbox_->missing |= kLacksCgroup | kLacksMemoryPeak | kLacksPidsPeak;
-  } else {
-    if ((controllers & sys::kControllerMemory) == 0) sandbox_->missing |= kLacksCgroupMemory;
-    if ((controllers & sys::kControllerPids) == 0) sandbox_->missing |= kLacksCgroupPids;
-    if ((controllers & sys::kControllerCpu) == 0) sandbox_->missing |= kLacksCgroupCpu;
-  }
-  StageFailure failure;
-  sandbox_->group = make_group({}, &failure);
-  if (failure.stage != Stage::kNone) return failure;
-  crash_point("crash:group_made");
-  UniqueFd init_channel;  // closed here once the child has its own copy
-  failure = clone_child(&init_channel);
-  return failure.stage != Stage::kNone ? failure : release_child();
+  if (controllers == 0) return missing | kLacksCgroup | kLacksMemoryPeak | kLacksPidsPeak;
+  if ((controllers & sys::kControllerMemory) == 0) missing |= kLacksCgroupMemory;
+  if ((controllers & sys::kControllerPids) == 0) missing |= kLacksCgroupPids;
+  if ((controllers & sys::kControllerCpu) == 0) missing |= kLacksCgroupCpu;
+  return missing;
+}
+
+void Keeper::end_init() {
+  crash_point("crash:before_destroy");
+  if (sandbox_->pid <= 0) return;
+  // The kernel ends a pid namespace with its init, whose end is to be seen only after everything
+  // inside is gone. It need not be a child of ours (BegunSandbox): then somebody else reaps it.
+  syscall(SYS_pidfd_send_signal, sandbox_->pidfd.get(), SIGKILL, nullptr, 0);
+  pollfd ended = {sandbox_->pidfd.get(), POLLIN, 0};
+  while (poll(&ended, 1, -1) < 0 && errno == EINTR) {}
+  waitid(P_PIDFD, static_cast<id_t>(sandbox_->pidfd.get()), nullptr, WEXITED | WNOHANG);
+  sandbox_->pid = -1;
+  crash_point("crash:init_reaped");
 }
 
 void Keeper::destroy_sandbox() {
   if (sandbox_ == nullptr) return;
-  crash_point("crash:before_destroy");
-  if (sandbox_->pid > 0) {
-    // The kernel ends a pid namespace with its init, and reaps it only after everything inside is
-    // gone.
-    kill(sandbox_->pid, SIGKILL);
-    int status = 0;
-    while (waitpid(sandbox_->pid, &status, 0) < 0 && errno == EINTR) {}
-    sandbox_->pid = -1;
-    crash_point("crash:init_reaped");
-  }
+  end_init();
   for (const auto& process : sandbox_->processes) {
     if (process->ended()) continue;
     process->set_cause(KillCause::kCancelled);

@@ -29,17 +29,21 @@ class Slot {
 
 class SlotPool {
  public:
-  // Makes the run directory (mode 0700) and the lock file if they are missing.
+  // Makes the run directory (mode 0711) and the lock file if they are missing.
   static base::Result<SlotPool> open(std::string run_directory, std::uint32_t slots_max);
 
+  const std::string& run_directory() const { return run_directory_; }
   // Takes a free slot; an error (kLimitExceeded) when all are taken.
   base::Result<Slot> take() const;
   // Takes that very slot if it is free; an invalid Slot if it is not.
   Slot try_take(std::uint32_t number) const;
 
  private:
-  SlotPool(std::string path, std::uint32_t slots_max)
-      : path_(std::move(path)), slots_max_(slots_max) {}
+  SlotPool(std::string run_directory, std::uint32_t slots_max)
+      : run_directory_(std::move(run_directory)),
+        path_(run_directory_ + "/slots"),
+        slots_max_(slots_max) {}
+  std::string run_directory_;
   std::string path_;
   std::uint32_t slots_max_;
 };

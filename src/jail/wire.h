@@ -11,10 +11,11 @@
 //   keeper -> caller    kCollectedFile(fd)* kRefusedFile* kCollectDone
 //   caller -> keeper    kSignal kTerminate kKill        on the channel that came with kExec
 //   keeper -> caller    kTerminal(fd) kReport           on the same
-//   keeper -> init      kInitSetup kPutFile kExec kCollect kInitSignal
+//   keeper -> init      kViewSetup kWorkspaceSetup(fds) kExecSetup, then kPutFile kExec kCollect
+//                       kInitSignal
 //   init -> keeper      kWorkspaceMount(fd) kInitReady kInitExited kInitPutDone kTerminal(fd), and
-//   what
-//                       answers kCollect
+//                       what answers kCollect
+//   init -> standby process  kConfine(fd) kExec
 //   new process -> keeper  kStarting(fd) or kStartFailed, on a socket of its own that exec closes
 #pragma once
 
@@ -23,14 +24,14 @@
 #include <cstring>
 #include <span>
 #include <string_view>
-#include <type_traits>
+
+#include "jail/wire_fields.h"
 
 namespace airlock::jail {
 
 inline constexpr std::uint32_t kWireMagic = 0x314b4c41;  // "ALK1"
 inline constexpr std::size_t kMessageBytesMax = 128 * 1024;
 inline constexpr std::size_t kMessageFdsMax = 8;
-inline constexpr std::size_t kListEntriesMax = 4096;
 inline constexpr std::size_t kDeniedCallsMax = 64;
 
 enum class MessageType : std::uint16_t {
@@ -48,7 +49,10 @@ enum class MessageType : std::uint16_t {
   kKill,
   kTerminal,
   kReport,
-  kInitSetup,
+  kViewSetup,
+  kWorkspaceSetup,
+  kExecSetup,
+  kConfine,
   kInitReady,
   kInitExited,
   kInitPutDone,
@@ -64,151 +68,6 @@ struct Header {
   std::uint16_t fd_count = 0;
 };
 static_assert(sizeof(Header) == 8);
-
-// A list of NUL-terminated strings inside a packet.
-class StringList {
- public:
-  StringList() = default;
-  StringList(const char* bytes, std::size_t size, std::uint32_t count)
-      : bytes_(bytes), size_(size), count_(count) {}
-  std::uint32_t count() const { return count_; }
-  std::string_view bytes() const { return {bytes_, size_}; }
-  template <typename Visitor>
-  void for_each(Visitor&& visitor) const {
-    const char* at = bytes_;
-    for (std::uint32_t i = 0; i < count_; ++i) {
-      const std::size_t length = std::strlen(at);
-      visitor(std::string_view(at, length));
-      at += length + 1;
-    }
-  }
-
- private:
-  const char* bytes_ = nullptr;
-  std::size_t size_ = 0;
-  std::uint32_t count_ = 0;
-};
-
-// Bytes of any value, unlike a string.
-struct Blob {
-  const char* data = nullptr;
-  std::size_t size = 0;
-};
-
-class Writer {
- public:
-  explicit Writer(std::span<char> buffer) : buffer_(buffer) {}
-
-  bool ok() const { return ok_; }
-  std::string_view written() const { return {buffer_.data(), used_}; }
-
-  template <typename... Fields>
-    requires(sizeof...(Fields) > 1)
-  void operator()(const Fields&... fields) {
-    ((*this)(fields), ...);
-  }
-  template <typename T>
-    requires(std::is_integral_v<T> || std::is_enum_v<T>)
-  void operator()(const T& value) {
-    put(&value, sizeof value);
-  }
-  void operator()(const std::string_view& text) {
-    const auto size = static_cast<std::uint32_t>(text.size());
-    (*this)(size);
-    put(text.data(), text.size());
-    put("", 1);
-    if (text.find('\0') != std::string_view::npos) ok_ = false;
-  }
-  void operator()(const Blob& blob) {
-    (*this)(static_cast<std::uint32_t>(blob.size));
-    put(blob.data, blob.size);
-  }
-  void operator()(const StringList& list) {
-    (*this)(list.count());
-    (*this)(static_cast<std::uint32_t>(list.bytes().size()));
-    put(list.bytes().data(), list.bytes().size());
-  }
-  void put(const void* data, std::size_t size) {
-    if (size > buffer_.size() - used_) ok_ = false;
-    if (!ok_ || size == 0) return;
-    std::memcpy(buffer_.data() + used_, data, size);
-    used_ += size;
-  }
-
- private:
-  std::span<char> buffer_;
-  std::size_t used_ = 0;
-  bool ok_ = true;
-};
-
-class Reader {
- public:
-  explicit Reader(std::string_view bytes) : rest_(bytes) {}
-
-  // Everything was read, in bounds, and nothing is left over.
-  bool complete() const { return ok_ && rest_.empty(); }
-
-  template <typename... Fields>
-    requires(sizeof...(Fields) > 1)
-  void operator()(Fields&... fields) {
-    ((*this)(fields), ...);
-  }
-  template <typename T>
-    requires(std::is_integral_v<T> || std::is_enum_v<T>)
-  void operator()(T& value) {
-    const char* data = take(sizeof value);
-    if (data != nullptr) std::memcpy(&value, data, sizeof value);
-  }
-  void operator()(bool& value) {
-    std::uint8_t byte = 0;
-    (*this)(byte);
-    if (byte > 1) ok_ = false;
-    value = byte == 1;
-  }
-  void operator()(std::string_view& text) {
-    std::uint32_t size = 0;
-    (*this)(size);
-    const char* data = take(static_cast<std::size_t>(size) + 1);
-    if (data == nullptr) return;
-    text = {data, size};
-    if (data[size] != '\0' || text.find('\0') != std::string_view::npos) ok_ = false;
-  }
-  void operator()(Blob& blob) {
-    std::uint32_t size = 0;
-    (*this)(size);
-    blob.data = take(size);
-    blob.size = blob.data != nullptr ? size : 0;
-  }
-  void operator()(StringList& list) {
-    std::uint32_t count = 0;
-    std::uint32_t size = 0;
-    (*this)(count);
-    (*this)(size);
-    const char* data = take(size);
-    if (data == nullptr) return;
-    std::size_t ends = 0;
-    for (std::uint32_t i = 0; i < size; ++i) ends += data[i] == '\0' ? 1 : 0;
-    if (count > kListEntriesMax || ends != count || (size > 0 && data[size - 1] != '\0')) {
-      ok_ = false;
-      return;
-    }
-    list = StringList(data, size, count);
-  }
-
- private:
-  const char* take(std::size_t size) {
-    if (!ok_ || size > rest_.size()) {
-      ok_ = false;
-      return nullptr;
-    }
-    const char* data = rest_.data();
-    rest_.remove_prefix(size);
-    return data;
-  }
-
-  std::string_view rest_;
-  bool ok_ = true;
-};
 
 struct OpenWorkspace {
   static constexpr MessageType kType = MessageType::kOpenWorkspace;
@@ -389,14 +248,46 @@ struct Report {
   }
 };
 
-// The first message that init reads.
-struct InitSetup {
-  static constexpr MessageType kType = MessageType::kInitSetup;
+// What init needs for its first mounts; its ids are mapped by now.
+struct ViewSetup {
+  static constexpr MessageType kType = MessageType::kViewSetup;
+  std::string_view skeleton;  // the directory
+  StringList trees;           // folders of the host seen whole
+  std::uint32_t init_id = 0;  // uid and gid inside
+  bool can_set_groups = false;
+  std::string_view workspace_directory;  // of the host; empty if the workspace is something else
+  bool bound_watches = false;        // the kernel counts them for our own user, not for the slot's
+  bool hand_back_workspace = false;  // send a second handle as kWorkspaceMount
+  void visit(auto& a) {
+    a(skeleton, trees, init_id, can_set_groups, workspace_directory, bound_watches,
+      hand_back_workspace);
+  }
+};
+
+// What init needs after its first mounts. fds: the workspace's file system if there is one already,
+// and the entrances of the cgroup.
+struct WorkspaceSetup {
+  static constexpr MessageType kType = MessageType::kWorkspaceSetup;
+  std::string_view tmpfs_options;  // of a workspace that is to be made
+  bool has_mount = false;
+  void visit(auto& a) { a(tmpfs_options, has_mount); }
+};
+
+// What init has to know of the processes it will start.
+struct ExecSetup {
+  static constexpr MessageType kType = MessageType::kExecSetup;
   bool seccomp_listener = false;
   bool cgroup_namespace = false;  // each process sees its own group as the root
   bool can_set_groups = false;
   Blob seccomp;  // sock_filter instructions
   void visit(auto& a) { a(seccomp_listener, cgroup_namespace, can_set_groups, seccomp); }
+};
+
+// To a standby process, when the sandbox around it is made. fd: the Landlock ruleset that it has to
+// enter, if there is one.
+struct Confine {
+  static constexpr MessageType kType = MessageType::kConfine;
+  void visit(auto&) {}
 };
 
 // A second handle of the workspace's file system, for the sandbox after this one.

@@ -202,6 +202,10 @@ base::Status WorkspaceStore::make_project_directory(const IdHost& ids, std::uint
   if (fchown(fd.get(), host_uid(ids, slot, kInitId), host_gid(ids, slot, kInitId)) != 0) {
     return base::fail_errno("chown " + directory_);
   }
+  // Init, who is another user, could not go there.
+  mount_.reset(static_cast<int>(
+      syscall(SYS_open_tree, fd.get(), "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)));
+  if (!mount_.valid()) return base::fail_errno("open_tree " + directory_);
   return {};
 }
 

@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <csignal>
@@ -222,6 +223,10 @@ CgroupHost open_cgroup_host(std::string_view parent_name, bool privileged) {
   return host;
 }
 
+bool has_unified(const CgroupHost& host) {
+  return std::ranges::any_of(host.hierarchies, &CgroupHierarchy::unified);
+}
+
 base::Result<Cgroup> Cgroup::create(const CgroupHost& host, const std::string& name,
                                     const CgroupLimits& limits) {
   Cgroup group;
@@ -429,7 +434,7 @@ bool Cgroup::remove() {
   return true;
 }
 
-bool sweep_cgroups(const CgroupHost& host, bool (*claim)(void* context, std::uint32_t slot),
+bool sweep_cgroups(const CgroupHost& host, SweepClaim (*claim)(void* context, std::uint32_t slot),
                    void* context) {
   bool left = false;
   for (const CgroupHierarchy& hierarchy : host.hierarchies) {
@@ -442,11 +447,9 @@ bool sweep_cgroups(const CgroupHost& host, bool (*claim)(void* context, std::uin
       const auto parsed = std::from_chars(name.data() + 1, name.data() + name.size(), slot);
       const bool ours = parsed.ec == std::errc() && (*parsed.ptr == '.' || *parsed.ptr == '\0');
       if (!ours) continue;
-      if (claim(context, slot)) {
-        reap_group(hierarchy.parent_fd.get(), entry->d_name);
-      } else {
-        left = true;
-      }
+      const SweepClaim claimed = claim(context, slot);
+      if (claimed == SweepClaim::kTaken) reap_group(hierarchy.parent_fd.get(), entry->d_name);
+      left |= claimed == SweepClaim::kSomebodys;
     }
     closedir(stream);
   }

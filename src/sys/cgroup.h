@@ -45,6 +45,9 @@ struct CgroupHost {
 // absent.
 CgroupHost open_cgroup_host(std::string_view parent_name, bool privileged);
 
+// Whether a group of this host has a part in the v2 tree.
+bool has_unified(const CgroupHost& host);
+
 struct CgroupLimits {
   std::uint64_t memory_bytes = 0;      // 0 = none
   std::uint32_t pids = 0;              // 0 = none
@@ -115,9 +118,11 @@ class Cgroup {
   base::UniqueFd oom_event_;
 };
 
-// Kills and removes every group "s<slot>..." of ours that `claim(slot)` gives to us; the claim has
-// to last until the next one. True if a group was left to its living owner.
-bool sweep_cgroups(const CgroupHost& host, bool (*claim)(void* context, std::uint32_t slot),
+enum class SweepClaim { kTaken, kKept, kSomebodys };
+
+// Kills and removes every group "s<slot>..." of ours that `claim(slot)` takes; the claim has to
+// last until the next one. True if a group was somebody's.
+bool sweep_cgroups(const CgroupHost& host, SweepClaim (*claim)(void* context, std::uint32_t slot),
                    void* context);
 
 }  // namespace airlock::sys

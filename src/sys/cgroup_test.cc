@@ -14,6 +14,11 @@ namespace {
 
 constexpr const char* kParent = "airlock-test";
 
+template <std::uint32_t slot>
+SweepClaim claim_only(void*, std::uint32_t found) {
+  return found == slot ? SweepClaim::kTaken : SweepClaim::kSomebodys;
+}
+
 class CgroupTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -132,9 +137,9 @@ TEST_F(CgroupTest, TheSweepRemovesTheGroupsOfTheDeadOnly) {
   auto group = Cgroup::create(host_, "s7.0", {.memory_bytes = 64u << 20});
   ASSERT_TRUE(group.has_value());
   const pid_t child = start_member(*group);
-  sweep_cgroups(host_, [](void*, std::uint32_t slot) { return slot == 8; }, nullptr);
+  sweep_cgroups(host_, claim_only<8>, nullptr);
   EXPECT_FALSE(group->empty());
-  sweep_cgroups(host_, [](void*, std::uint32_t slot) { return slot == 7; }, nullptr);
+  sweep_cgroups(host_, claim_only<7>, nullptr);
   int status = 0;
   waitpid(child, &status, 0);
   EXPECT_TRUE(WIFSIGNALED(status));

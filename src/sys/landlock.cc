@@ -124,19 +124,24 @@ std::uint64_t landlock_granted_rights(LandlockRights rights, int abi) {
   return granted & landlock_handled_rights(abi);
 }
 
-LandlockOutcome restrict_with_landlock(int abi, std::span<const LandlockTree> trees,
-                                       LandlockScope scope) {
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return {.error = errno};
+int make_landlock_ruleset(int abi, std::span<const LandlockTree> trees, LandlockScope scope,
+                          LandlockOutcome* outcome) {
+  *outcome = {};
   const int ruleset = create_ruleset(abi, scope);
-  if (ruleset < 0) return {.error = errno};
-  LandlockOutcome outcome;
-  outcome.error = add_trees(ruleset, abi, trees, &outcome.tree_index);
-  // Why safe: takes a descriptor and flags.
-  if (outcome.error == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0U) != 0) {
-    outcome.error = errno;
+  if (ruleset < 0) {
+    outcome->error = errno;
+    return -1;
   }
+  outcome->error = add_trees(ruleset, abi, trees, &outcome->tree_index);
+  if (outcome->error == 0) return ruleset;
   close(ruleset);
-  return outcome;
+  return -1;
+}
+
+int enter_landlock(int ruleset) {
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return errno;
+  // Why safe: takes a descriptor and flags.
+  return syscall(SYS_landlock_restrict_self, ruleset, 0U) == 0 ? 0 : errno;
 }
 
 }  // namespace airlock::sys

@@ -47,9 +47,12 @@ int landlock_abi();
 std::uint64_t landlock_handled_rights(int abi);
 std::uint64_t landlock_granted_rights(LandlockRights rights, int abi);
 
-// Sets no_new_privs and confines the calling thread and all its children for good. `abi` is what
-// landlock_abi() gave (asked once, by the parent); must be at least 1.
-LandlockOutcome restrict_with_landlock(int abi, std::span<const LandlockTree> trees,
-                                       LandlockScope scope);
+// A ruleset that any number of processes can enter; the caller closes it. `abi` is what
+// landlock_abi() gave (asked once); must be at least 1. -1 with the outcome filled in on failure.
+int make_landlock_ruleset(int abi, std::span<const LandlockTree> trees, LandlockScope scope,
+                          LandlockOutcome* outcome);
+
+// Sets no_new_privs and confines the calling thread and all its children for good. 0 or an errno.
+int enter_landlock(int ruleset);
 
 }  // namespace airlock::sys

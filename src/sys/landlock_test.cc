@@ -17,6 +17,16 @@
 namespace airlock::sys {
 namespace {
 
+LandlockOutcome restrict_with_landlock(int abi, std::span<const LandlockTree> trees,
+                                       LandlockScope scope) {
+  LandlockOutcome outcome;
+  const int ruleset = make_landlock_ruleset(abi, trees, scope, &outcome);
+  if (ruleset < 0) return outcome;
+  outcome.error = enter_landlock(ruleset);
+  close(ruleset);
+  return outcome;
+}
+
 // A folder with `read/file`, `write/` and `hidden/file`.
 class LandlockTest : public testing::Test {
  protected:

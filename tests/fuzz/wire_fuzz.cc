@@ -35,7 +35,7 @@ void try_all(std::string_view packet) {
   try_type<Terminate>(packet);
   try_type<Kill>(packet);
   try_type<Terminal>(packet);
-  try_type<InitSetup>(packet);
+  try_type<ExecSetup>(packet);
   try_type<InitReady>(packet);
   try_type<InitExited>(packet);
   try_type<InitSignal>(packet);

@@ -17,8 +17,9 @@ from support import airlock
 MAGIC = 0x314B4C41
 TYPES = (
     "none OpenWorkspace CreateSandbox DestroySandbox PutFile Exec Collect CollectedFile "
-    "RefusedFile CollectDone Signal Terminate Kill Terminal Report InitSetup InitReady "
-    "InitExited InitPutDone InitSignal WorkspaceMount Starting StartFailed "
+    "RefusedFile CollectDone Signal Terminate Kill Terminal Report ViewSetup WorkspaceSetup "
+    "ExecSetup Confine InitReady InitExited InitPutDone InitSignal WorkspaceMount Starting "
+    "StartFailed "
 ).split()
 NUMBER = {name: number for number, name in enumerate(TYPES)}
 MESSAGE_BYTES_MAX = 128 * 1024

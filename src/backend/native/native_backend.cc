@@ -3,15 +3,18 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 
 #include "backend/native/native_process.h"
 #include "jail/channel.h"
+#include "jail/launcher.h"
 #include "jail/path_rules.h"
 #include "jail/wire.h"
 
@@ -158,13 +161,16 @@ class NativeWorkspace final : public Workspace {
 
 class NativeBackend final : public Backend {
  public:
-  NativeBackend(pid_t launcher, UniqueFd control)
-      : launcher_(launcher), control_(std::move(control)) {}
+  NativeBackend(pid_t launcher, UniqueFd control, pid_t init = -1)
+      : launcher_(launcher), control_(std::move(control)), init_(init) {}
 
   ~NativeBackend() override {
     control_.reset();  // the launcher ends when it sees that
     int status = 0;
     while (waitpid(launcher_, &status, 0) < 0 && errno == EINTR) {}
+    if (init_ <= 0) return;
+    kill(init_, SIGKILL);  // it has ended, unless the launcher was killed
+    while (waitpid(init_, &status, 0) < 0 && errno == EINTR) {}
   }
 
   base::Result<std::unique_ptr<Workspace>> open_workspace(WorkspaceSpec spec) override {
@@ -179,11 +185,17 @@ class NativeBackend final : public Backend {
  private:
   pid_t launcher_;
   UniqueFd control_;
+  pid_t init_;
 };
+
+const char* named_launcher() {
+  const char* const path = std::getenv("AIRLOCK_JAIL");
+  return path != nullptr && *path != '\0' ? path : nullptr;
+}
 
 std::string find_launcher(const Options& options) {
   if (!options.launcher_path.empty()) return options.launcher_path;
-  if (const char* path = std::getenv("AIRLOCK_JAIL"); path != nullptr && *path != '\0') return path;
+  if (const char* const path = named_launcher(); path != nullptr) return path;
   char own[4096];
   const ssize_t size = readlink("/proc/self/exe", own, sizeof own);
   if (size <= 0) return "airlock-jail";
@@ -191,13 +203,10 @@ std::string find_launcher(const Options& options) {
   return path.substr(0, path.rfind('/') + 1) + "airlock-jail";
 }
 
-}  // namespace
-
-base::Result<std::unique_ptr<Backend>> start_backend(const Options& options) {
-  const std::string path = find_launcher(options);
-  AIRLOCK_ASSIGN(auto channel, make_channel());
+base::Result<pid_t> spawn_launcher(const std::string& path, const Options& options,
+                                   const UniqueFd& control) {
   // dup2 to itself would leave CLOEXEC set: our end must not be the number the launcher gets.
-  UniqueFd theirs(fcntl(channel.second.get(), F_DUPFD_CLOEXEC, kLauncherControlFd + 1));
+  UniqueFd theirs(fcntl(control.get(), F_DUPFD_CLOEXEC, kLauncherControlFd + 1));
   if (!theirs.valid()) return base::fail_errno("dup");
   std::vector<std::string> words = {"airlock-jail", "--control-fd",
                                     std::to_string(kLauncherControlFd)};
@@ -213,11 +222,59 @@ base::Result<std::unique_ptr<Backend>> start_backend(const Options& options) {
   pid_t pid = -1;
   const int failure = posix_spawn(&pid, path.c_str(), &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
-  if (failure != 0) {
-    base::Error error = base::errno_error("start the launcher " + path, failure);
-    error.hint = "airlock-jail and airlock-init belong beside airlock";
-    return base::fail(std::move(error));
+  if (failure == 0) return pid;
+  base::Error error = base::errno_error("start the launcher " + path, failure);
+  error.hint = "airlock-jail and airlock-init belong beside airlock";
+  return base::fail(std::move(error));
+}
+
+[[noreturn]] void be_launcher(UniqueFd control, const jail::BegunSandbox& begun) {
+  prctl(PR_SET_NAME, "airlock-jail");
+  jail::LauncherOptions launcher;
+  launcher.single = true;
+  launcher.tells_when_begun = true;
+  launcher.begun = begun;
+  _exit(jail::run_launcher(std::move(launcher), std::move(control)));
+}
+
+// Everything of it belongs to the launcher, but for the process itself.
+void let_go(const jail::BegunSandbox& begun) {
+  for (const int fd : {begun.pidfd, begun.channel_fd, begun.program_fd, begun.slot_fd}) {
+    if (fd >= 0) close(fd);
   }
+}
+
+}  // namespace
+
+ForkedLauncher fork_launcher(const jail::BegunSandbox& begun) {
+  ForkedLauncher launcher{.init_pid = begun.pid};
+  auto channel = make_channel();
+  if (named_launcher() != nullptr || !channel.has_value()) return launcher;
+  auto& [ours, theirs] = *channel;
+  launcher.pid = fork();
+  if (launcher.pid == 0) {
+    ours.reset();
+    be_launcher(std::move(theirs), begun);
+  }
+  let_go(begun);
+  theirs.reset();
+  if (launcher.pid < 0) return launcher;
+  // Init would wait for the launcher if the launcher had to wait for us. Besides, the kernel often
+  // leaves a new task behind the one that made it, but looks for an idle processor when somebody is
+  // woken.
+  char begun_byte = 0;
+  if (recv(ours.get(), &begun_byte, 1, 0) < 0) return launcher;
+  launcher.control_fd = ours.release();
+  return launcher;
+}
+
+base::Result<std::unique_ptr<Backend>> start_backend(const Options& options) {
+  if (options.forked.pid > 0) {
+    return std::make_unique<NativeBackend>(options.forked.pid, UniqueFd(options.forked.control_fd),
+                                           options.forked.init_pid);
+  }
+  AIRLOCK_ASSIGN(auto channel, make_channel());
+  AIRLOCK_ASSIGN(const pid_t pid, spawn_launcher(find_launcher(options), options, channel.second));
   return std::make_unique<NativeBackend>(pid, std::move(channel.first));
 }
 

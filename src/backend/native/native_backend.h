@@ -1,5 +1,4 @@
-// The native backend: sandboxes made by a launcher (airlock-jail) that this process starts and
-// owns.
+// The native backend: sandboxes made by a launcher that this process starts and owns.
 //
 // Everything is asked for over one socket; this process never calls clone, mount or setns. When the
 // backend is destroyed the launcher ends; its keepers end with the channels of their workspaces.
@@ -9,10 +8,22 @@
 #include <string>
 
 #include "backend/backend.h"
+#include "jail/launcher.h"
 
 namespace airlock::backend::native {
 
+// A launcher for one workspace, forked from this process instead of being a program of its own; it
+// begins a sandbox at once. For a process that has done nothing yet.
+struct ForkedLauncher {
+  int pid = -1;  // -1: there is none
+  int control_fd = -1;
+  int init_pid = -1;  // of a sandbox that was begun before: a child of ours, too
+};
+// None where $AIRLOCK_JAIL names a launcher, or where it cannot be had; start_backend() then tells.
+ForkedLauncher fork_launcher(const jail::BegunSandbox& begun);
+
 struct Options {
+  ForkedLauncher forked = {};   // taken over if there is one; else a launcher is started
   std::string launcher_path;    // empty: $AIRLOCK_JAIL, else airlock-jail beside our own program
   std::string state_directory;  // empty: the launcher's default
   bool single = false;          // only one workspace will be opened: starts faster

@@ -1,0 +1,58 @@
+#include "apps/airlock/early.h"
+
+#include <fcntl.h>
+
+#include <string_view>
+
+#include "apps/airlock/prestart.h"
+
+namespace airlock::apps {
+
+// Constant initialization: nothing runs later that would overwrite them.
+constinit bool standard_streams_filled = false;
+constinit backend::native::ForkedLauncher early_launcher{};
+
+namespace {
+
+constinit jail::BegunSandbox begun_sandbox{};
+
+// A caller may have closed 0, 1 or 2. Without this the next descriptor we open would take the place
+// and be taken for it.
+bool fill_standard_streams() {
+  for (const int fd : {0, 1, 2}) {
+    if (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) != fd) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// The C library is ready, at the earliest priority that programs may use; what has a constructor of
+// its own is not.
+[[gnu::constructor(101)]] void start_launcher(int count, char** words, char** /*environment*/) {
+  standard_streams_filled = fill_standard_streams();
+  const bool runs = count > 2 && std::string_view(words[1]) == "run";
+  if (standard_streams_filled && runs) {
+    early_launcher = backend::native::fork_launcher(begun_sandbox);
+  }
+}
+
+}  // namespace
+}  // namespace airlock::apps
+
+// Where the kernel enters the program (the linker is told so): nothing is ready yet.
+extern "C" [[gnu::used]] void airlock_prestart(const long* stack) {
+  airlock::apps::begun_sandbox = airlock::apps::prestart(stack);
+}
+__asm__(
+    ".globl airlock_start\n"
+    "airlock_start:\n"
+    "  mov %rsp, %rbx\n"
+    "  mov %rdx, %r12\n"
+    "  mov %rsp, %rdi\n"
+    "  xor %ebp, %ebp\n"
+    "  and $-16, %rsp\n"
+    "  call airlock_prestart\n"
+    "  mov %rbx, %rsp\n"
+    "  mov %r12, %rdx\n"
+    "  jmp _start\n");

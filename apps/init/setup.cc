@@ -1,0 +1,318 @@
+// Theory of operation, in order:
+//   1. make the network namespace, set the hostname
+//   2. wait for ViewSetup (the uid and gid maps are written), become uid init_uid inside
+//   3. make every mount private, mount the skeleton as the future root on /tmp
+//   4. mount /usr and its like into it, make all of it read-only, bind the device nodes
+//   5. proc, devpts, masks over what /proc tells of the host
+//   6. wait for WorkspaceSetup: enter the cgroup (from here on a standby process exists), mount the
+//      workspace, bind its parts to /workspace, /tmp, /output, /dev/shm, /input
+//   7. pivot_root, detach the old root, which waits for every processor that is busy: the keeper
+//   has
+//      nothing to do by then
+//   8. cut capabilities
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/mount.h>
+#include <linux/prctl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <cerrno>
+#include <csignal>
+
+#include "apps/init/init.h"
+#include "jail/host_view.h"
+#include "jail/sandbox_layout.h"
+
+namespace airlock::init {
+namespace {
+
+using jail::Stage;
+
+constexpr const char* kStagingPath = "/tmp";  // exists everywhere; covered only in our namespace
+constexpr std::string_view kHostname = "airlock";
+// A quarter of what one user of the host has by default.
+constexpr const char* kInotifyLimit = "/proc/sys/user/max_inotify_instances";
+constexpr std::string_view kInotifyInstances = "32";
+constexpr std::size_t kPathMax = 4'096;
+constexpr unsigned long kCapabilityLast = 63;  // PR_CAPBSET_DROP says EINVAL past the kernel's last
+
+// mount(2) and its flags as the kernel has them; glibc's <sys/mount.h> cannot be included beside
+// <linux/mount.h> everywhere.
+constexpr unsigned long kReadOnly = 1;
+constexpr unsigned long kNoSuid = 2;
+constexpr unsigned long kNoDev = 4;
+constexpr unsigned long kNoExec = 8;
+constexpr unsigned long kRemount = 32;
+constexpr unsigned long kBind = 4096;
+constexpr unsigned long kRecursive = 16384;
+constexpr unsigned long kPrivate = 1ul << 18;
+constexpr long kDetach = 2;
+
+[[noreturn]] void fail_setup(Stage stage, int error) {
+  jail::InitReady failure;
+  failure.stage = static_cast<std::uint16_t>(stage);
+  failure.stage_errno = error;
+  jail::send_message(kChannelFd, failure);
+  _exit(1);
+}
+
+void require(bool done, Stage stage) {
+  if (!done) fail_setup(stage, errno);
+}
+
+// Every argument as the register it travels in.
+template <typename... Arguments>
+bool call(long number, Arguments... arguments) {
+  return syscall(number, (long)arguments...) >= 0;
+}
+
+bool mount(const char* source, const char* target, const char* type, unsigned long flags,
+           const char* options = nullptr) {
+  return call(SYS_mount, source, target, type, flags, options);
+}
+
+// Parts after one another, as snprintf("%s%s%s") would.
+struct Text {
+  char bytes[kPathMax];
+  std::size_t size = 0;
+  Text& add(std::string_view part) {
+    if (part.size() + size >= sizeof bytes) fail_setup(Stage::kMountHostView, ENAMETOOLONG);
+    __builtin_memcpy(bytes + size, part.data(), part.size());
+    size += part.size();
+    bytes[size] = '\0';
+    return *this;
+  }
+};
+
+bool raise_loopback() {
+  const int fd =
+      static_cast<int>(syscall(SYS_socket, (long)AF_INET, (long)(SOCK_DGRAM | SOCK_CLOEXEC), 0L));
+  if (fd < 0) return false;
+  ifreq request{};
+  __builtin_memcpy(request.ifr_name, "lo", 3);
+  request.ifr_flags = IFF_UP;
+  const bool raised = ioctl(fd, SIOCSIFFLAGS, &request) == 0;
+  close(fd);
+  return raised;
+}
+
+// First of all, while the keeper does other things: the kernel takes about as long for it as for
+// everything else here.
+void make_network() {
+  require(unshare(CLONE_NEWNET) == 0 && raise_loopback(), Stage::kNetwork);
+  require(call(SYS_sethostname, kHostname.data(), kHostname.size()), Stage::kNetwork);
+}
+
+// What the keeper sends needs no check but that it is there; a keeper that is gone has nobody to be
+// told.
+template <typename Message>
+Message await(std::span<char> buffer, jail::Packet* packet) {
+  Message message;
+  const bool received =
+      jail::receive_packet(kChannelFd, buffer, 0, packet) == jail::ReceiveStatus::kPacket &&
+      jail::decode(packet->bytes, &message);
+  if (!received) _exit(1);
+  return message;
+}
+
+void set_capabilities(std::uint64_t wanted) {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2] = {};
+  for (int half = 0; half < 2; ++half) {
+    const auto bits = static_cast<std::uint32_t>(wanted >> (32 * half));
+    data[half] = {bits, bits, 0};
+  }
+  require(call(SYS_capset, &header, data), Stage::kCapabilities);
+}
+
+void take_identity(const jail::ViewSetup& view) {
+  if (view.can_set_groups) require(call(SYS_setgroups, 0, nullptr), Stage::kIdentity);
+  const std::uint32_t id = view.init_id;
+  require(call(SYS_setresgid, id, id, id), Stage::kIdentity);
+  // Keeps the capabilities of the new namespace across the change of uid.
+  require(prctl(PR_SET_KEEPCAPS, 1L, 0L, 0L, 0L) == 0, Stage::kIdentity);
+  require(call(SYS_setresuid, id, id, id), Stage::kIdentity);
+  set_capabilities(jail::kSetupCapabilities);
+  // A change of uid clears both.
+  require(prctl(PR_SET_PDEATHSIG, static_cast<long>(SIGKILL), 0L, 0L, 0L) == 0, Stage::kIdentity);
+  require(prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L) == 0, Stage::kIdentity);
+}
+
+// One call for every mount at and below the current directory, however many there are.
+void set_attributes_of_all(std::uint64_t attributes, Stage stage) {
+  mount_attr wanted{};
+  wanted.attr_set = attributes;
+  require(call(SYS_mount_setattr, AT_FDCWD, ".", AT_RECURSIVE, &wanted, sizeof wanted), stage);
+}
+
+// An overlay has inodes of its own, even over the same files: locks and inotify watches in one
+// sandbox are nothing to another one or to the host. A bind shares the host's.
+bool show_folder(const char* source, const char* target) {
+  Text options;
+  options.add("lowerdir=").add(source).add(":").add(jail::kSkeletonEmpty);
+  if (mount("airlock", target, "overlay", kReadOnly | kNoSuid | kNoDev, options.bytes)) return true;
+  require(mount(source, target, nullptr, kBind | kRecursive), Stage::kMountHostView);
+  return false;
+}
+
+void make_root(const jail::StringList& trees) {
+  require(mount(nullptr, "/", nullptr, kRecursive | kPrivate), Stage::kMountPrivate);
+  bool is_private = show_folder(jail::kSkeletonRoot, kStagingPath);
+  trees.for_each([&](std::string_view path) {
+    Text target;
+    is_private &= show_folder(path.data(), target.add(kStagingPath).add(path).bytes);
+  });
+  if (!is_private) {
+    jail::send_message(kChannelFd, jail::InitReady{.missing = jail::kLacksPrivateView});
+  }
+  require(chdir(kStagingPath) == 0, Stage::kMountRoot);
+  set_attributes_of_all(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+                        Stage::kMountHostView);
+  // A device node is opened for writing and must work.
+  for (const jail::BindEntry& entry : jail::host_devices()) {
+    const bool done = mount(entry.path, entry.path + 1, nullptr, kBind);
+    require(done || (entry.optional && errno == ENOENT), Stage::kMountDevices);
+  }
+}
+
+void mount_kernel_views() {
+  require(mount("proc", "proc", "proc", kNoSuid | kNoDev | kNoExec, "hidepid=2"),
+          Stage::kMountProc);
+  for (const jail::MaskEntry& mask : jail::proc_masks()) {
+    const char* source = mask.kind == jail::MaskKind::kFolder ? ".empty" : "dev/null";
+    const bool done = mount(source, mask.path + 1, nullptr, kBind);
+    require(done || errno == ENOENT, Stage::kMountProc);  // not every kernel has every file
+  }
+  require(mount("devpts", "dev/pts", "devpts", kNoSuid | kNoExec,
+                "newinstance,ptmxmode=0666,mode=0600,max=16"),
+          Stage::kMountDevices);
+}
+
+void change_root() {
+  // With both arguments the same the old root ends up on top of the new one and is detached from
+  // there.
+  require(call(SYS_pivot_root, ".", "."), Stage::kPivotRoot);
+  require(call(SYS_umount2, ".", kDetach), Stage::kPivotRoot);
+  require(chdir("/") == 0, Stage::kPivotRoot);
+  set_attributes_of_all(MOUNT_ATTR_NOSUID, Stage::kPivotRoot);
+}
+
+// What is made from here on is charged to the group.
+void enter_group(std::span<const base::UniqueFd> entrances) {
+  for (const base::UniqueFd& entrance : entrances) {
+    require(write(entrance.get(), "0", 1) == 1, Stage::kCgroup);
+  }
+}
+
+// `source`: of a file system that exists, or -1.
+void attach_workspace(int source, std::string_view tmpfs_options) {
+  if (source < 0) {
+    require(mount("workspace", jail::kWorkspaceStaging, "tmpfs", kNoSuid | kNoDev,
+                  tmpfs_options.data()),
+            Stage::kMountWorkspace);
+    return;
+  }
+  mount_attr attributes{};
+  attributes.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+  const bool moved =
+      call(SYS_mount_setattr, source, "", AT_EMPTY_PATH, &attributes, sizeof attributes) &&
+      call(SYS_move_mount, source, "", AT_FDCWD, jail::kWorkspaceStaging, MOVE_MOUNT_F_EMPTY_PATH);
+  require(moved, Stage::kMountWorkspace);
+}
+
+void place_part(const jail::WorkspacePart& part) {
+  const bool made = mkdirat(AT_FDCWD, part.source, part.mode) == 0;
+  require(made || errno == EEXIST, Stage::kMountWorkspace);
+  if (made && part.guest_owned) {
+    require(fchownat(AT_FDCWD, part.source, kGuestId, kGuestId, 0) == 0, Stage::kMountWorkspace);
+  }
+  require(mount(part.source, part.target, nullptr, kBind), Stage::kMountWorkspace);
+  if (!part.read_only) return;
+  require(mount(nullptr, part.target, nullptr, kBind | kRemount | kReadOnly | kNoSuid | kNoDev),
+          Stage::kMountWorkspace);
+}
+
+// Gives the parts their places and leaves a descriptor of the whole at kWorkspaceFd.
+void place_workspace(const jail::ViewSetup& view) {
+  for (const jail::WorkspacePart& part : jail::kWorkspaceParts) place_part(part);
+  if (view.hand_back_workspace) {
+    const base::UniqueFd handle(
+        static_cast<int>(syscall(SYS_open_tree, (long)AT_FDCWD, jail::kWorkspaceStaging,
+                                 (long)(OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC))));
+    require(handle.valid(), Stage::kMountWorkspace);
+    const int fds[] = {handle.get()};
+    require(jail::send_message(kChannelFd, jail::WorkspaceMount{}, fds) == 0,
+            Stage::kMountWorkspace);
+  }
+  const base::UniqueFd whole(open(jail::kWorkspaceStaging, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  require(whole.valid() && dup2(whole.get(), kWorkspaceFd) >= 0, Stage::kMountWorkspace);
+  // Init owns the whole and lets nobody in; where it is the same user as the guest the whole has to
+  // go out of sight. Not always, since every unmount waits for all processors.
+  require(call(SYS_fchmod, whole.get(), 0700), Stage::kMountWorkspace);
+  if (view.init_id != kGuestId) return;
+  require(call(SYS_umount2, jail::kWorkspaceStaging, kDetach), Stage::kMountWorkspace);
+}
+
+void cut_capabilities() {
+  for (unsigned long capability = 0; capability <= kCapabilityLast; ++capability) {
+    if ((jail::kInitCapabilities >> capability & 1) != 0) continue;
+    if (prctl(PR_CAPBSET_DROP, capability, 0L, 0L, 0L) != 0 && errno == EINVAL) break;
+  }
+  // Ambient ones go with the inheritable ones.
+  set_capabilities(jail::kInitCapabilities);
+}
+
+}  // namespace
+
+void reserve_descriptors() {
+  fcntl(kChannelFd, F_SETFD, static_cast<long>(FD_CLOEXEC));
+  for (const int fd : {0, 1, 2, kWorkspaceFd}) {
+    require(syscall(SYS_dup3, (long)kChannelFd, (long)fd, (long)O_CLOEXEC) == fd, Stage::kStdio);
+  }
+}
+
+void begin_setup(SetupState* state) {
+  umask(0);
+  make_network();
+  jail::Packet packet;
+  const jail::ViewSetup& view = state->view = await<jail::ViewSetup>(state->view_bytes, &packet);
+  if (!view.workspace_directory.empty()) {
+    // Before the change of uid: afterwards the state directory cannot be entered any more.
+    state->workspace_fd.reset(
+        static_cast<int>(syscall(SYS_open_tree, (long)AT_FDCWD, view.workspace_directory.data(),
+                                 (long)(OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC))));
+    require(state->workspace_fd.valid(), Stage::kMountWorkspace);
+  }
+  require(chdir(view.skeleton.data()) == 0, Stage::kMountRoot);  // so is this one
+  take_identity(view);
+  make_root(view.trees);
+  mount_kernel_views();
+  state->workspace = await<jail::WorkspaceSetup>(state->workspace_bytes, &packet);
+  const bool has_mount = state->workspace.has_mount;
+  if (has_mount) state->workspace_fd = std::move(packet.fds[0]);
+  const std::size_t first = has_mount ? 1 : 0;
+  enter_group(std::span(packet.fds).subspan(first, packet.fd_count - first));
+}
+
+void finish_setup(SetupState* state) {
+  attach_workspace(state->workspace_fd.get(), state->workspace.tmpfs_options);
+  place_workspace(state->view);
+  change_root();
+  if (state->view.bound_watches) {
+    const base::UniqueFd limit(open(kInotifyLimit, O_WRONLY | O_CLOEXEC));
+    write(limit.get(), kInotifyInstances.data(), kInotifyInstances.size());
+  }
+  cut_capabilities();
+  const base::UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
+  for (const int fd : {0, 1, 2}) {
+    require(syscall(SYS_dup3, (long)null.get(), (long)fd, (long)O_CLOEXEC) == fd, Stage::kStdio);
+  }
+}
+
+}  // namespace airlock::init

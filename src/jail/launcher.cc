@@ -1,0 +1,167 @@
+// Theory of operation: the launcher learns what its host offers, removes what dead owners left,
+// then forks one keeper (jail/keeper.h) for every kOpenWorkspace, with the channel that came with
+// it. It does nothing slow itself and trusts no number that a caller sends.
+//
+// With `single` it is the keeper. It has a sandbox begun as soon as it knows what a clone needs;
+// the rest it learns while the child of that sandbox mounts on another core.
+#include "jail/launcher.h"
+
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+
+#include "jail/channel.h"
+#include "jail/keeper.h"
+#include "jail/launcher_host.h"
+#include "jail/test_hooks.h"
+
+namespace airlock::jail {
+namespace {
+
+using base::UniqueFd;
+
+constexpr std::size_t kKeepersMax = 4'096;
+constexpr std::size_t kOpenWorkspaceBytesMax = 4'096;
+
+bool receive(int control_fd, Packet* packet, OpenWorkspace* request) {
+  char buffer[kOpenWorkspaceBytesMax];
+  return receive_packet(control_fd, buffer, 0, packet) == ReceiveStatus::kPacket &&
+         decode(packet->bytes, request) && packet->fd_count == 1;
+}
+
+class Launcher {
+ public:
+  Launcher(const LauncherHost& host, UniqueFd control)
+      : host_(host), control_(std::move(control)) {}
+
+  int run() {
+    sigset_t children;
+    sigemptyset(&children);
+    sigaddset(&children, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &children, nullptr);
+    children_.reset(signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK));
+    while (control_.valid() || keepers_ > 0) {
+      pollfd set[] = {{control_.get(), POLLIN, 0}, {children_.get(), POLLIN, 0}};
+      if (poll(set, 2, -1) < 0 && errno != EINTR) return 1;
+      if (set[1].revents != 0) reap();
+      if (set[0].revents != 0 && !serve()) control_.reset();
+    }
+    return 0;
+  }
+
+ private:
+  bool serve() {
+    Packet packet;
+    OpenWorkspace request;
+    if (!receive(control_.get(), &packet, &request)) return false;
+    if (keepers_ >= kKeepersMax) return true;  // the channel closes: the caller sees a refusal
+    const pid_t pid = fork();
+    if (pid == 0) _exit(run_keeper(request, std::move(packet.fds[0])));
+    crash_point("crash:keeper_forked");
+    if (pid > 0) ++keepers_;
+    return true;
+  }
+
+  int run_keeper(const OpenWorkspace& request, UniqueFd channel) {
+    control_.reset();
+    children_.reset();
+    signal(SIGCHLD, SIG_DFL);
+    Keeper keeper(host_);
+    keeper.open(request, std::move(channel));
+    return keeper.run();
+  }
+
+  void reap() {
+    signalfd_siginfo ignored;
+    while (read(children_.get(), &ignored, sizeof ignored) > 0) {}
+    int status = 0;
+    bool killed = false;
+    while (waitpid(-1, &status, WNOHANG) > 0) {
+      --keepers_;
+      killed |= status != 0;
+    }
+    if (killed) sweep(host_, kNoSlot);
+  }
+
+  const LauncherHost& host_;
+  UniqueFd control_;
+  UniqueFd children_;
+  std::size_t keepers_ = 0;
+};
+
+int refuse(const base::Error& error) {
+  std::fprintf(stderr, "airlock-jail: %s%s%s\n", error.to_string().c_str(),
+               error.hint.empty() ? "" : "; ", error.hint.c_str());
+  return 1;
+}
+
+bool is_readable(int fd) {
+  pollfd set = {fd, POLLIN, 0};
+  return poll(&set, 1, 0) > 0;
+}
+
+class SingleLauncher {
+ public:
+  SingleLauncher(const LauncherOptions& options, LauncherHost host, UniqueFd control)
+      : options_(options), host_(std::move(host)), control_(std::move(control)), keeper_(host_) {}
+
+  int run() {
+    keeper_.when_started([this] { leftovers_ = sweep(host_, keeper_.slot_number()); });
+    keeper_.end_with_last();
+    keeper_.begin_ahead(options_.begun);
+    keeper_.release_ahead();
+    if (options_.tells_when_begun) send(control_.get(), "", 1, MSG_NOSIGNAL);
+    host_.complete(options_);
+    crash_point("crash:host_opened");
+    // Looked at while there is no request, or else while its sandbox is made.
+    const bool idle = !is_readable(control_.get());
+    if (idle && !check_view()) return 1;
+    Packet packet;
+    OpenWorkspace request;
+    if (!receive(control_.get(), &packet, &request)) return 0;
+    keeper_.open(request, std::move(packet.fds[0]));
+    if (!keeper_.serve_creation() || (!idle && !check_view())) return 1;
+    const int status = keeper_.run();
+    if (leftovers_) sweep(host_, keeper_.slot_number());
+    return status;
+  }
+
+ private:
+  bool check_view() {
+    const auto replaced = check_host_view(&host_.view);
+    if (!replaced.has_value()) return refuse(replaced.error()) == 0;
+    if (*replaced) keeper_.renew();
+    return true;
+  }
+
+  const LauncherOptions& options_;
+  LauncherHost host_;
+  UniqueFd control_;
+  bool leftovers_ = false;
+  Keeper keeper_;
+};
+
+}  // namespace
+
+int run_launcher(LauncherOptions options, UniqueFd control) {
+  // The terminal's Ctrl-C is for the caller, who decides what it means.
+  setsid();
+  signal(SIGPIPE, SIG_IGN);
+  auto host = LauncherHost::open(options);
+  if (!host.has_value()) return refuse(host.error());
+  if (options.single) return SingleLauncher(options, std::move(*host), std::move(control)).run();
+  host->complete(options);
+  if (auto done = check_host_view(&host->view); !done.has_value()) return refuse(done.error());
+  crash_point("crash:host_opened");
+  const bool left = sweep(*host, kNoSlot);
+  const int status = Launcher(*host, std::move(control)).run();
+  if (left) sweep(*host, kNoSlot);
+  return status;
+}
+
+}  // namespace airlock::jail

@@ -1,0 +1,43 @@
+// The launcher: the only code that ever holds privilege.
+//
+// It is given one end of a SOCK_SEQPACKET pair and serves it until it closes and the last keeper is
+// gone. airlock-jail is nothing but this; `airlock run`, which needs one sandbox, forks it from
+// itself and saves the start of a program. Single-threaded.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/unique_fd.h"
+
+namespace airlock::jail {
+
+// A sandbox whose init runs already, before its launcher does; init need not be the launcher's
+// child.
+struct BegunSandbox {
+  int pid = -1;  // of init; -1: nothing was begun
+  int pidfd = -1;
+  int channel_fd = -1;  // to init
+  int program_fd = -1;  // airlock-init
+  std::uint32_t slot = 0;
+  int slot_fd = -1;  // holds the lock; -1: there is none yet
+};
+
+struct LauncherOptions {
+  std::string init_path;        // empty: airlock-init beside our own program
+  std::string run_directory;    // empty: default_run_directory()
+  std::string state_directory;  // empty: /var/lib/airlock, or in the home directory
+  std::string cgroup_parent = "airlock";
+  // One workspace, kept by the launcher itself, whose sandbox is begun before it is asked for.
+  bool single = false;
+  bool tells_when_begun = false;  // with `single`: one byte, when init has what it needs for long
+  BegunSandbox begun;             // with `single`: that sandbox, if it was begun already
+};
+
+// Descriptors of the launcher stay above the numbers that a sandbox's child reassigns.
+inline constexpr int kLauncherFirstFd = 10;
+
+// The exit status of the process; what is wrong with the host is said on stderr.
+int run_launcher(LauncherOptions options, base::UniqueFd control);
+
+}  // namespace airlock::jail
