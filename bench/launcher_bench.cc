@@ -60,9 +60,9 @@ base::UniqueFd open_null() { return base::UniqueFd(::open("/dev/null", O_RDWR | 
 // From nothing to nothing. A guest that did not exit with 0 is an error here.
 base::Status run_once(backend::Backend& backend, const std::string& program) {
   const model::Limits limits;
-  AIRLOCK_ASSIGN(const auto workspace,
-                 backend.open_workspace(
-                     {.disk = limits.disk, .inodes = limits.inodes, .memory = limits.memory}));
+  AIRLOCK_ASSIGN(
+      const auto workspace,
+      backend.open_workspace({.disk = limits.disk, .inodes = limits.inodes, .memory = {}}));
   AIRLOCK_ASSIGN(const auto sandbox, workspace->create_sandbox({}));
   backend::InputFile file{.path = "workspace/noop",
                           .content = base::UniqueFd(::open(program.c_str(), O_RDONLY | O_CLOEXEC)),

@@ -76,9 +76,11 @@ void Keeper::open(const OpenWorkspace& request, UniqueFd caller) {
                   store.error().os_errno != 0 ? store.error().os_errno : ENOTSUP};
     }
   }
+  const bool in_job_group =
+      request.memory_bytes != 0 && sandbox_ != nullptr && sandbox_->born_in_group;
   const bool common = failure_.stage == Stage::kNone && store_->kind() == WorkspaceKind::kTmpfs &&
-                      !request.reusable && request.memory_bytes == 0;
-  if (!common) destroy_sandbox();
+                      !request.reusable && !in_job_group;
+  if (!common || !init_is_alive()) destroy_sandbox();
 }
 
 Keeper::~Keeper() {

@@ -79,6 +79,7 @@ class Keeper {
   bool put_file(const PutFile& request, Packet* packet);
   bool exec(const Exec& request, Packet* packet);
   bool collect(Packet* packet);
+  bool init_is_alive() const;
   void end_init();
   void destroy_sandbox();
 

@@ -28,8 +28,7 @@ using base::UniqueFd;
 constexpr std::size_t kKeepersMax = 4'096;
 constexpr std::size_t kOpenWorkspaceBytesMax = 4'096;
 
-bool receive(int control_fd, Packet* packet, OpenWorkspace* request) {
-  char buffer[kOpenWorkspaceBytesMax];
+bool receive(int control_fd, std::span<char> buffer, Packet* packet, OpenWorkspace* request) {
   return receive_packet(control_fd, buffer, 0, packet) == ReceiveStatus::kPacket &&
          decode(packet->bytes, request) && packet->fd_count == 1;
 }
@@ -45,33 +44,75 @@ class Launcher {
     sigaddset(&children, SIGCHLD);
     sigprocmask(SIG_BLOCK, &children, nullptr);
     children_.reset(signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK));
+    fork_spare();
     while (control_.valid() || keepers_ > 0) {
       pollfd set[] = {{control_.get(), POLLIN, 0}, {children_.get(), POLLIN, 0}};
       if (poll(set, 2, -1) < 0 && errno != EINTR) return 1;
       if (set[1].revents != 0) reap();
-      if (set[0].revents != 0 && !serve()) control_.reset();
+      if (set[0].revents != 0 && !serve()) {
+        control_.reset();
+        spare_.reset();
+      }
     }
     return 0;
   }
 
  private:
   bool serve() {
+    char buffer[kOpenWorkspaceBytesMax];
     Packet packet;
     OpenWorkspace request;
-    if (!receive(control_.get(), &packet, &request)) return false;
+    if (!receive(control_.get(), buffer, &packet, &request)) return false;
     if (keepers_ >= kKeepersMax) return true;  // the channel closes: the caller sees a refusal
-    const pid_t pid = fork();
-    if (pid == 0) _exit(run_keeper(request, std::move(packet.fds[0])));
-    crash_point("crash:keeper_forked");
-    if (pid > 0) ++keepers_;
+    const int fds[] = {packet.fds[0].get()};
+    if (!spare_.valid() || send_packet(spare_.get(), packet.bytes, fds) != 0) {
+      fork_keeper([&] {
+        Keeper keeper(host_);
+        return serve_workspace(keeper, request, std::move(packet.fds[0]));
+      });
+    }
+    packet.fds[0].reset();  // or the next keeper would have it, too
+    fork_spare();
     return true;
   }
 
-  int run_keeper(const OpenWorkspace& request, UniqueFd channel) {
-    control_.reset();
-    children_.reset();
-    signal(SIGCHLD, SIG_DFL);
-    Keeper keeper(host_);
+  template <typename Body>
+  void fork_keeper(Body&& body) {
+    const pid_t pid = fork();
+    if (pid == 0) {
+      control_.reset();
+      children_.reset();
+      spare_.reset();
+      signal(SIGCHLD, SIG_DFL);
+      _exit(body());
+    }
+    crash_point("crash:keeper_forked");
+    if (pid > 0) ++keepers_;
+  }
+
+  // A keeper that has its sandbox begun and waits for the next request.
+  void fork_spare() {
+    spare_.reset();
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return;
+    UniqueFd ours(pair[0]);
+    UniqueFd theirs(pair[1]);
+    fork_keeper([&] {
+      ours.reset();
+      Keeper keeper(host_);
+      keeper.begin_ahead({});
+      keeper.release_ahead();
+      char buffer[kOpenWorkspaceBytesMax];
+      Packet packet;
+      OpenWorkspace request;
+      if (!receive(theirs.get(), buffer, &packet, &request)) return 0;
+      theirs.reset();
+      return serve_workspace(keeper, request, std::move(packet.fds[0]));
+    });
+    spare_ = std::move(ours);
+  }
+
+  static int serve_workspace(Keeper& keeper, const OpenWorkspace& request, UniqueFd channel) {
     keeper.open(request, std::move(channel));
     return keeper.run();
   }
@@ -91,6 +132,7 @@ class Launcher {
   const LauncherHost& host_;
   UniqueFd control_;
   UniqueFd children_;
+  UniqueFd spare_;  // to the keeper that waits
   std::size_t keepers_ = 0;
 };
 
@@ -121,9 +163,10 @@ class SingleLauncher {
     // Looked at while there is no request, or else while its sandbox is made.
     const bool idle = !is_readable(control_.get());
     if (idle && !check_view()) return 1;
+    char buffer[kOpenWorkspaceBytesMax];
     Packet packet;
     OpenWorkspace request;
-    if (!receive(control_.get(), &packet, &request)) return 0;
+    if (!receive(control_.get(), buffer, &packet, &request)) return 0;
     keeper_.open(request, std::move(packet.fds[0]));
     if (!keeper_.serve_creation() || (!idle && !check_view())) return 1;
     const int status = keeper_.run();

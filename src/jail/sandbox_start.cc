@@ -208,6 +208,11 @@ std::uint32_t Keeper::find_missing() const {
   return missing;
 }
 
+bool Keeper::init_is_alive() const {
+  pollfd ended = {sandbox_ != nullptr ? sandbox_->pidfd.get() : -1, POLLIN, 0};
+  return poll(&ended, 1, 0) == 0;
+}
+
 void Keeper::end_init() {
   crash_point("crash:before_destroy");
   if (sandbox_->pid <= 0) return;
