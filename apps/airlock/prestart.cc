@@ -72,8 +72,11 @@ int open_init(long own_uid) {
   return -1;
 }
 
+constexpr char kRoots[] = "/run/airlock/roots";  // HostView::roots() of root
+
 // As SlotPool::take() for root, where every slot has ids of its own.
 bool take_slot(BegunSandbox* begun) {
+  if (raw_call(SYS_access, raw_word(kRoots), F_OK) != 0) return false;
   const long fd = raw_call(SYS_openat, AT_FDCWD, raw_word("/run/airlock/slots"),
                            O_RDWR | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0) return false;
@@ -105,8 +108,12 @@ BegunSandbox prestart(const long* stack) {
   const uid_t creator =
       own_uid == 0 ? jail::kPoolFirst + begun.slot * jail::kPoolIdsPerSlot + jail::kCreatorId
                    : uid_t{0};
-  const sys::RawChild child = jail::start_init(
-      {.program_fd = begun.program_fd, .channel_fd = pair[1], .cgroup_fd = -1, .creator = creator});
+  const sys::RawChild child =
+      jail::start_init({.program_fd = begun.program_fd,
+                        .channel_fd = pair[1],
+                        .directory = own_uid == 0 ? kRoots : nullptr,
+                        .cgroup_fd = -1,
+                        .creator = creator});
   raw_call(SYS_close, pair[1]);
   begun.pid = static_cast<int>(child.pid);
   begun.pidfd = child.pidfd;

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <utility>
 
 #include "language/nearest_name.h"
@@ -15,6 +16,7 @@ namespace {
 struct Texts {
   std::string timeout;
   std::string cpu_time;
+  std::string cpus;
   std::string memory;
   std::string pids;
   std::string output_limit;
@@ -57,6 +59,19 @@ base::Result<std::uint32_t> parse_count(std::string_view text) {
   return value;
 }
 
+// "1.5" is one core and half of another: 150 percent.
+base::Result<std::uint32_t> parse_cores(std::string_view text) {
+  double cores = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), cores);
+  constexpr double kCoresMax = model::kCpuRatePercentMax / 100.0;
+  const bool whole = error == std::errc() && end == text.data() + text.size();
+  if (!whole || !(cores >= 0.01) || cores > kCoresMax) {
+    return base::fail(base::ErrorCode::kInvalidArgument,
+                      "not a number of cores between 0.01 and 1024");
+  }
+  return static_cast<std::uint32_t>(std::lround(cores * 100));
+}
+
 // Takes one limit from its text into `limits`; checks it alone, so that the error is about its
 // flag.
 template <typename T, typename Parse>
@@ -74,6 +89,7 @@ base::Status take_limits(const Texts& texts, model::LimitsGiven& limits) {
   const auto bytes = base::parse_byte_count;
   AIRLOCK_TRY(take_limit("--timeout", texts.timeout, limits, &Given::wall_time, duration));
   AIRLOCK_TRY(take_limit("--cpu-time", texts.cpu_time, limits, &Given::cpu_time, duration));
+  AIRLOCK_TRY(take_limit("--cpus", texts.cpus, limits, &Given::cpu_rate_percent, parse_cores));
   AIRLOCK_TRY(take_limit("--memory", texts.memory, limits, &Given::memory, bytes));
   AIRLOCK_TRY(take_limit("--pids", texts.pids, limits, &Given::pids, parse_count));
   AIRLOCK_TRY(take_limit("--output-limit", texts.output_limit, limits, &Given::output, bytes));
@@ -133,6 +149,8 @@ void add_limit_options(CLI::App& app, Texts& texts) {
   app.add_option("--cpu-time", texts.cpu_time,
                  "CPU time limit, user and system of all processes [10s]")
       ->type_name("TIME");
+  app.add_option("--cpus", texts.cpus, "Cores' worth of CPU time per second, such as 1.5 [all]")
+      ->type_name("N");
   app.add_option("--memory", texts.memory, "Memory limit, files in the sandbox included [512m]")
       ->type_name("SIZE");
   app.add_option("--pids", texts.pids, "Processes and threads at once [128]")->type_name("N");

@@ -32,9 +32,9 @@ TEST(RunOptionsTest, ProgramAndItsArguments) {
 }
 
 TEST(RunOptionsTest, EveryLimitIsTaken) {
-  const RunOptions options =
-      parsed({"--timeout", "2s", "--cpu-time=500ms", "--memory", "64m", "--pids", "7", "--disk",
-              "2m", "--output-limit", "1k", "--inodes", "100", "--open-files", "32", "x"});
+  const RunOptions options = parsed(
+      {"--timeout", "2s", "--cpu-time=500ms", "--memory", "64m", "--pids", "7", "--disk", "2m",
+       "--output-limit", "1k", "--inodes", "100", "--open-files", "32", "--cpus", "1.5", "x"});
   EXPECT_EQ(options.limits.wall_time, std::chrono::milliseconds(2000));
   EXPECT_EQ(options.limits.cpu_time, std::chrono::milliseconds(500));
   EXPECT_EQ(options.limits.memory, base::mebibytes(64));
@@ -43,6 +43,7 @@ TEST(RunOptionsTest, EveryLimitIsTaken) {
   EXPECT_EQ(options.limits.output, base::kibibytes(1));
   EXPECT_EQ(options.limits.inodes, 100u);
   EXPECT_EQ(options.limits.open_files, 32u);
+  EXPECT_EQ(options.limits.cpu_rate_percent, 150u);
 }
 
 TEST(RunOptionsTest, LimitErrorsNameTheFlagAndTheValue) {
@@ -51,6 +52,9 @@ TEST(RunOptionsTest, LimitErrorsNameTheFlagAndTheValue) {
   expect_mentions(refused({"--pids", "0", "p"}), "--pids \"0\"");
   expect_mentions(refused({"--pids", "99999999999", "p"}), "--pids");
   expect_mentions(refused({"--disk", "-5m", "p"}), "--disk");
+  for (const char* cores : {"0", "-1", "1x", "nan", "1025", "0.001"}) {
+    expect_mentions(refused({"--cpus", cores, "p"}), std::string("--cpus \"") + cores + "\"");
+  }
 }
 
 TEST(RunOptionsTest, UnknownOptionNamesTheNearest) {

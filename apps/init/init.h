@@ -24,7 +24,7 @@ inline constexpr std::uint32_t kGuestId = 1000;
 // workspace, the change of root and the loss of what we no longer need. What fails is told to the
 // keeper, and ends us.
 struct SetupState {
-  char view_bytes[4'096];
+  char view_bytes[8 * 1024];  // as much as send_message() sends
   char workspace_bytes[4'096];
   jail::ViewSetup view;
   jail::WorkspaceSetup workspace;

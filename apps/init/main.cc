@@ -81,8 +81,10 @@ int make_ruleset(int abi, sys::LandlockOutcome* outcome) {
 }
 
 void take_core_cookie() {
-  if (prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 0, PR_SCHED_CORE_SCOPE_THREAD_GROUP, 0) == 0)
+  if (prctl(PR_SCHED_CORE, static_cast<long>(PR_SCHED_CORE_CREATE), 0L,
+            static_cast<long>(PR_SCHED_CORE_SCOPE_THREAD_GROUP), 0L) == 0) {
     return;
+  }
   // ENODEV: one thread per core, nothing to keep apart.
   if (errno != ENODEV) missing |= jail::kLacksCoreScheduling;
 }
@@ -252,8 +254,8 @@ bool serve() {
 }
 
 int run() {
-  prctl(PR_SET_NAME, "airlock-init");
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  prctl(PR_SET_NAME, "airlock-init", 0L, 0L, 0L);
+  prctl(PR_SET_PDEATHSIG, static_cast<long>(SIGKILL), 0L, 0L, 0L);
   reserve_descriptors();
   reset_signals();
   unsigned long mask = 1ul << (SIGCHLD - 1);

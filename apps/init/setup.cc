@@ -293,6 +293,7 @@ void begin_setup(SetupState* state) {
   take_identity(view);
   make_root(view.trees);
   mount_kernel_views();
+  if (view.detach_early) change_root();
   state->workspace = await<jail::WorkspaceSetup>(state->workspace_bytes, &packet);
   const bool has_mount = state->workspace.has_mount;
   if (has_mount) state->workspace_fd = std::move(packet.fds[0]);
@@ -303,7 +304,7 @@ void begin_setup(SetupState* state) {
 void finish_setup(SetupState* state) {
   attach_workspace(state->workspace_fd.get(), state->workspace.tmpfs_options);
   place_workspace(state->view);
-  change_root();
+  if (!state->view.detach_early) change_root();
   if (state->view.bound_watches) {
     const base::UniqueFd limit(open(kInotifyLimit, O_WRONLY | O_CLOEXEC));
     write(limit.get(), kInotifyInstances.data(), kInotifyInstances.size());

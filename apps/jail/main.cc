@@ -1,7 +1,6 @@
 // airlock-jail: the launcher (jail/launcher.h) as a program of its own, started by airlock.
 #include <fcntl.h>
 #include <getopt.h>
-#include <unistd.h>
 #include <cstdio>
 #include <cstdlib>
 
@@ -54,8 +53,8 @@ int run(int argc, char** argv) {
     std::fprintf(stderr, "airlock-jail: %s\n", arguments.error().to_string().c_str());
     return 2;
   }
-  base::UniqueFd control(fcntl(arguments->control_fd, F_DUPFD_CLOEXEC, kLauncherFirstFd));
-  close(arguments->control_fd);
+  base::UniqueFd control(arguments->control_fd);
+  fcntl(control.get(), F_SETFD, FD_CLOEXEC);
   return run_launcher(std::move(arguments->launcher), std::move(control));
 }
 

@@ -5,19 +5,6 @@
 
 namespace airlock::base {
 
-std::string_view error_code_name(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kInvalidArgument: return "invalid_argument";
-    case ErrorCode::kNotFound: return "not_found";
-    case ErrorCode::kPermissionDenied: return "permission_denied";
-    case ErrorCode::kUnavailable: return "unavailable";
-    case ErrorCode::kLimitExceeded: return "limit_exceeded";
-    case ErrorCode::kProtocol: return "protocol";
-    case ErrorCode::kIo: return "io";
-  }
-  return "unknown";
-}
-
 std::string Error::to_string() const {
   if (os_errno == 0) return message;
   return message + ": " + strerror(os_errno);

@@ -22,9 +22,6 @@ enum class ErrorCode {
   kIo,                // a system call failed
 };
 
-// The stable name of a code, e.g. "invalid_argument".
-std::string_view error_code_name(ErrorCode code);
-
 struct Error {
   ErrorCode code = ErrorCode::kIo;
   int os_errno = 0;

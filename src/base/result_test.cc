@@ -74,15 +74,5 @@ TEST(ResultTest, AnErrorWithoutErrnoIsItsMessage) {
   EXPECT_EQ((Error{ErrorCode::kProtocol, 0, "frame too long", {}}).to_string(), "frame too long");
 }
 
-TEST(ResultTest, CodesHaveStableNames) {
-  EXPECT_EQ(error_code_name(ErrorCode::kInvalidArgument), "invalid_argument");
-  EXPECT_EQ(error_code_name(ErrorCode::kNotFound), "not_found");
-  EXPECT_EQ(error_code_name(ErrorCode::kPermissionDenied), "permission_denied");
-  EXPECT_EQ(error_code_name(ErrorCode::kUnavailable), "unavailable");
-  EXPECT_EQ(error_code_name(ErrorCode::kLimitExceeded), "limit_exceeded");
-  EXPECT_EQ(error_code_name(ErrorCode::kProtocol), "protocol");
-  EXPECT_EQ(error_code_name(ErrorCode::kIo), "io");
-}
-
 }  // namespace
 }  // namespace airlock::base

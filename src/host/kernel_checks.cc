@@ -122,18 +122,16 @@ Finding check_core_scheduling(HostProbe& probe) {
   const Attempt attempt = probe.attempt(Trial::kCoreScheduling);
   if (attempt.worked()) return ok_finding(kGroup, "core_scheduling", "available");
   const bool no_smt = trimmed(probe.read("/sys/devices/system/cpu/smt/active").value_or("")) == "0";
-  Finding finding;
   if (no_smt) {
-    finding = ok_finding(kGroup, "core_scheduling", "not to be had, and not needed: SMT is off",
-                         "no two programs ever share a core at the same time");
-  } else {
-    finding = warn_finding(
-        kGroup, "core_scheduling", std::string("not to be had: ") + std::strerror(attempt.os_errno),
-        "two sandboxes may run on the two threads of one core at once, which side-channel attacks "
-        "need; it matters where tenants do not trust each other",
-        "boot a kernel with CONFIG_SCHED_CORE=y, or switch SMT off: echo off | " +
-            sudo_prefix(probe) + "tee /sys/devices/system/cpu/smt/control");
+    return ok_finding(kGroup, "core_scheduling", "not to be had, and not needed: SMT is off",
+                      "no two programs ever share a core at the same time");
   }
+  Finding finding = warn_finding(
+      kGroup, "core_scheduling", std::string("not to be had: ") + std::strerror(attempt.os_errno),
+      "two sandboxes may run on the two threads of one core at once, which side-channel attacks "
+      "need; it matters where tenants do not trust each other",
+      "boot a kernel with CONFIG_SCHED_CORE=y, or switch SMT off: echo off | " +
+          sudo_prefix(probe) + "tee /sys/devices/system/cpu/smt/control");
   finding.missing = {std::string(model::kMissingCoreScheduling)};
   return finding;
 }

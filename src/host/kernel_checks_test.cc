@@ -67,13 +67,15 @@ TEST(KernelChecksTest, LandlockOffAtBootKeepsTheOtherModulesInItsFix) {
             std::string::npos);
 }
 
-TEST(KernelChecksTest, CoreSchedulingIsNotMissedWithoutSmtButStillListed) {
+TEST(KernelChecksTest, CoreSchedulingIsNotMissedWithoutSmt) {
   FakeHost host = failing(Trial::kCoreScheduling, EINVAL);
-  EXPECT_EQ(examined(host, "core_scheduling").status, FindingStatus::kWarn);
+  const Finding missed = examined(host, "core_scheduling");
+  EXPECT_EQ(missed.status, FindingStatus::kWarn);
+  EXPECT_EQ(missed.missing, (std::vector<std::string>{"core_scheduling"}));
   host.files["/sys/devices/system/cpu/smt/active"] = "0\n";
   const Finding finding = examined(host, "core_scheduling");
   EXPECT_EQ(finding.status, FindingStatus::kOk);
-  EXPECT_EQ(finding.missing, (std::vector<std::string>{"core_scheduling"}));
+  EXPECT_EQ(finding.missing, std::vector<std::string>{});
 }
 
 }  // namespace

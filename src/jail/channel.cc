@@ -8,20 +8,13 @@
 namespace airlock::jail {
 namespace {
 
-// Room for every descriptor we accept and for the credentials of the sender.
-constexpr std::size_t kControlBytes =
-    CMSG_SPACE(sizeof(int) * kMessageFdsMax) + CMSG_SPACE(sizeof(ucred));
+// Room for every descriptor we accept.
+constexpr std::size_t kControlBytes = CMSG_SPACE(sizeof(int) * kMessageFdsMax);
 
 void take_control_messages(msghdr* message, Packet* packet) {
   for (cmsghdr* entry = CMSG_FIRSTHDR(message); entry != nullptr;
        entry = CMSG_NXTHDR(message, entry)) {
-    if (entry->cmsg_level != SOL_SOCKET) continue;
-    if (entry->cmsg_type == SCM_CREDENTIALS) {
-      ucred credentials;
-      std::memcpy(&credentials, CMSG_DATA(entry), sizeof credentials);
-      packet->sender_pid = credentials.pid;
-    }
-    if (entry->cmsg_type != SCM_RIGHTS) continue;
+    if (entry->cmsg_level != SOL_SOCKET || entry->cmsg_type != SCM_RIGHTS) continue;
     const std::size_t count = (entry->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (std::size_t i = 0; i < count; ++i) {
       int fd = -1;

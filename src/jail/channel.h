@@ -17,7 +17,6 @@ struct Packet {
   std::string_view bytes;  // borrows the buffer given to receive_packet
   base::UniqueFd fds[kMessageFdsMax];
   std::size_t fd_count = 0;
-  std::int32_t sender_pid = 0;  // where SO_PASSCRED is set on the socket, else 0
 };
 
 enum class ReceiveStatus {

@@ -73,9 +73,7 @@ int run_map_tool(const char* tool, pid_t pid, std::uint32_t first) {
 }
 
 int write_map(pid_t pid, const char* file, std::string_view text) {
-  char path[64];
-  std::snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
-  return sys::write_file_at(AT_FDCWD, path, text);
+  return sys::write_file_at(AT_FDCWD, ("/proc/" + std::to_string(pid) + "/" + file).c_str(), text);
 }
 
 std::string map_line(std::uint32_t inside, std::uint32_t outside, std::uint32_t count) {

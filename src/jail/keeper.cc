@@ -1,5 +1,6 @@
 #include "jail/keeper.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -10,6 +11,7 @@
 #include <utility>
 
 #include "jail/test_hooks.h"
+#include "sys/files.h"
 
 namespace airlock::jail {
 namespace {
@@ -40,6 +42,11 @@ bool valid_request(const Exec& request, std::size_t fd_count) {
 bool valid_workspace(const OpenWorkspace& request) {
   return request.disk_bytes >= kDiskBytesMin && request.disk_bytes <= kDiskBytesMax &&
          request.inodes >= 1 && request.inodes <= kInodesMax;
+}
+
+// With one thread for each core there is nobody to listen.
+bool threads_share_cores() {
+  return sys::read_number_at(AT_FDCWD, "/sys/devices/system/cpu/smt/active") != 0;
 }
 
 bool is_regular(int fd) {
@@ -83,16 +90,18 @@ void Keeper::open(const OpenWorkspace& request, UniqueFd caller) {
   if (!common || !init_is_alive()) destroy_sandbox();
 }
 
-Keeper::~Keeper() {
-  destroy_sandbox();
-  if (when_started_) when_started_();
-}
+Keeper::~Keeper() { destroy_sandbox(); }
 
 GuestProcess* Keeper::find(std::uint32_t id) {
   for (const auto& process : sandbox_->processes) {
     if (process->id() == id) return process.get();
   }
   return nullptr;
+}
+
+std::string_view Keeper::group_name() const {
+  const bool exists = sandbox_ != nullptr && sandbox_->group != nullptr;
+  return exists ? std::string_view(sandbox_->group->name()) : std::string_view();
 }
 
 bool Keeper::disk_is_watched() const {
@@ -160,12 +169,6 @@ bool Keeper::create_sandbox(const CreateSandbox& request) {
   return true;
 }
 
-bool Keeper::serve_creation() {
-  Packet packet;
-  return receive_packet(caller_.get(), buffer(), 0, &packet) == ReceiveStatus::kPacket &&
-         message_type(packet.bytes) == MessageType::kCreateSandbox && dispatch(&packet);
-}
-
 bool Keeper::put_file(const PutFile& request, Packet* packet) {
   if (!has_sandbox() || packet->fd_count != 1 || request.path.empty()) return false;
   if (!is_regular(packet->fds[0].get())) return false;
@@ -173,7 +176,7 @@ bool Keeper::put_file(const PutFile& request, Packet* packet) {
   const int fds[] = {packet->fds[0].get()};
   const int error = send_packet(sandbox_->channel.get(), packet->bytes, fds);
   ++sandbox_->puts_pending;
-  if (error != 0) sandbox_->failure = {Stage::kInput, error};
+  if (error != 0) sandbox_->failure = check_sent(error);
   return true;
 }
 
@@ -244,7 +247,7 @@ StageFailure Keeper::forward_exec(const Exec& request, UniqueFd handshake, Packe
       encode(request, std::span(encoded.get(), kMessageBytesMax), passed.size());
   if (message.empty()) return {Stage::kRequest, E2BIG};
   if (const int error = send_packet(sandbox_->channel.get(), message, passed)) {
-    return {Stage::kInit, error};
+    return check_sent(error);
   }
   crash_point("crash:exec_sent");
   return {};
@@ -274,10 +277,15 @@ void Keeper::serve_init() {
     Terminal terminal;
     switch (message_type(packet.bytes)) {
       case MessageType::kWorkspaceMount: store_->keep_mount(std::move(packet.fds[0])); break;
-      case MessageType::kInitPutDone: --sandbox_->puts_pending; break;
+      case MessageType::kInitPutDone:
+        if (sandbox_->puts_pending == 0) return init_died();
+        --sandbox_->puts_pending;
+        break;
       case MessageType::kInitReady:
         if (!decode(packet.bytes, &ready)) return init_died();
         sandbox_->missing |= ready.missing;
+        if ((ready.missing & kLacksCoreScheduling) != 0 && !threads_share_cores())
+          sandbox_->missing &= ~std::uint32_t{kLacksCoreScheduling};
         if (ready.stage != 0) {
           sandbox_->failure = {static_cast<Stage>(ready.stage), ready.stage_errno};
         }
@@ -298,11 +306,15 @@ void Keeper::serve_init() {
           }
         }
         break;
-      default: {  // answers to kCollect
-        if (message_type(packet.bytes) == MessageType::kCollectDone) sandbox_->collecting = false;
-        int fds[1] = {packet.fds[0].get()};
+      case MessageType::kCollectDone: sandbox_->collecting = false; [[fallthrough]];
+      case MessageType::kCollectedFile:
+      case MessageType::kRefusedFile: {
+        if (packet.fd_count > 1) return init_died();
+        const int fds[] = {packet.fds[0].get()};
         send_packet(caller_.get(), packet.bytes, std::span<const int>(fds, packet.fd_count));
+        break;
       }
+      default: return init_died();
     }
   }
 }
@@ -342,7 +354,7 @@ void Keeper::finish(GuestProcess* process) {
     }
   }
   crash_point("crash:before_report");
-  Report report = process->make_report(host_.cgroups.kind, sandbox_->missing, !host_.privileged);
+  Report report = process->make_report(host_.cgroups.kind, sandbox_->missing, !host_.privileged());
   report.disk_full |= disk_is_watched() && store_->over_limit();
   if (process->last() && sandbox_->pid > 0) {
     // Out of the list first, which ends with the sandbox.
@@ -406,7 +418,7 @@ void Keeper::check_deadlines() {
     if (disk_full) process->set_cause(KillCause::kDisk);
     if (process->check_limits(now)) kill_tree(process.get());
     // A tree that does not end has an init that hangs: the kernel ends them all with it.
-    if (process->overdue(now) && sandbox_->pid > 0) kill(sandbox_->pid, SIGKILL);
+    if (process->overdue(now) && sandbox_->pid > 0) signal_init(SIGKILL);
   }
 }
 
@@ -454,10 +466,7 @@ int Keeper::run() {
     for (std::size_t i = 0; i < count && 2 + 4 * i + 3 < set.size(); ++i) {
       GuestProcess* const process = sandbox_->processes[i].get();
       const pollfd* const fds = &set[2 + 4 * i];
-      if (fds[1].revents != 0) {
-        process->on_handshake();
-        if (when_started_) std::exchange(when_started_, {})();
-      }
+      if (fds[1].revents != 0) process->on_handshake();
       if ((fds[2].revents & POLLIN) != 0) {
         process->on_notification(*sandbox_->profile);
       } else if (fds[2].revents != 0) {

@@ -35,20 +35,20 @@ class Keeper {
   // it; its init makes a network namespace meanwhile. `host` need not be complete. What fails is
   // tried again, and told, when it is asked for.
   void begin_ahead(const BegunSandbox& begun);
-  // Init makes its mounts.
-  void release_ahead();
+  // Init makes its mounts. With `detach_early` it leaves the host's at once, so that they are not
+  // held for as long as nobody asks for the sandbox; else when the other processors are idle.
+  void release_ahead(bool detach_early);
+  // Of the process that was started last; empty if there is none.
+  std::string_view group_name() const;
   std::uint32_t slot_number() const { return slot_.valid() ? slot_.number() : kNoSlot; }
 
   // Takes up the caller's request; what is wrong with it every process then reports.
   void open(const OpenWorkspace& request, base::UniqueFd caller);
 
-  // Waits for the caller's first request, which creates the sandbox. False: there is none.
-  bool serve_creation();
-  // Makes the sandbox once more, if there is one: the host is not what it was taken for. Nothing
-  // may have been put into it.
+  // Begins the sandbox ahead once more, if there is one: the host is not what it was taken for.
   void renew();
-  // Done once, when the first program has started: there is time then.
-  void when_started(std::function<void()> work) { when_started_ = std::move(work); }
+  // Done once, while the kernel ends the first init: nothing of the guest runs any more.
+  void while_init_ends(std::function<void()> work) { while_init_ends_ = std::move(work); }
   // Everything ends with the sandbox that ends with its process; nobody has to close the channel.
   void end_with_last() { ends_with_last_ = true; }
   // Until the caller's channel closes. The exit status of the process.
@@ -80,6 +80,7 @@ class Keeper {
   bool exec(const Exec& request, Packet* packet);
   bool collect(Packet* packet);
   bool init_is_alive() const;
+  void signal_init(int number) const;
   void end_init();
   void destroy_sandbox();
 
@@ -88,7 +89,7 @@ class Keeper {
   bool uses_single_id() const { return store_.has_value() && store_->needs_single_id(); }
   // A sandbox is made in three steps, beside each of which init makes its own.
   StageFailure begin_sandbox();
-  StageFailure release_sandbox();
+  StageFailure release_sandbox(bool detach_early);
   StageFailure settle_sandbox();
   StageFailure send_workspace_setup();
   StageFailure send_exec_setup();
@@ -126,7 +127,7 @@ class Keeper {
   std::uint64_t next_disk_check_ns_ = 0;
   bool ends_with_last_ = false;
   bool ended_ = false;
-  std::function<void()> when_started_;
+  std::function<void()> while_init_ends_;
   std::unique_ptr<Sandbox> sandbox_;
   // Not a vector: its pages are touched only as far as messages are long.
   std::unique_ptr<char[]> buffer_ = std::make_unique_for_overwrite<char[]>(kMessageBytesMax);

@@ -26,6 +26,7 @@ namespace {
 using base::UniqueFd;
 
 constexpr std::size_t kKeepersMax = 4'096;
+constexpr std::uint32_t kSlotsForSpare = 8;  // with fewer, none is held without a request
 constexpr std::size_t kOpenWorkspaceBytesMax = 4'096;
 
 bool receive(int control_fd, std::span<char> buffer, Packet* packet, OpenWorkspace* request) {
@@ -93,6 +94,7 @@ class Launcher {
   // A keeper that has its sandbox begun and waits for the next request.
   void fork_spare() {
     spare_.reset();
+    if (host_.ids.slots_max < kSlotsForSpare) return;
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return;
     UniqueFd ours(pair[0]);
@@ -101,7 +103,7 @@ class Launcher {
       ours.reset();
       Keeper keeper(host_);
       keeper.begin_ahead({});
-      keeper.release_ahead();
+      keeper.release_ahead(/*detach_early=*/true);
       char buffer[kOpenWorkspaceBytesMax];
       Packet packet;
       OpenWorkspace request;
@@ -126,7 +128,7 @@ class Launcher {
       --keepers_;
       killed |= status != 0;
     }
-    if (killed) sweep(host_, kNoSlot);
+    if (killed) sweep(host_);
   }
 
   const LauncherHost& host_;
@@ -153,14 +155,15 @@ class SingleLauncher {
       : options_(options), host_(std::move(host)), control_(std::move(control)), keeper_(host_) {}
 
   int run() {
-    keeper_.when_started([this] { leftovers_ = sweep(host_, keeper_.slot_number()); });
+    keeper_.while_init_ends(
+        [this] { leftovers_ = sweep(host_, keeper_.slot_number(), keeper_.group_name()); });
     keeper_.end_with_last();
     keeper_.begin_ahead(options_.begun);
-    keeper_.release_ahead();
+    keeper_.release_ahead(/*detach_early=*/false);
     if (options_.tells_when_begun) send(control_.get(), "", 1, MSG_NOSIGNAL);
     host_.complete(options_);
     crash_point("crash:host_opened");
-    // Looked at while there is no request, or else while its sandbox is made.
+    // Compared while there is no request; else while init still makes its mounts.
     const bool idle = !is_readable(control_.get());
     if (idle && !check_view()) return 1;
     char buffer[kOpenWorkspaceBytesMax];
@@ -168,7 +171,7 @@ class SingleLauncher {
     OpenWorkspace request;
     if (!receive(control_.get(), buffer, &packet, &request)) return 0;
     keeper_.open(request, std::move(packet.fds[0]));
-    if (!keeper_.serve_creation() || (!idle && !check_view())) return 1;
+    if (!idle && !check_view()) return 1;
     const int status = keeper_.run();
     if (leftovers_) sweep(host_, keeper_.slot_number());
     return status;
@@ -177,7 +180,10 @@ class SingleLauncher {
  private:
   bool check_view() {
     const auto replaced = check_host_view(&host_.view);
-    if (!replaced.has_value()) return refuse(replaced.error()) == 0;
+    if (!replaced.has_value()) {
+      refuse(replaced.error());
+      return false;
+    }
     if (*replaced) keeper_.renew();
     return true;
   }
@@ -201,9 +207,9 @@ int run_launcher(LauncherOptions options, UniqueFd control) {
   host->complete(options);
   if (auto done = check_host_view(&host->view); !done.has_value()) return refuse(done.error());
   crash_point("crash:host_opened");
-  const bool left = sweep(*host, kNoSlot);
+  const bool left = sweep(*host);
   const int status = Launcher(*host, std::move(control)).run();
-  if (left) sweep(*host, kNoSlot);
+  if (left) sweep(*host);
   return status;
 }
 

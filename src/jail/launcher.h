@@ -1,4 +1,4 @@
-// The launcher: the only code that ever holds privilege.
+// The launcher: the code that makes sandboxes with its caller's privilege.
 //
 // It is given one end of a SOCK_SEQPACKET pair and serves it until it closes and the last keeper is
 // gone. airlock-jail is nothing but this; `airlock run`, which needs one sandbox, forks it from
@@ -14,6 +14,7 @@ namespace airlock::jail {
 
 // A sandbox whose init runs already, before its launcher does; init need not be the launcher's
 // child.
+// Its descriptors belong to the launcher; whoever cloned init reaps it.
 struct BegunSandbox {
   int pid = -1;  // of init; -1: nothing was begun
   int pidfd = -1;
@@ -33,9 +34,6 @@ struct LauncherOptions {
   bool tells_when_begun = false;  // with `single`: one byte, when init has what it needs for long
   BegunSandbox begun;             // with `single`: that sandbox, if it was begun already
 };
-
-// Descriptors of the launcher stay above the numbers that a sandbox's child reassigns.
-inline constexpr int kLauncherFirstFd = 10;
 
 // The exit status of the process; what is wrong with the host is said on stderr.
 int run_launcher(LauncherOptions options, base::UniqueFd control);

@@ -63,12 +63,10 @@ base::Result<UniqueFd> seal_program(const std::string& path) {
           0) {
     return base::fail_errno("seal " + path);
   }
-  UniqueFd high(fcntl(sealed.get(), F_DUPFD_CLOEXEC, kLauncherFirstFd));
-  if (!high.valid()) return base::fail_errno("dup");
-  return high;
+  return sealed;
 }
 
-// There a child is born in its group, which therefore has to be known first.
+// There init is born in its group, which therefore has to be known first.
 bool has_only_unified_cgroups() {
   struct statfs status{};
   return statfs("/sys/fs/cgroup", &status) == 0 && status.f_type == CGROUP2_SUPER_MAGIC;
@@ -85,7 +83,6 @@ base::Result<LauncherHost> LauncherHost::open(const LauncherOptions& options) {
                     .slots = std::move(slots),
                     .state_directory = options.state_directory.empty() ? default_state_directory()
                                                                        : options.state_directory,
-                    .privileged = geteuid() == 0,
                     .view = recall_host_view(run_directory),
                     .cgroups = {},
                     .init = {}};
@@ -95,22 +92,21 @@ base::Result<LauncherHost> LauncherHost::open(const LauncherOptions& options) {
     const std::string& path = options.init_path;
     AIRLOCK_ASSIGN(host.init, seal_program(path.empty() ? beside_ourselves("airlock-init") : path));
   }
-  if (has_only_unified_cgroups()) host.find_cgroups(options);
+  if (has_only_unified_cgroups()) {
+    host.cgroups = sys::open_cgroup_host(options.cgroup_parent, host.privileged());
+  }
   if (!host.view.in_use.valid()) AIRLOCK_TRY(check_host_view(&host.view));
   return host;
 }
 
-void LauncherHost::find_cgroups(const LauncherOptions& options) {
-  cgroups = sys::open_cgroup_host(options.cgroup_parent, privileged);
-  cgroups_known = true;
-}
-
 void LauncherHost::complete(const LauncherOptions& options) {
-  if (!cgroups_known) find_cgroups(options);
-  seccomp_listener = sys::probe_seccomp().user_notification;
+  if (!has_only_unified_cgroups()) {
+    cgroups = sys::open_cgroup_host(options.cgroup_parent, privileged());
+  }
+  seccomp_listener = sys::has_user_notification();
 }
 
-bool sweep(const LauncherHost& host, std::uint32_t own_slot) {
+bool sweep(const LauncherHost& host, std::uint32_t own_slot, std::string_view own_group) {
   struct Claim {
     const SlotPool& slots;
     std::uint32_t own_slot;
@@ -118,11 +114,11 @@ bool sweep(const LauncherHost& host, std::uint32_t own_slot) {
   } context{host.slots, own_slot, {}};
   const auto claim = [](void* opaque, std::uint32_t number) {
     auto* const claimed = static_cast<Claim*>(opaque);
-    if (number == claimed->own_slot) return sys::SweepClaim::kKept;
+    if (number == claimed->own_slot) return true;
     claimed->held = claimed->slots.try_take(number);
-    return claimed->held.valid() ? sys::SweepClaim::kTaken : sys::SweepClaim::kSomebodys;
+    return claimed->held.valid();
   };
-  const bool left = sys::sweep_cgroups(host.cgroups, claim, &context);
+  const bool left = sys::sweep_cgroups(host.cgroups, own_group, claim, &context);
   context.held = Slot();  // or its workspace would look like somebody's
   sweep_workspaces(host.state_directory, host.slots);
   return left;

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "base/unique_fd.h"
 #include "jail/id_map.h"
@@ -24,23 +25,21 @@ struct LauncherHost {
   // The rest but for the check of the view.
   void complete(const LauncherOptions& options);
 
+  bool privileged() const { return ids.own_uid == 0; }
+
   IdHost ids;
   SlotPool slots;
   std::string state_directory;
-  bool privileged = false;
   HostView view;
-  bool cgroups_known = false;
   sys::CgroupHost cgroups;
   base::UniqueFd init;  // airlock-init, which nobody can change while it runs
   bool seccomp_listener = false;
-
- private:
-  void find_cgroups(const LauncherOptions& options);
 };
 
-// Removes what dead owners left, `own_slot` excepted. True if something may be left yet, because
-// its owner lives or is just about to die.
-bool sweep(const LauncherHost& host, std::uint32_t own_slot);
 inline constexpr std::uint32_t kNoSlot = ~0u;
+// Removes what dead owners left; of `own_slot` everything but `own_group`. True if something may be
+// left yet, because its owner lives or is just about to die.
+bool sweep(const LauncherHost& host, std::uint32_t own_slot = kNoSlot,
+           std::string_view own_group = {});
 
 }  // namespace airlock::jail

@@ -20,7 +20,6 @@
 #include <string_view>
 
 #include "jail/host_view.h"
-#include "jail/launcher.h"
 #include "jail/sandbox_layout.h"
 #include "sys/files.h"
 
@@ -236,8 +235,7 @@ int fill(int root_fd, const std::vector<std::string>& copied,
 
 // Locked and still there under that name; otherwise invalid.
 UniqueFd hold(int directory_fd, const char* name, int operation) {
-  const UniqueFd low(openat(directory_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  UniqueFd fd(fcntl(low.get(), F_DUPFD_CLOEXEC, kLauncherFirstFd));
+  UniqueFd fd(openat(directory_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   struct stat locked{};
   struct stat named{};
   if (!fd.valid() || flock(fd.get(), operation) != 0 || fstat(fd.get(), &locked) != 0 ||
@@ -248,8 +246,8 @@ UniqueFd hold(int directory_fd, const char* name, int operation) {
   return fd;
 }
 
-void remove_unused(const std::string& run_directory, const std::string& kept) {
-  sys::Directory listing(AT_FDCWD, run_directory.c_str());
+void remove_unused(const std::string& roots, const std::string& kept) {
+  sys::Directory listing(AT_FDCWD, roots.c_str());
   if (!listing.valid()) return;
   std::vector<std::string> names;
   while (const char* name = listing.next()) {
@@ -269,9 +267,9 @@ void remove_unused(const std::string& run_directory, const std::string& kept) {
   }
 }
 
-base::Status build(const std::string& run_directory, const std::string& name,
+base::Status build(const std::string& roots, const std::string& name,
                    const std::vector<std::string>& copied, const std::vector<std::string>& trees) {
-  std::string path = run_directory + "/" + kPassing;
+  std::string path = roots + "/" + kPassing;
   const mode_t umask_before = umask(022);
   int error = mkdtemp(path.data()) != nullptr && chmod(path.c_str(), 0755) == 0 ? 0 : errno;
   {
@@ -282,15 +280,15 @@ base::Status build(const std::string& run_directory, const std::string& name,
     }
     const UniqueFd root(openat(top.get(), kSkeletonRoot, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (error == 0) error = fill(root.get(), copied, trees);
-    if (error == 0 && rename(path.c_str(), (run_directory + "/" + name).c_str()) != 0 &&
-        errno != EEXIST && errno != ENOTEMPTY) {
+    if (error == 0 && rename(path.c_str(), (roots + "/" + name).c_str()) != 0 && errno != EEXIST &&
+        errno != ENOTEMPTY) {
       error = errno;
     }
   }
   umask(umask_before);
-  remove_unused(run_directory, name);
+  remove_unused(roots, name);
   if (error == 0) return {};
-  return base::fail(base::errno_error("make the root of sandboxes in " + run_directory, error));
+  return base::fail(base::errno_error("make the root of sandboxes in " + roots, error));
 }
 
 // /usr, and those of /bin and its like that are folders on this host.
@@ -307,10 +305,9 @@ std::vector<std::string> list_trees() {
 // For recall_host_view: the skeleton's name, the stamp of everything on the lines after it, one of
 // which is /etc itself, where new names appear. Whoever is last wins, and is as right as the
 // others.
-void remember(const HostView& view, std::vector<std::string> watched) {
-  watched.emplace_back("s/etc");
-  std::string text = view.skeleton.substr(view.run_directory.size() + 1) + "\n" +
-                     stamp_watched(watched).text() + "\n";
+void remember(const HostView& view, const std::vector<std::string>& watched,
+              const std::string& stamp) {
+  std::string text = view.name() + "\n" + stamp + "\n";
   for (const std::string& entry : watched) text += entry + "\n";
   const std::string path = view.run_directory + "/" + kRecalled;
   const std::string passing = path + "-new";
@@ -341,15 +338,17 @@ bool is_still_right(const HostView& view) {
 
 HostView recall_host_view(const std::string& run_directory) {
   HostView view{.run_directory = run_directory,
+                .roots = run_directory + "/roots",
                 .skeleton = {},
                 .in_use = {},
                 .trees = list_trees(),
                 .recalled = {}};
+  mkdir(view.roots.c_str(), 0755);  // what is missing shows when a skeleton is made
   const auto text = sys::read_file_at(AT_FDCWD, (run_directory + "/" + kRecalled).c_str());
   if (!text.has_value()) return view;
   view.recalled = split_lines(*text);
   if (view.recalled.empty() || !view.recalled[0].starts_with(kPrefix)) return view;
-  view.skeleton = run_directory + "/" + view.recalled[0];
+  view.skeleton = view.roots + "/" + view.recalled[0];
   view.in_use = hold(AT_FDCWD, view.skeleton.c_str(), LOCK_SH);
   return view;
 }
@@ -359,18 +358,20 @@ base::Result<bool> check_host_view(HostView* view) {
   const std::vector<std::string> copied = list_copied();
   std::vector<std::string> watched = list_watched(copied);
   const std::string name = kPrefix + stamp_watched(watched).text();
-  const std::string skeleton = view->run_directory + "/" + name;
+  watched.emplace_back("s/etc");
+  const std::string stamp = stamp_watched(watched).text();  // before anything is copied
+  const std::string skeleton = view->roots + "/" + name;
   const bool replaced = !view->in_use.valid() || view->skeleton != skeleton;
   view->skeleton = skeleton;
   // More than once: one that is found may be on its way out.
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     if (replaced) view->in_use = hold(AT_FDCWD, skeleton.c_str(), LOCK_SH);
     if (view->in_use.valid()) {
-      remember(*view, std::move(watched));
+      remember(*view, watched, stamp);
       return replaced;
     }
     view->trees = list_trees();
-    AIRLOCK_TRY(build(view->run_directory, name, copied, view->trees));
+    AIRLOCK_TRY(build(view->roots, name, copied, view->trees));
   }
   return base::fail(base::ErrorCode::kUnavailable, skeleton + " does not stay");
 }

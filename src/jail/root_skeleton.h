@@ -1,6 +1,6 @@
 // HostView: what of the host every sandbox sees, as folders that a sandbox only has to mount.
 //
-// The skeleton is the root of a sandbox, made once on disk below the run directory: directories,
+// The skeleton is the root of a sandbox, made once on disk in the run directory: directories,
 // mount points, links, made files, and copies of what host-view.yaml lists below /etc. Its name
 // bears a stamp of all it was made from: when that changes, the next launcher makes another one.
 // Only what every user of the host may read is copied. Not noticed: a file that is written in
@@ -16,7 +16,12 @@
 namespace airlock::jail {
 
 struct HostView {
-  std::string run_directory;          // where skeletons lie
+  std::string name() const { return skeleton.substr(skeleton.rfind('/') + 1); }
+
+  std::string run_directory;
+  // Where skeletons lie. Init is started there and goes on by name: as root the run directory is
+  // closed to others, who could lock a skeleton otherwise, and init is somebody else soon.
+  std::string roots;
   std::string skeleton;               // the directory
   base::UniqueFd in_use;              // holds a lock, without which others may remove the skeleton
   std::vector<std::string> trees;     // folders of the host seen whole: /usr and its like

@@ -1,19 +1,16 @@
 // How the keeper makes a sandbox: clone3, id maps, cgroup, and the first messages to child and
 // init.
-#include <fcntl.h>
 #include <linux/filter.h>
-#include <linux/sched.h>
 #include <linux/seccomp.h>
-#include <sched.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cerrno>
 #include <csignal>
+#include <utility>
 
 #include "jail/keeper.h"
-#include "jail/sandbox_layout.h"
 #include "jail/start_init.h"
 #include "jail/test_hooks.h"
 
@@ -59,32 +56,28 @@ void Keeper::begin_ahead(const BegunSandbox& begun) {
   failure_ = {};
 }
 
-void Keeper::release_ahead() {
-  if (sandbox_ != nullptr && release_sandbox().stage != Stage::kNone) destroy_sandbox();
+void Keeper::release_ahead(bool detach_early) {
+  if (sandbox_ != nullptr && release_sandbox(detach_early).stage != Stage::kNone) destroy_sandbox();
 }
 
 void Keeper::make_sandbox() {
   sandbox_ = std::make_unique<Sandbox>();
   sandbox_->failure = failure_;
   if (sandbox_->failure.stage == Stage::kNone) sandbox_->failure = begin_sandbox();
-  if (sandbox_->failure.stage == Stage::kNone) sandbox_->failure = release_sandbox();
+  if (sandbox_->failure.stage == Stage::kNone) sandbox_->failure = release_sandbox(false);
 }
 
 void Keeper::renew() {
   if (sandbox_ == nullptr) return;
-  const bool ahead = sandbox_->ahead;
-  const sys::SeccompProfile* const profile = sandbox_->profile;
   destroy_sandbox();
-  make_sandbox();
-  sandbox_->ahead = ahead;
-  sandbox_->profile = profile;
-  if (!ahead && sandbox_->failure.stage == Stage::kNone) sandbox_->failure = settle_sandbox();
+  begin_ahead({});
+  release_ahead(false);
 }
 
 StageFailure Keeper::begin_sandbox() {
   StageFailure failure;
-  // On v2 a child has to be born in its group: a later move waits for all processors.
-  if (host_.cgroups_known && sys::has_unified(host_.cgroups)) {
+  // On v2 init has to be born in its group: a later move waits for all processors.
+  if (sys::has_unified(host_.cgroups)) {
     sandbox_->group = make_group({}, &failure);
     if (failure.stage != Stage::kNone) return failure;
     crash_point("crash:group_made");
@@ -100,6 +93,7 @@ StageFailure Keeper::begin_sandbox() {
   const sys::RawChild child =
       start_init({.program_fd = host_.init.get(),
                   .channel_fd = init_channel.get(),
+                  .directory = host_.view.roots.c_str(),
                   .cgroup_fd = sandbox_->born_in_group ? sandbox_->group->unified_fd() : -1,
                   .creator = own_creator ? host_uid(host_.ids, slot_.number(), kCreatorId) : 0});
   if (child.pid < 0) return {Stage::kClone, static_cast<std::int32_t>(-child.pid)};
@@ -110,16 +104,20 @@ StageFailure Keeper::begin_sandbox() {
 }
 
 // Init makes its mounts from here on.
-StageFailure Keeper::release_sandbox() {
+StageFailure Keeper::release_sandbox(bool detach_early) {
   const bool single = uses_single_id();
   if (const int error = write_id_maps(host_.ids, slot_.number(), single, sandbox_->pid)) {
-    return {Stage::kIdMap, error};
+    const StageFailure said = check_sent(error);
+    return said.stage == Stage::kInit ? StageFailure{Stage::kIdMap, error} : said;
   }
   crash_point("crash:mapped");
   ViewSetup view;
   std::string trees;
   for (const std::string& path : host_.view.trees) trees += path + '\0';
-  view.skeleton = host_.view.skeleton;
+  // Root's init is in the folder of the skeletons and could not get there by itself any more.
+  const std::string name = host_.privileged() ? host_.view.name() : host_.view.skeleton;
+  view.skeleton = name;
+  view.detach_early = detach_early;
   view.trees = {trees.data(), trees.size(), static_cast<std::uint32_t>(host_.view.trees.size())};
   view.init_id = init_id(host_.ids, single);
   view.can_set_groups = view.init_id == kInitId;
@@ -208,6 +206,10 @@ std::uint32_t Keeper::find_missing() const {
   return missing;
 }
 
+void Keeper::signal_init(int number) const {
+  syscall(SYS_pidfd_send_signal, sandbox_->pidfd.get(), number, nullptr, 0);
+}
+
 bool Keeper::init_is_alive() const {
   pollfd ended = {sandbox_ != nullptr ? sandbox_->pidfd.get() : -1, POLLIN, 0};
   return poll(&ended, 1, 0) == 0;
@@ -218,10 +220,16 @@ void Keeper::end_init() {
   if (sandbox_->pid <= 0) return;
   // The kernel ends a pid namespace with its init, whose end is to be seen only after everything
   // inside is gone. It need not be a child of ours (BegunSandbox): then somebody else reaps it.
-  syscall(SYS_pidfd_send_signal, sandbox_->pidfd.get(), SIGKILL, nullptr, 0);
+  signal_init(SIGKILL);
+  if (while_init_ends_) std::exchange(while_init_ends_, {})();
   pollfd ended = {sandbox_->pidfd.get(), POLLIN, 0};
   while (poll(&ended, 1, -1) < 0 && errno == EINTR) {}
-  waitid(P_PIDFD, static_cast<id_t>(sandbox_->pidfd.get()), nullptr, WEXITED | WNOHANG);
+  siginfo_t end{};
+  waitid(P_PIDFD, static_cast<id_t>(sandbox_->pidfd.get()), &end, WEXITED | WNOHANG);
+  const bool said_nothing = sandbox_->failure.stage == Stage::kInit;
+  if (said_nothing && end.si_code == CLD_EXITED && end.si_status > 1) {
+    sandbox_->failure = {Stage::kExecInit, end.si_status};
+  }
   sandbox_->pid = -1;
   crash_point("crash:init_reaped");
 }

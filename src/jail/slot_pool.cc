@@ -10,9 +10,6 @@
 namespace airlock::jail {
 namespace {
 
-// Init goes to its root through it as a user of its own; nobody else can list it.
-constexpr mode_t kRunDirectoryMode = 0711;
-
 bool lock_byte(int fd, std::uint32_t number) {
   struct flock lock{};
   lock.l_type = F_WRLCK;
@@ -36,19 +33,15 @@ std::string default_run_directory() {
 }
 
 base::Result<SlotPool> SlotPool::open(std::string run_directory, std::uint32_t slots_max) {
-  const mode_t umask_before = umask(0);
-  const bool made = mkdir(run_directory.c_str(), kRunDirectoryMode) == 0;
-  umask(umask_before);
-  if (!made && errno != EEXIST) return base::fail_errno("mkdir " + run_directory);
+  if (mkdir(run_directory.c_str(), 0700) != 0 && errno != EEXIST) {
+    return base::fail_errno("mkdir " + run_directory);
+  }
   struct stat status{};
   if (lstat(run_directory.c_str(), &status) != 0) return base::fail_errno("stat " + run_directory);
   if (!S_ISDIR(status.st_mode) || status.st_uid != geteuid()) {
     return base::fail(base::ErrorCode::kPermissionDenied,
                       run_directory + " is not a directory of ours",
                       "remove it, or name another with --run-dir");
-  }
-  if ((status.st_mode & 07777) != kRunDirectoryMode) {
-    chmod(run_directory.c_str(), kRunDirectoryMode);  // an earlier version kept it to itself
   }
   SlotPool pool(std::move(run_directory), slots_max);
   AIRLOCK_TRY(sys::open_at(AT_FDCWD, pool.path_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW, 0600));

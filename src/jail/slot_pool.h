@@ -29,7 +29,7 @@ class Slot {
 
 class SlotPool {
  public:
-  // Makes the run directory (mode 0711) and the lock file if they are missing.
+  // Makes the run directory (mode 0700) and the lock file if they are missing.
   static base::Result<SlotPool> open(std::string run_directory, std::uint32_t slots_max);
 
   const std::string& run_directory() const { return run_directory_; }

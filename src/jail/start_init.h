@@ -1,7 +1,8 @@
 // Starting airlock-init in the namespaces of a new sandbox: all of them but the network's, which
 // takes longest and which init makes itself. For the launcher, and for the first instructions of
 // `airlock run` (apps/airlock/prestart.h), which run before the C library is ready: allocates
-// nothing and touches no errno.
+// nothing and touches no errno. While it lasts our effective uid is the creator's, which makes us
+// not dumpable.
 #pragma once
 
 #include <sys/types.h>
@@ -10,10 +11,12 @@
 
 namespace airlock::jail {
 
+// As of sys::RawClone.
 struct InitStart {
-  int program_fd = -1;  // airlock-init
-  int channel_fd = -1;  // its end
-  int cgroup_fd = -1;   // a v2 group to be born in
+  int program_fd = -1;              // airlock-init
+  int channel_fd = -1;              // its end
+  const char* directory = nullptr;  // to start in; nullptr: ours
+  int cgroup_fd = -1;               // a v2 group to be born in
   // Whom the kernel counts things of the new user namespace for (inotify instances, pending
   // signals, ...) besides its own users; 0: ourselves.
   uid_t creator = 0;

@@ -2,7 +2,7 @@
 //
 // One packet is one message: a fixed header, then fields in order. Every length is checked; a
 // decoded message borrows the packet's bytes and must not outlive them. Nothing here allocates, so
-// init and the child of a fork use it too. A message is described once, by visit(): the same code
+// init and its new processes use it too. A message is described once, by visit(): the same code
 // writes and reads it. Strings carry a trailing NUL on the wire, so that argv can point into the
 // packet.
 //
@@ -223,24 +223,9 @@ struct Report {
   std::uint32_t denied_count = 0;
   DeniedCall denied[kDeniedCallsMax];
   void visit(auto& a) {
-    a(stage);
-    a(stage_errno);
-    a(kill_reason);
-    a(has_exit_status);
-    a(wait_status);
-    a(oom_kills);
-    a(pids_denied);
-    a(disk_full);
-    a(inodes_full);
-    a(wall_us);
-    a(user_us);
-    a(system_us);
-    a(memory_peak_bytes);
-    a(pids_peak);
-    a(cgroup_kind);
-    a(missing);
-    a(rootless);
-    a(denied_count);
+    a(stage, stage_errno, kill_reason, has_exit_status, wait_status, oom_kills, pids_denied,
+      disk_full, inodes_full, wall_us, user_us, system_us, memory_peak_bytes, pids_peak,
+      cgroup_kind, missing, rootless, denied_count);
     for (std::uint32_t i = 0; i < denied_count && i < kDeniedCallsMax; ++i) {
       a(denied[i].entry);
       a(denied[i].count);
@@ -257,9 +242,10 @@ struct ViewSetup {
   bool can_set_groups = false;
   std::string_view workspace_directory;  // of the host; empty if the workspace is something else
   bool bound_watches = false;        // the kernel counts them for our own user, not for the slot's
+  bool detach_early = false;         // leave the host's mounts before WorkspaceSetup is waited for
   bool hand_back_workspace = false;  // send a second handle as kWorkspaceMount
   void visit(auto& a) {
-    a(skeleton, trees, init_id, can_set_groups, workspace_directory, bound_watches,
+    a(skeleton, trees, init_id, can_set_groups, workspace_directory, bound_watches, detach_early,
       hand_back_workspace);
   }
 };

@@ -1,6 +1,5 @@
 #include "jail/workspace_store.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/loop.h>
@@ -140,36 +139,24 @@ base::Result<WorkspaceStore> WorkspaceStore::create(const IdHost& ids,
     return store;
   }
   AIRLOCK_ASSIGN(store.parent_, open_work_directory(state_directory));
-  store.directory_ = state_directory + "/" + kDirectoryName + "/s" + std::to_string(slot);
-  const std::string name = "s" + std::to_string(slot);
-  remove_directory(store.parent_.get(), name.c_str());
+  store.name_ = "s" + std::to_string(slot);
+  store.directory_ = state_directory + "/" + kDirectoryName + "/" + store.name_;
+  remove_directory(store.parent_.get(), store.name_.c_str());
   if (ids.kind != IdMapKind::kPool) {
-    store.name_ = name;
     AIRLOCK_TRY(store.make_watched_directory());
     return store;
   }
-  store.name_ = name;
   if (store.make_project_directory(ids, slot).has_value()) return store;
-  remove_directory(store.parent_.get(), name.c_str());
+  remove_directory(store.parent_.get(), store.name_.c_str());
   store.name_.clear();
   store.directory_.clear();
   AIRLOCK_TRY(store.make_loop_image(ids, slot));
   return store;
 }
 
-WorkspaceStore::WorkspaceStore(WorkspaceStore&& other) noexcept
-    : kind_(other.kind_),
-      bytes_(other.bytes_),
-      inodes_(other.inodes_),
-      parent_(std::move(other.parent_)),
-      name_(std::exchange(other.name_, {})),
-      directory_(std::move(other.directory_)),
-      tmpfs_options_(std::move(other.tmpfs_options_)),
-      mount_(std::move(other.mount_)) {}
-
 WorkspaceStore::~WorkspaceStore() {
   mount_.reset();
-  if (!name_.empty()) remove_directory(parent_.get(), name_.c_str());
+  if (parent_.valid() && !name_.empty()) remove_directory(parent_.get(), name_.c_str());
 }
 
 base::Status WorkspaceStore::make_watched_directory() {
@@ -236,24 +223,18 @@ bool WorkspaceStore::over_limit() const {
 
 void sweep_workspaces(const std::string& state_directory, const SlotPool& slots) {
   const std::string path = state_directory + "/" + kDirectoryName;
-  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  sys::Directory listing(AT_FDCWD, path.c_str());
   struct stat status{};
-  const bool ours = fd >= 0 && fstat(fd, &status) == 0 && status.st_uid == geteuid();
-  DIR* stream = ours ? fdopendir(fd) : nullptr;
-  if (stream == nullptr) {
-    if (fd >= 0) close(fd);
-    return;
-  }
-  while (const dirent* entry = readdir(stream)) {
-    const std::string_view name = entry->d_name;
+  if (!listing.valid() || fstat(listing.fd(), &status) != 0 || status.st_uid != geteuid()) return;
+  while (const char* found = listing.next()) {
+    const std::string_view name = found;
     std::uint32_t number = 0;
     if (!name.starts_with('s')) continue;
     const auto parsed = std::from_chars(name.data() + 1, name.data() + name.size(), number);
     if (parsed.ec != std::errc() || parsed.ptr != name.data() + name.size()) continue;
     const Slot slot = slots.try_take(number);
-    if (slot.valid()) remove_directory(dirfd(stream), entry->d_name);
+    if (slot.valid()) remove_directory(listing.fd(), found);
   }
-  closedir(stream);
 }
 
 }  // namespace airlock::jail

@@ -1,6 +1,6 @@
 // WorkspaceStore: the file system behind one workspace, with a quota that holds.
 //
-// Up to model::kTmpfsDiskMax a tmpfs, made by the sandbox's child. Above it, as root: a directory
+// Up to model::kTmpfsDiskMax a tmpfs, made by init. Above it, as root: a directory
 // with a project quota where the state directory's file system has them, else an ext4 image on a
 // loop device whose file has no name. Otherwise a plain directory that is watched. The destructor
 // deletes it; what a killed keeper leaves is at most one directory, which sweep_workspaces removes.
@@ -25,12 +25,13 @@ class WorkspaceStore {
   static base::Result<WorkspaceStore> create(const IdHost& ids, const std::string& state_directory,
                                              std::uint32_t slot, std::uint64_t bytes,
                                              std::uint32_t inodes);
-  WorkspaceStore(WorkspaceStore&& other) noexcept;
+  WorkspaceStore(WorkspaceStore&&) = default;
   WorkspaceStore& operator=(WorkspaceStore&&) = delete;
   ~WorkspaceStore();
 
   WorkspaceKind kind() const { return kind_; }
-  // How the next sandbox gets it: one of these is set.
+  // How the next sandbox gets it: mount_fd() if it is valid, else directory() unless it is empty,
+  // else a tmpfs with tmpfs_options().
   int mount_fd() const { return mount_.get(); }
   const std::string& directory() const { return directory_; }
   const std::string& tmpfs_options() const { return tmpfs_options_; }

@@ -41,6 +41,7 @@ struct LimitsGiven {
   std::optional<std::chrono::milliseconds> cpu_time;
   std::optional<base::ByteCount> memory;
   std::optional<std::uint32_t> pids;
+  std::optional<std::uint32_t> cpu_rate_percent;
   std::optional<base::ByteCount> output;
   std::optional<base::ByteCount> disk;
   std::optional<std::uint32_t> inodes;
@@ -52,6 +53,7 @@ struct LimitsGiven {
     defaults.cpu_time = cpu_time.value_or(defaults.cpu_time);
     defaults.memory = memory.value_or(defaults.memory);
     defaults.pids = pids.value_or(defaults.pids);
+    defaults.cpu_rate_percent = cpu_rate_percent.value_or(defaults.cpu_rate_percent);
     defaults.output = output.value_or(defaults.output);
     defaults.disk = disk.value_or(defaults.disk);
     defaults.inodes = inodes.value_or(defaults.inodes);

@@ -1,6 +1,5 @@
 #include "sys/cgroup.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -57,12 +56,9 @@ void signal_members(int group_fd, int number, int spared_pid) {
 void reap_group(int parent_fd, const char* name) {
   const UniqueFd group = open_group(parent_fd, name);
   if (!group.valid()) return;
-  if (DIR* stream = fdopendir(dup(group.get()))) {
-    while (const dirent* entry = readdir(stream)) {
-      if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
-        reap_group(group.get(), entry->d_name);
-    }
-    closedir(stream);
+  Directory below(group.get(), ".");
+  while (const char* child = below.next()) {
+    if (below.may_be_directory()) reap_group(group.get(), child);
   }
   write_file_at(group.get(), "pids.max", "0");
   for (int attempt = 0; attempt < kRemoveAttempts; ++attempt) {
@@ -434,24 +430,24 @@ bool Cgroup::remove() {
   return true;
 }
 
-bool sweep_cgroups(const CgroupHost& host, SweepClaim (*claim)(void* context, std::uint32_t slot),
-                   void* context) {
+bool sweep_cgroups(const CgroupHost& host, std::string_view kept,
+                   bool (*claim)(void* context, std::uint32_t slot), void* context) {
   bool left = false;
   for (const CgroupHierarchy& hierarchy : host.hierarchies) {
-    DIR* stream = fdopendir(openat(hierarchy.parent_fd.get(), ".", O_RDONLY | O_CLOEXEC));
-    if (stream == nullptr) continue;
-    while (const dirent* entry = readdir(stream)) {
-      const std::string_view name = entry->d_name;
+    Directory groups(hierarchy.parent_fd.get(), ".");
+    while (const char* found = groups.next()) {
+      const std::string_view name = found;
       std::uint32_t slot = 0;
-      if (!name.starts_with('s')) continue;
+      if (!name.starts_with('s') || name == kept) continue;
       const auto parsed = std::from_chars(name.data() + 1, name.data() + name.size(), slot);
       const bool ours = parsed.ec == std::errc() && (*parsed.ptr == '.' || *parsed.ptr == '\0');
       if (!ours) continue;
-      const SweepClaim claimed = claim(context, slot);
-      if (claimed == SweepClaim::kTaken) reap_group(hierarchy.parent_fd.get(), entry->d_name);
-      left |= claimed == SweepClaim::kSomebodys;
+      if (claim(context, slot)) {
+        reap_group(hierarchy.parent_fd.get(), found);
+      } else {
+        left = true;
+      }
     }
-    closedir(stream);
   }
   return left;
 }

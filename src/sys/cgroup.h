@@ -79,6 +79,7 @@ class Cgroup {
   ~Cgroup();
 
   bool valid() const { return !groups_.empty(); }
+  const std::string& name() const { return name_; }
   // Descriptors through which a process with one thread moves itself here by writing "0" to each,
   // whatever its own credentials are: who opened them counts. On v1 that way takes no lock that
   // waits for all processors, as moving another process by its pid does.
@@ -118,11 +119,9 @@ class Cgroup {
   base::UniqueFd oom_event_;
 };
 
-enum class SweepClaim { kTaken, kKept, kSomebodys };
-
-// Kills and removes every group "s<slot>..." of ours that `claim(slot)` takes; the claim has to
-// last until the next one. True if a group was somebody's.
-bool sweep_cgroups(const CgroupHost& host, SweepClaim (*claim)(void* context, std::uint32_t slot),
-                   void* context);
+// Kills and removes every group "s<slot>..." of ours but `kept` that `claim(slot)` gives to us; the
+// claim has to last until the next one. True if a group was left to its living owner.
+bool sweep_cgroups(const CgroupHost& host, std::string_view kept,
+                   bool (*claim)(void* context, std::uint32_t slot), void* context);
 
 }  // namespace airlock::sys

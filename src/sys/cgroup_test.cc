@@ -15,8 +15,8 @@ namespace {
 constexpr const char* kParent = "airlock-test";
 
 template <std::uint32_t slot>
-SweepClaim claim_only(void*, std::uint32_t found) {
-  return found == slot ? SweepClaim::kTaken : SweepClaim::kSomebodys;
+bool claim_only(void*, std::uint32_t found) {
+  return found == slot;
 }
 
 class CgroupTest : public testing::Test {
@@ -137,9 +137,10 @@ TEST_F(CgroupTest, TheSweepRemovesTheGroupsOfTheDeadOnly) {
   auto group = Cgroup::create(host_, "s7.0", {.memory_bytes = 64u << 20});
   ASSERT_TRUE(group.has_value());
   const pid_t child = start_member(*group);
-  sweep_cgroups(host_, claim_only<8>, nullptr);
+  EXPECT_TRUE(sweep_cgroups(host_, "", claim_only<8>, nullptr));
+  EXPECT_FALSE(sweep_cgroups(host_, "s7.0", claim_only<7>, nullptr));
   EXPECT_FALSE(group->empty());
-  sweep_cgroups(host_, claim_only<7>, nullptr);
+  EXPECT_FALSE(sweep_cgroups(host_, "s7.1", claim_only<7>, nullptr));
   int status = 0;
   waitpid(child, &status, 0);
   EXPECT_TRUE(WIFSIGNALED(status));

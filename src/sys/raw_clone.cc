@@ -35,24 +35,23 @@ void keep_capabilities(std::uint64_t wanted) {
 
 // On a stack of its own, in our memory, until it executes.
 [[noreturn]] void run_child(const RawClone* plan) {
-  const RawClone& request = *plan;
-  raw_call(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL);
-  long program = request.program_fd;
-  if (program == request.passed_as) {
-    program = raw_call(__NR_fcntl, program, F_DUPFD_CLOEXEC, request.passed_as + 1);
+  raw_call(__NR_setsid);  // no terminal and no process group of ours can stop it
+  long program = plan->program_fd;
+  if (program == plan->passed_as) {
+    program = raw_call(__NR_fcntl, program, F_DUPFD_CLOEXEC, plan->passed_as + 1);
   }
-  if (request.passed_fd == request.passed_as) {
-    raw_call(__NR_fcntl, request.passed_fd, F_SETFD, 0);
-  } else {
-    raw_call(__NR_dup2, request.passed_fd, request.passed_as);
-  }
-  raw_call(__NR_close_range, request.passed_as + 1, ~0u, CLOSE_RANGE_CLOEXEC);
-  if (request.capabilities != 0) keep_capabilities(request.capabilities);
-  const char* const argv[] = {request.name, nullptr};
+  raw_call(__NR_dup2, plan->passed_fd, plan->passed_as);
+  raw_call(__NR_fcntl, plan->passed_as, F_SETFD, 0);
+  raw_call(__NR_close_range, plan->passed_as + 1, ~0u, CLOSE_RANGE_CLOEXEC);
+  keep_capabilities(plan->capabilities);
+  long failed = plan->directory != nullptr ? raw_call(__NR_chdir, raw_word(plan->directory)) : 0;
+  const char* const argv[] = {plan->name, nullptr};
   const char* const environment[] = {nullptr};
-  raw_call(__NR_execveat, program, raw_word(""), raw_word(&argv[0]), raw_word(&environment[0]),
-           AT_EMPTY_PATH);
-  for (;;) raw_call(__NR_exit, 127);
+  if (failed == 0) {
+    failed = raw_call(__NR_execveat, program, raw_word(""), raw_word(&argv[0]),
+                      raw_word(&environment[0]), AT_EMPTY_PATH);
+  }
+  for (;;) raw_call(__NR_exit, -failed);
 }
 
 // Returns in the parent only.
@@ -79,25 +78,20 @@ long clone_onto(clone_args* arguments, const RawClone* plan) {
 }  // namespace
 
 RawChild clone_and_execute(const RawClone& request) {
-  // Of one child at a time: it is done with them when it executes.
+  // Of one child at a time: it is done with them when it executes. Static ones are zero already;
+  // clearing them here could call the C library.
   alignas(16) static char stack[kStackBytes];
   static RawClone plan;
+  static clone_args arguments;
   plan = request;
   RawChild child;
-  // Volatile, or the compiler may clear it with a function of the C library.
-  clone_args arguments;
-  for (std::size_t i = 0; i < sizeof arguments / sizeof(std::uint64_t); ++i) {
-    reinterpret_cast<volatile std::uint64_t*>(&arguments)[i] = 0;
-  }
   arguments.flags = request.namespaces | CLONE_VM | CLONE_PIDFD;
+  if (request.cgroup_fd >= 0) arguments.flags |= CLONE_INTO_CGROUP;
+  arguments.cgroup = static_cast<std::uint64_t>(request.cgroup_fd >= 0 ? request.cgroup_fd : 0);
   arguments.pidfd = reinterpret_cast<std::uintptr_t>(&child.pidfd);
   arguments.exit_signal = SIGCHLD;
   arguments.stack = reinterpret_cast<std::uintptr_t>(&stack[0]);
   arguments.stack_size = sizeof stack;
-  if (request.cgroup_fd >= 0) {
-    arguments.flags |= CLONE_INTO_CGROUP;
-    arguments.cgroup = static_cast<std::uint64_t>(request.cgroup_fd);
-  }
   child.pid = clone_onto(&arguments, &plan);
   return child;
 }

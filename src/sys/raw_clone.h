@@ -31,12 +31,14 @@ long raw_word(T* pointer) {
   return reinterpret_cast<long>(pointer);
 }
 
+// Strings have to last until the child has executed, which nobody waits for.
 struct RawClone {
-  std::uint64_t namespaces = 0;  // CLONE_NEW*
-  int cgroup_fd = -1;            // a v2 group to be born in
-  int program_fd = -1;           // of a static program
-  const char* name = nullptr;    // its argv[0]; it gets no environment
-  int passed_fd = -1;            // becomes descriptor `passed_as`; others should be CLOEXEC
+  std::uint64_t namespaces = 0;     // CLONE_NEW*
+  int cgroup_fd = -1;               // a v2 group to be born in
+  int program_fd = -1;              // of a static program
+  const char* name = nullptr;       // its argv[0]; it gets no environment
+  const char* directory = nullptr;  // to execute it in; nullptr: ours
+  int passed_fd = -1;               // becomes descriptor `passed_as`; others should be CLOEXEC
   int passed_as = -1;
   std::uint64_t capabilities = 0;  // of the new user namespace, that it keeps
 };
@@ -46,7 +48,8 @@ struct RawChild {
   int pidfd = -1;
 };
 
-// Not again before the last child executed. One that cannot execute exits with 127.
+// Not again before the last child executed, and by one thread only. A child that cannot execute
+// exits with the errno. The caller owns `pidfd` (close-on-exec) and reaps the child.
 RawChild clone_and_execute(const RawClone& request);
 
 }  // namespace airlock::sys

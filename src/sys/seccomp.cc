@@ -69,12 +69,11 @@ int install_seccomp(const SeccompProgram& program, SeccompListener listener) {
 int receive_notification(int listener, SeccompNotification* notification) {
   // The kernel insists that the struct is zero, all of it.
   alignas(seccomp_notif) std::array<std::byte, kNotificationBytesMax> buffer{};
-  // Why safe: probe_seccomp() says no where the kernel's struct is larger than the buffer.
+  // Why safe: has_user_notification() says no where the kernel's struct is larger than the buffer.
   if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, buffer.data()) != 0) return -errno;
   seccomp_notif received{};
   std::memcpy(&received, buffer.data(), sizeof(received));
   notification->id = received.id;
-  notification->pid = received.pid;
   notification->arch = received.data.arch;
   notification->syscall = received.data.nr;
   for (std::size_t i = 0; i < notification->arguments.size(); ++i) {
@@ -93,21 +92,10 @@ int answer_notification(int listener, std::uint64_t id, int error_number) {
   return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, buffer.data()) == 0 ? 0 : -errno;
 }
 
-bool notification_is_waiting(int listener, std::uint64_t id) {
-  // Why safe: reads eight bytes.
-  return ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
-}
-
 bool is_foreign_call(const SeccompNotification& notification) {
   return notification.arch != kNativeArch || notification.syscall >= kForeignNumbersFrom;
 }
 
-SeccompSupport probe_seccomp() {
-  SeccompSupport support;
-  support.filter = action_available(SECCOMP_RET_ERRNO);
-  support.kill_process = action_available(SECCOMP_RET_KILL_PROCESS);
-  support.user_notification = action_available(SECCOMP_RET_USER_NOTIF) && sizes_fit();
-  return support;
-}
+bool has_user_notification() { return action_available(SECCOMP_RET_USER_NOTIF) && sizes_fit(); }
 
 }  // namespace airlock::sys

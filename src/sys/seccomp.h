@@ -32,7 +32,6 @@ int install_seccomp(const SeccompProgram& program, SeccompListener listener);
 // belong to the guest and are never followed.
 struct SeccompNotification {
   std::uint64_t id = 0;       // names this call in the answer
-  std::uint32_t pid = 0;      // the thread that called, in the reader's pid namespace
   std::uint32_t arch = 0;     // AUDIT_ARCH_*
   std::int32_t syscall = -1;  // __X32_SYSCALL_BIT included, where the guest set it
   std::array<std::uint64_t, 6> arguments{};
@@ -46,19 +45,12 @@ int receive_notification(int listener, SeccompNotification* notification);
 // caller is gone.
 int answer_notification(int listener, std::uint64_t id, int error_number);
 
-// Whether the caller still waits in that very call, so that its pid still names it.
-bool notification_is_waiting(int listener, std::uint64_t id);
-
 // True for a call that did not come through the native table (int 0x80 or x32 numbers): the guest
 // is killed for it.
 bool is_foreign_call(const SeccompNotification& notification);
 
-// What this kernel can do, asked without installing anything.
-struct SeccompSupport {
-  bool filter = false;
-  bool user_notification = false;  // SECCOMP_RET_USER_NOTIF and listener sizes we can hold
-  bool kill_process = false;
-};
-SeccompSupport probe_seccomp();
+// Whether this kernel can report calls, to a listener whose messages we can hold. Asked without
+// installing anything.
+bool has_user_notification();
 
 }  // namespace airlock::sys

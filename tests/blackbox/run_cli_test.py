@@ -331,6 +331,14 @@ class Outcomes(Case):
                 self.assertTrue(last.startswith(f"airlock: {outcome}: "), last)
                 self.assertIn(flag, last)
 
+    def test_cpus_slow_a_program_down_and_end_nothing(self):
+        text = "import time\nend = time.monotonic() + 1\nwhile time.monotonic() < end: pass\n"
+        _, result = self.result_of(text, "--cpus", "0.3")
+        self.assertEqual(result["outcome"], "exited")
+        used = result["usage"]["user_ms"] + result["usage"]["system_ms"]
+        self.assertGreater(used, 100)
+        self.assertLess(used, 600)
+
     def test_json_says_the_same(self):
         for outcome, (text, options, _) in self.PROGRAMS.items():
             with self.subTest(outcome):

@@ -35,7 +35,12 @@ void try_all(std::string_view packet) {
   try_type<Terminate>(packet);
   try_type<Kill>(packet);
   try_type<Terminal>(packet);
+  try_type<ViewSetup>(packet);
+  try_type<WorkspaceSetup>(packet);
   try_type<ExecSetup>(packet);
+  try_type<Confine>(packet);
+  try_type<WorkspaceMount>(packet);
+  try_type<InitPutDone>(packet);
   try_type<InitReady>(packet);
   try_type<InitExited>(packet);
   try_type<InitSignal>(packet);

@@ -29,6 +29,7 @@ from support import airlock, leftovers  # noqa: E402
 COUNT = 50
 RUN_MS = 120  # how long the guest lives; a kill comes at any time from start to past its end
 KILL_AFTER_MAX = 0.2 * airlock.SLOW
+START_MAX = 0.004 * airlock.SLOW  # half of the kills come while the first sandbox is being made
 VICTIMS = ("caller", "launcher", "keeper", "init", "all of them")
 # Named in the launcher's source: crash_point("crash:NAME").
 POINTS = (
@@ -52,6 +53,10 @@ CALLS = (
     ("many processes", "fork 20 0", ""),
 )
 
+
+# Who starts sandboxes: `airlock run` forks its launcher, or starts airlock-jail where it is named;
+# a service keeps one launcher for all its sandboxes, with a keeper for each and one ahead.
+STARTS = ("airlock run", "airlock run with airlock-jail", "a service")
 
 # In the environment of all that we start, so that only our own survivors are ended.
 MARK = "AIRLOCK_TEST_CRASH_RUN"
@@ -82,6 +87,25 @@ def start(caller, call, options, env=None):
     )
 
 
+def start_as(caller, how, call, options):
+    if how == "a service":
+        binaries = airlock.binary().parent
+        return subprocess.Popen(
+            [binaries / "bench-launcher", "--count", "40", "--workers", "2",
+             binaries / "bench-noop"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=caller.environment({MARK: OURS}),
+            cwd="/",
+            start_new_session=True,
+            **caller.popen_options(),
+        )
+    named = how == "airlock run with airlock-jail"
+    jail = {"AIRLOCK_JAIL": str(airlock.binary().with_name("airlock-jail"))} if named else None
+    return start(caller, call, options, jail)
+
+
 def _stat(pid):
     """(name, parent) of a process, or None."""
     with contextlib.suppress(OSError, IndexError, ValueError):
@@ -107,7 +131,8 @@ def family(root):
 
 
 def pick(process, victim, rng):
-    """Pids to kill. Launcher: the first airlock-jail of the family; keepers: those below it."""
+    """Pids to kill. Launcher: the first airlock-jail of the family; keepers: those below it, or the
+    launcher itself where it is the keeper."""
     below = family(process.pid)
     jails = [pid for pid, name, _ in below if name.startswith("airlock-jail")]
     inits = [pid for pid, name, _ in below if name.startswith("airlock-init")]
@@ -116,7 +141,7 @@ def pick(process, victim, rng):
     if victim == "launcher":
         return jails[:1]
     if victim == "keeper":
-        return [rng.choice(jails[1:])] if jails[1:] else []
+        return [rng.choice(jails[1:] or jails)] if jails else []
     if victim == "init":
         return inits[:1]
     return [process.pid, *jails]
@@ -166,10 +191,12 @@ def run_random(caller, count, seed, tally):
     before = leftovers.snapshot()
     for number in range(count):
         victim, (label, call, options) = rng.choice(VICTIMS), rng.choice(CALLS)
-        seconds = rng.uniform(0, KILL_AFTER_MAX)
-        process = start(caller, call.format(ms=RUN_MS), options)
+        seconds = rng.uniform(0, rng.choice((START_MAX, KILL_AFTER_MAX)))
+        how = rng.choice(STARTS)
+        process = start_as(caller, how, call.format(ms=RUN_MS), options)
         killed, hung = kill_at(process, victim, seconds, rng)
-        name = f"crash {number + 1}/{count}: {victim} after {seconds * 1000:.0f} ms of {label}"
+        what = how if how == "a service" else f"{how}, {label}"
+        name = f"crash {number + 1}/{count}: {victim} after {seconds * 1000:.1f} ms of {what}"
         if hung:
             tally.say(False, name, "airlock hangs after the kill")
             end_survivors()

@@ -266,7 +266,10 @@ def broken_lists(launcher):
 def orders_of_init(launcher):
     with opened("/") as root:
         for name in (
-            "InitSetup",
+            "ViewSetup",
+            "WorkspaceSetup",
+            "ExecSetup",
+            "Confine",
             "InitReady",
             "InitExited",
             "InitPutDone",
@@ -279,7 +282,7 @@ def orders_of_init(launcher):
         ):
             with sandbox(launcher) as keeper:
                 wire.send(keeper, wire.header(name, 1) + b"\0" * 32, [root])
-                expect(not exited_zero(report_of(keeper)) or True, "")
+                expect(not exited_zero(report_of(keeper)), f"{name} was taken for an order")
 
 
 def process_channel(launcher):

@@ -189,11 +189,19 @@ def run_hostile(options, tally):
     hostile_caller.run_all(airlock.Caller(options.as_user), tally)
 
 
+def run_bursts(options, tally):
+    import burst
+
+    caller = airlock.Caller(options.as_user)
+    burst.run_all(caller, burst.ROUNDS, burst.AT_ONCE, None, tally)
+
+
 SUITES = {
     "probes": run_probes,
     "outcomes": run_outcomes,
     "crash": run_crashes,
     "hostile": run_hostile,
+    "burst": run_bursts,
 }
 
 

@@ -27,7 +27,7 @@ REPORT_SECONDS = 20 * airlock.SLOW
 
 
 def header(name, fds=0, magic=MAGIC):
-    return struct.pack("<IHH", magic, NUMBER.get(name, 0) if isinstance(name, str) else name, fds)
+    return struct.pack("<IHH", magic, NUMBER[name] if isinstance(name, str) else name, fds)
 
 
 def text(value):

@@ -168,9 +168,12 @@ class NativeBackend final : public Backend {
     control_.reset();  // the launcher ends when it sees that
     int status = 0;
     while (waitpid(launcher_, &status, 0) < 0 && errno == EINTR) {}
-    if (init_ <= 0) return;
-    kill(init_, SIGKILL);  // it has ended, unless the launcher was killed
-    while (waitpid(init_, &status, 0) < 0 && errno == EINTR) {}
+    // Init has ended, or ends now: its channel closed with the launcher. As root we may not signal
+    // it any more, without capabilities.
+    for (int left = kKeeperEndTimeoutMs; init_ > 0 && left > 0; --left) {
+      if (waitpid(init_, &status, WNOHANG) != 0) return;
+      usleep(1'000);
+    }
   }
 
   base::Result<std::unique_ptr<Workspace>> open_workspace(WorkspaceSpec spec) override {
@@ -246,10 +249,14 @@ void let_go(const jail::BegunSandbox& begun) {
 
 }  // namespace
 
-ForkedLauncher fork_launcher(const jail::BegunSandbox& begun) {
+ForkedLauncher fork_launcher(jail::BegunSandbox begun) {
+  if (begun.pid <= 0) let_go(std::exchange(begun, {}));
   ForkedLauncher launcher{.init_pid = begun.pid};
   auto channel = make_channel();
-  if (named_launcher() != nullptr || !channel.has_value()) return launcher;
+  if (named_launcher() != nullptr || !channel.has_value()) {
+    let_go(begun);
+    return launcher;
+  }
   auto& [ours, theirs] = *channel;
   launcher.pid = fork();
   if (launcher.pid == 0) {
@@ -261,9 +268,9 @@ ForkedLauncher fork_launcher(const jail::BegunSandbox& begun) {
   if (launcher.pid < 0) return launcher;
   // Init would wait for the launcher if the launcher had to wait for us. Besides, the kernel often
   // leaves a new task behind the one that made it, but looks for an idle processor when somebody is
-  // woken.
+  // woken. A launcher that died shows at the first request.
   char begun_byte = 0;
-  if (recv(ours.get(), &begun_byte, 1, 0) < 0) return launcher;
+  (void)recv(ours.get(), &begun_byte, 1, 0);
   launcher.control_fd = ours.release();
   return launcher;
 }
@@ -275,7 +282,7 @@ base::Result<std::unique_ptr<Backend>> start_backend(const Options& options) {
   }
   AIRLOCK_ASSIGN(auto channel, make_channel());
   AIRLOCK_ASSIGN(const pid_t pid, spawn_launcher(find_launcher(options), options, channel.second));
-  return std::make_unique<NativeBackend>(pid, std::move(channel.first));
+  return std::make_unique<NativeBackend>(pid, std::move(channel.first), options.forked.init_pid);
 }
 
 }  // namespace airlock::backend::native

@@ -14,13 +14,15 @@ namespace airlock::backend::native {
 
 // A launcher for one workspace, forked from this process instead of being a program of its own; it
 // begins a sandbox at once. For a process that has done nothing yet.
+// Plain numbers, so that a global is initialized without code; start_backend() owns them.
 struct ForkedLauncher {
   int pid = -1;  // -1: there is none
   int control_fd = -1;
   int init_pid = -1;  // of a sandbox that was begun before: a child of ours, too
 };
 // None where $AIRLOCK_JAIL names a launcher, or where it cannot be had; start_backend() then tells.
-ForkedLauncher fork_launcher(const jail::BegunSandbox& begun);
+// Takes over what was begun, in every case.
+ForkedLauncher fork_launcher(jail::BegunSandbox begun);
 
 struct Options {
   ForkedLauncher forked = {};   // taken over if there is one; else a launcher is started

@@ -45,7 +45,8 @@ std::string setup_hint(jail::Stage stage, int os_errno, bool rootless) {
     case kIdentity:
     case kMountPrivate:
     case kMountRoot:
-    case kMountProc: return namespace_hint(os_errno, rootless);
+    case kMountProc:
+    case kNetwork: return namespace_hint(os_errno, rootless);
     case kRequest: return "the request names something this launcher does not know";
     case kTimeout: return "the host is overloaded or a file system hangs";
     default: return "airlock doctor finds out what this host lacks";
