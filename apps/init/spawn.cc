@@ -253,6 +253,24 @@ int start_process(const Settings& settings, const jail::Exec& request, jail::Pac
   run_program(request, own_handshake, become_guest(settings));
 }
 
+// The processors that we may use, a bit for each; none until they were asked for.
+unsigned long processors[16];
+long processors_bytes;
+
+// A new process often waits behind the one that made it while another processor is idle; here both
+// have something to do. On more processors than there are bits the kernel refuses, and nothing is
+// changed.
+void keep_off_our_processor(int pid) {
+  unsigned cpu = 0;
+  unsigned long others[sizeof processors / sizeof processors[0]];
+  processors_bytes =
+      syscall(SYS_sched_getaffinity, 0L, static_cast<long>(sizeof processors), processors);
+  if (processors_bytes <= 0 || syscall(SYS_getcpu, &cpu, nullptr, nullptr) != 0) return;
+  __builtin_memcpy(others, processors, sizeof others);
+  others[cpu / 64] &= ~(1ul << cpu % 64);
+  syscall(SYS_sched_setaffinity, static_cast<long>(pid), processors_bytes, others);
+}
+
 Standby start_standby(const Settings& settings) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return {};
@@ -260,7 +278,10 @@ Standby start_standby(const Settings& settings) {
   const base::UniqueFd theirs(pair[1]);
   const int pid = fork();
   if (pid < 0) return {};
-  if (pid > 0) return {pid, ours.release()};
+  if (pid > 0) {
+    keep_off_our_processor(pid);
+    return {pid, ours.release()};
+  }
   ours.reset();
   if (fcntl(theirs.get(), F_DUPFD_CLOEXEC, static_cast<long>(kStandbyFd)) != kStandbyFd) {
     _exit(127);
@@ -270,6 +291,9 @@ Standby start_standby(const Settings& settings) {
 
 void release_standby(const Standby& standby, const Settings& settings) {
   if (standby.pid <= 0) return;
+  if (processors_bytes > 0) {
+    syscall(SYS_sched_setaffinity, static_cast<long>(standby.pid), processors_bytes, processors);
+  }
   const int fds[] = {settings.landlock_ruleset};
   jail::send_message(standby.channel, jail::Confine{},
                      std::span<const int>(fds, fds[0] >= 0 ? 1 : 0));

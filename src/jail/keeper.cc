@@ -49,6 +49,11 @@ bool threads_share_cores() {
   return sys::read_number_at(AT_FDCWD, "/sys/devices/system/cpu/smt/active") != 0;
 }
 
+bool is_same(const OpenWorkspace& a, const OpenWorkspace& b) {
+  return a.disk_bytes == b.disk_bytes && a.inodes == b.inodes && a.memory_bytes == b.memory_bytes &&
+         a.reusable == b.reusable;
+}
+
 bool is_regular(int fd) {
   struct stat status{};
   return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
@@ -67,27 +72,29 @@ void Keeper::take_slot() {
 }
 
 void Keeper::open(const OpenWorkspace& request, UniqueFd caller) {
-  request_ = request;
   caller_ = std::move(caller);
   setsockopt(caller_.get(), SOL_SOCKET, SO_SNDTIMEO, &kSendTimeout, sizeof kSendTimeout);
+  if (!init_is_alive() || (store_.has_value() && !is_same(request, request_))) drop_ahead();
+  request_ = request;
   if (!valid_workspace(request)) failure_ = {Stage::kRequest, EINVAL};
   if (failure_.stage == Stage::kNone && !slot_.valid()) take_slot();
-  if (failure_.stage == Stage::kNone) {
-    auto store = WorkspaceStore::create(host_.ids, host_.state_directory, slot_.number(),
-                                        request.disk_bytes, request.inodes);
-    if (store.has_value()) {
-      store_.emplace(std::move(*store));
-      crash_point("crash:workspace_made");
-    } else {
-      failure_ = {Stage::kWorkspace,
-                  store.error().os_errno != 0 ? store.error().os_errno : ENOTSUP};
-    }
-  }
+  if (failure_.stage == Stage::kNone && !store_.has_value()) make_store();
   const bool in_job_group =
       request.memory_bytes != 0 && sandbox_ != nullptr && sandbox_->born_in_group;
   const bool common = failure_.stage == Stage::kNone && store_->kind() == WorkspaceKind::kTmpfs &&
                       !request.reusable && !in_job_group;
-  if (!common || !init_is_alive()) destroy_sandbox();
+  if (!common) destroy_sandbox();
+}
+
+void Keeper::make_store() {
+  auto store = WorkspaceStore::create(host_.ids, host_.state_directory, slot_.number(),
+                                      request_.disk_bytes, request_.inodes);
+  if (store.has_value()) {
+    store_.emplace(std::move(*store));
+    crash_point("crash:workspace_made");
+  } else {
+    failure_ = {Stage::kWorkspace, store.error().os_errno != 0 ? store.error().os_errno : ENOTSUP};
+  }
 }
 
 Keeper::~Keeper() { destroy_sandbox(); }
@@ -160,11 +167,15 @@ bool Keeper::dispatch(Packet* packet) {
 
 bool Keeper::create_sandbox(const CreateSandbox& request) {
   if (has_sandbox()) return false;
+  const sys::SeccompProfile* const profile = sys::find_seccomp_profile(request.seccomp_profile);
+  if (sandbox_ != nullptr && sandbox_->profile != nullptr && sandbox_->profile != profile) {
+    destroy_sandbox();
+  }
   if (sandbox_ == nullptr) make_sandbox();
   sandbox_->ahead = false;
-  sandbox_->profile = sys::find_seccomp_profile(request.seccomp_profile);
-  const bool known = sandbox_->profile != nullptr;
-  if (!known) sandbox_->failure = {Stage::kRequest, EINVAL};
+  if (sandbox_->profile != nullptr) return true;  // all of it is as expected
+  sandbox_->profile = profile;
+  if (profile == nullptr) sandbox_->failure = {Stage::kRequest, EINVAL};
   if (sandbox_->failure.stage == Stage::kNone) sandbox_->failure = settle_sandbox();
   return true;
 }

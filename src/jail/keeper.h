@@ -25,6 +25,7 @@
 namespace airlock::jail {
 
 inline constexpr std::size_t kProcessesPerSandboxMax = 64;
+inline constexpr const char* kUsualProfile = "default";
 
 class Keeper {
  public:
@@ -40,6 +41,9 @@ class Keeper {
   void release_ahead(bool detach_early);
   // Of the process that was started last; empty if there is none.
   std::string_view group_name() const;
+  // Makes it to the end, for a request like `expected` with the usual profile: the one that comes
+  // only has to bring its program. A request that differs has it made once more.
+  void settle_ahead(const OpenWorkspace& expected);
   std::uint32_t slot_number() const { return slot_.valid() ? slot_.number() : kNoSlot; }
 
   // Takes up the caller's request; what is wrong with it every process then reports.
@@ -86,6 +90,8 @@ class Keeper {
 
   std::span<char> buffer() const { return {buffer_.get(), kMessageBytesMax}; }
   void take_slot();
+  void make_store();
+  void drop_ahead();
   bool uses_single_id() const { return store_.has_value() && store_->needs_single_id(); }
   // A sandbox is made in three steps, beside each of which init makes its own.
   StageFailure begin_sandbox();

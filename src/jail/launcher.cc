@@ -73,6 +73,7 @@ class Launcher {
       });
     }
     packet.fds[0].reset();  // or the next keeper would have it, too
+    last_ = request;
     fork_spare();
     return true;
   }
@@ -91,7 +92,7 @@ class Launcher {
     if (pid > 0) ++keepers_;
   }
 
-  // A keeper that has its sandbox begun and waits for the next request.
+  // A keeper that waits for the next request, with a sandbox for one like the last.
   void fork_spare() {
     spare_.reset();
     if (host_.ids.slots_max < kSlotsForSpare) return;
@@ -104,6 +105,7 @@ class Launcher {
       Keeper keeper(host_);
       keeper.begin_ahead({});
       keeper.release_ahead(/*detach_early=*/true);
+      if (last_.disk_bytes != 0) keeper.settle_ahead(last_);
       char buffer[kOpenWorkspaceBytesMax];
       Packet packet;
       OpenWorkspace request;
@@ -134,7 +136,8 @@ class Launcher {
   const LauncherHost& host_;
   UniqueFd control_;
   UniqueFd children_;
-  UniqueFd spare_;  // to the keeper that waits
+  UniqueFd spare_;      // to the keeper that waits
+  OpenWorkspace last_;  // the next one is expected to be like it
   std::size_t keepers_ = 0;
 };
 
@@ -142,11 +145,6 @@ int refuse(const base::Error& error) {
   std::fprintf(stderr, "airlock-jail: %s%s%s\n", error.to_string().c_str(),
                error.hint.empty() ? "" : "; ", error.hint.c_str());
   return 1;
-}
-
-bool is_readable(int fd) {
-  pollfd set = {fd, POLLIN, 0};
-  return poll(&set, 1, 0) > 0;
 }
 
 class SingleLauncher {
@@ -163,15 +161,14 @@ class SingleLauncher {
     if (options_.tells_when_begun) send(control_.get(), "", 1, MSG_NOSIGNAL);
     host_.complete(options_);
     crash_point("crash:host_opened");
-    // Compared while there is no request; else while init still makes its mounts.
-    const bool idle = !is_readable(control_.get());
-    if (idle && !check_view()) return 1;
+    OpenWorkspace request{.disk_bytes = options_.expected.disk_bytes,
+                          .inodes = options_.expected.inodes};
+    if (request.disk_bytes != 0) keeper_.settle_ahead(request);
+    if (!check_view()) return 1;
     char buffer[kOpenWorkspaceBytesMax];
     Packet packet;
-    OpenWorkspace request;
     if (!receive(control_.get(), buffer, &packet, &request)) return 0;
     keeper_.open(request, std::move(packet.fds[0]));
-    if (!idle && !check_view()) return 1;
     const int status = keeper_.run();
     if (leftovers_) sweep(host_, keeper_.slot_number());
     return status;

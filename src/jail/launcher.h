@@ -24,6 +24,12 @@ struct BegunSandbox {
   int slot_fd = -1;  // holds the lock; -1: there is none yet
 };
 
+// The request that most probably comes; its sandbox is made before. 0 bytes: nobody knows.
+struct ExpectedWorkspace {
+  std::uint64_t disk_bytes = 0;
+  std::uint32_t inodes = 0;
+};
+
 struct LauncherOptions {
   std::string init_path;        // empty: airlock-init beside our own program
   std::string run_directory;    // empty: default_run_directory()
@@ -32,6 +38,7 @@ struct LauncherOptions {
   // One workspace, kept by the launcher itself, whose sandbox is begun before it is asked for.
   bool single = false;
   bool tells_when_begun = false;  // with `single`: one byte, when init has what it needs for long
+  ExpectedWorkspace expected;     // with `single`
   BegunSandbox begun;             // with `single`: that sandbox, if it was begun already
 };
 

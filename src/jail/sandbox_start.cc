@@ -67,9 +67,26 @@ void Keeper::make_sandbox() {
   if (sandbox_->failure.stage == Stage::kNone) sandbox_->failure = release_sandbox(false);
 }
 
+void Keeper::settle_ahead(const OpenWorkspace& expected) {
+  const bool common =
+      expected.disk_bytes <= kTmpfsBytesMax && !expected.reusable && expected.memory_bytes == 0;
+  if (sandbox_ == nullptr || !common) return;
+  request_ = expected;
+  make_store();
+  sandbox_->profile = sys::find_seccomp_profile(kUsualProfile);
+  const bool settled = failure_.stage == Stage::kNone && settle_sandbox().stage == Stage::kNone;
+  if (!settled) drop_ahead();
+}
+
+void Keeper::drop_ahead() {
+  destroy_sandbox();
+  store_.reset();
+  failure_ = {};
+}
+
 void Keeper::renew() {
   if (sandbox_ == nullptr) return;
-  destroy_sandbox();
+  drop_ahead();
   begin_ahead({});
   release_ahead(false);
 }

@@ -236,6 +236,8 @@ base::Result<pid_t> spawn_launcher(const std::string& path, const Options& optio
   jail::LauncherOptions launcher;
   launcher.single = true;
   launcher.tells_when_begun = true;
+  const model::Limits usual;
+  launcher.expected = {usual.disk.count(), usual.inodes};
   launcher.begun = begun;
   _exit(jail::run_launcher(std::move(launcher), std::move(control)));
 }
