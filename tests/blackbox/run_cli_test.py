@@ -450,6 +450,12 @@ class Cancelling(Case):
 
 class Privileges(Case):
     @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_no_other_user_can_reach_the_roots_of_sandboxes(self):
+        # Whoever can lock a skeleton can stop every run.
+        self.run_python("pass")
+        self.assertEqual(os.stat("/run/airlock").st_mode & 0o7777, 0o700)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
     def test_root_is_given_up_before_anything_of_a_guest_is_read(self):
         prog = self.write("p.py", "import time\nprint('ready', flush=True)\ntime.sleep(50)\n")
         with subprocess.Popen(self.command("run", "--timeout", "60s", prog),
