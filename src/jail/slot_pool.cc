@@ -43,6 +43,10 @@ base::Result<SlotPool> SlotPool::open(std::string run_directory, std::uint32_t s
                       run_directory + " is not a directory of ours",
                       "remove it, or name another with --run-dir");
   }
+  // Whoever can reach what is in it can lock it, and hold up every run.
+  if ((status.st_mode & 077) != 0 && chmod(run_directory.c_str(), 0700) != 0) {
+    return base::fail_errno("chmod " + run_directory);
+  }
   SlotPool pool(std::move(run_directory), slots_max);
   AIRLOCK_TRY(sys::open_at(AT_FDCWD, pool.path_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
   return pool;

@@ -72,5 +72,13 @@ TEST_F(SlotPoolTest, ADirectoryThatIsNotOursIsRefused) {
   unlink(link.c_str());
 }
 
+TEST_F(SlotPoolTest, ADirectoryThatOthersCanReachIsClosed) {
+  ASSERT_EQ(chmod(directory_.c_str(), 0711), 0);
+  ASSERT_TRUE(SlotPool::open(directory_, 1).has_value());
+  struct stat status{};
+  ASSERT_EQ(stat(directory_.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777, 0700u);
+}
+
 }  // namespace
 }  // namespace airlock::jail
