@@ -106,9 +106,12 @@ GuestProcess* Keeper::find(std::uint32_t id) {
   return nullptr;
 }
 
-std::string_view Keeper::group_name() const {
-  const bool exists = sandbox_ != nullptr && sandbox_->group != nullptr;
-  return exists ? std::string_view(sandbox_->group->name()) : std::string_view();
+Kept Keeper::kept() const {
+  Kept kept;
+  if (slot_.valid()) kept.slot = slot_.number();
+  if (sandbox_ != nullptr && sandbox_->group != nullptr) kept.group = sandbox_->group->name();
+  if (store_.has_value()) kept.workspace = store_->name();
+  return kept;
 }
 
 bool Keeper::disk_is_watched() const {

@@ -39,12 +39,11 @@ class Keeper {
   // Init makes its mounts. With `detach_early` it leaves the host's at once, so that they are not
   // held for as long as nobody asks for the sandbox; else when the other processors are idle.
   void release_ahead(bool detach_early);
-  // Of the process that was started last; empty if there is none.
-  std::string_view group_name() const;
   // Makes it to the end, for a request like `expected` with the usual profile: the one that comes
   // only has to bring its program. A request that differs has it made once more.
   void settle_ahead(const OpenWorkspace& expected);
-  std::uint32_t slot_number() const { return slot_.valid() ? slot_.number() : kNoSlot; }
+  // What a sweep has to leave to us.
+  Kept kept() const;
 
   // Takes up the caller's request; what is wrong with it every process then reports.
   void open(const OpenWorkspace& request, base::UniqueFd caller);

@@ -153,8 +153,7 @@ class SingleLauncher {
       : options_(options), host_(std::move(host)), control_(std::move(control)), keeper_(host_) {}
 
   int run() {
-    keeper_.while_init_ends(
-        [this] { leftovers_ = sweep(host_, keeper_.slot_number(), keeper_.group_name()); });
+    keeper_.while_init_ends([this] { leftovers_ = sweep(host_, keeper_.kept()); });
     keeper_.end_with_last();
     keeper_.begin_ahead(options_.begun);
     keeper_.release_ahead(/*detach_early=*/false);
@@ -170,7 +169,7 @@ class SingleLauncher {
     if (!receive(control_.get(), buffer, &packet, &request)) return 0;
     keeper_.open(request, std::move(packet.fds[0]));
     const int status = keeper_.run();
-    if (leftovers_) sweep(host_, keeper_.slot_number());
+    if (leftovers_) sweep(host_, keeper_.kept());
     return status;
   }
 

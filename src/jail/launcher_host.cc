@@ -106,21 +106,21 @@ void LauncherHost::complete(const LauncherOptions& options) {
   seccomp_listener = sys::has_user_notification();
 }
 
-bool sweep(const LauncherHost& host, std::uint32_t own_slot, std::string_view own_group) {
+bool sweep(const LauncherHost& host, const Kept& kept) {
   struct Claim {
     const SlotPool& slots;
     std::uint32_t own_slot;
     Slot held;  // until the next one is claimed
-  } context{host.slots, own_slot, {}};
+  } context{host.slots, kept.slot, {}};
   const auto claim = [](void* opaque, std::uint32_t number) {
     auto* const claimed = static_cast<Claim*>(opaque);
     if (number == claimed->own_slot) return true;
     claimed->held = claimed->slots.try_take(number);
     return claimed->held.valid();
   };
-  const bool left = sys::sweep_cgroups(host.cgroups, own_group, claim, &context);
+  const bool left = sys::sweep_cgroups(host.cgroups, kept.group, claim, &context);
   context.held = Slot();  // or its workspace would look like somebody's
-  sweep_workspaces(host.state_directory, host.slots);
+  sweep_workspaces(host.state_directory, host.slots, kept.slot, kept.workspace);
   return left;
 }
 

@@ -37,9 +37,13 @@ struct LauncherHost {
 };
 
 inline constexpr std::uint32_t kNoSlot = ~0u;
-// Removes what dead owners left; of `own_slot` everything but `own_group`. True if something may be
-// left yet, because its owner lives or is just about to die.
-bool sweep(const LauncherHost& host, std::uint32_t own_slot = kNoSlot,
-           std::string_view own_group = {});
+struct Kept {
+  std::uint32_t slot = kNoSlot;  // our own
+  std::string_view group;        // that we use of it
+  std::string_view workspace;
+};
+// Removes what dead owners left, but for `kept`. True if something may be left yet, because its
+// owner lives or is just about to die.
+bool sweep(const LauncherHost& host, const Kept& kept = {});
 
 }  // namespace airlock::jail

@@ -221,7 +221,8 @@ bool WorkspaceStore::over_limit() const {
   return usage.bytes > bytes_ || usage.entries > inodes_ + kOwnInodes;
 }
 
-void sweep_workspaces(const std::string& state_directory, const SlotPool& slots) {
+void sweep_workspaces(const std::string& state_directory, const SlotPool& slots,
+                      std::uint32_t own_slot, std::string_view kept) {
   const std::string path = state_directory + "/" + kDirectoryName;
   sys::Directory listing(AT_FDCWD, path.c_str());
   struct stat status{};
@@ -229,11 +230,11 @@ void sweep_workspaces(const std::string& state_directory, const SlotPool& slots)
   while (const char* found = listing.next()) {
     const std::string_view name = found;
     std::uint32_t number = 0;
-    if (!name.starts_with('s')) continue;
+    if (!name.starts_with('s') || name == kept) continue;
     const auto parsed = std::from_chars(name.data() + 1, name.data() + name.size(), number);
     if (parsed.ec != std::errc() || parsed.ptr != name.data() + name.size()) continue;
     const Slot slot = slots.try_take(number);
-    if (slot.valid()) remove_directory(listing.fd(), found);
+    if (slot.valid() || number == own_slot) remove_directory(listing.fd(), found);
   }
 }
 

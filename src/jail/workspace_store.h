@@ -34,6 +34,8 @@ class WorkspaceStore {
   // else a tmpfs with tmpfs_options().
   int mount_fd() const { return mount_.get(); }
   const std::string& directory() const { return directory_; }
+  // Of that directory in its parent; empty if there is none.
+  const std::string& name() const { return name_; }
   const std::string& tmpfs_options() const { return tmpfs_options_; }
   // The handle that the last sandbox gave back.
   void keep_mount(base::UniqueFd mount) { mount_ = std::move(mount); }
@@ -58,7 +60,8 @@ class WorkspaceStore {
   base::UniqueFd mount_;
 };
 
-// Deletes the directories of slots whose owner is dead.
-void sweep_workspaces(const std::string& state_directory, const SlotPool& slots);
+// Deletes the directories of slots whose owner is dead, and of `own_slot` that which is not `kept`.
+void sweep_workspaces(const std::string& state_directory, const SlotPool& slots,
+                      std::uint32_t own_slot, std::string_view kept);
 
 }  // namespace airlock::jail
