@@ -10,6 +10,7 @@ line is `N passed, N failed`.
 
 import argparse
 import concurrent.futures
+import dataclasses
 import pathlib
 import random
 import sys
@@ -21,7 +22,9 @@ import outcomes  # noqa: E402
 from support import airlock, leftovers  # noqa: E402
 
 ROUNDS = 1
-AT_ONCE = 100
+AT_ONCE = round(100 / airlock.SLOW)
+# So many at once take longer than each alone.
+PATIENCE = " --timeout 60s --cpu-time 60s"
 ABOUT_TIME = ("wall_timeout", "cpu_timeout", "cancelled")
 
 
@@ -34,7 +37,7 @@ def crowd():
 
 
 def run_one(case, caller):
-    done = outcomes.run_case(case, caller)
+    done = outcomes.run_case(dataclasses.replace(case, options=case.options + PATIENCE), caller)
     return case, [text for text in outcomes.problems(case, done) if not text.startswith("took ")]
 
 
