@@ -13,8 +13,9 @@ SETTLE_SECONDS = 4.0
 CGROUP_ROOT = pathlib.Path("/sys/fs/cgroup")
 NAME = "airlock"
 OURS = ("airlock", "airlock-jail", "airlock-init", "airlock-jail-te")
-# Outlive every run on purpose: the lock of the slots, and the folder that workspaces are made in.
-LASTING = ("slots", "work")
+# Outlive every run on purpose: the lock of the slots, the folders of skeletons and of workspaces,
+# and which skeleton was right last.
+LASTING = ("slots", "roots", "last-root", "work")
 # So does the root of sandboxes, made once; one with a passing name does not.
 SKELETON = re.compile(r"/root-[0-9a-f]{16}(/|$)")
 # What somebody else makes on this machine meanwhile, as a regular expression.
