@@ -161,10 +161,15 @@ bool show_folder(const char* source, const char* target) {
   return false;
 }
 
-void make_root(const jail::StringList& trees) {
+void make_root(const jail::ViewSetup& view) {
   require(mount(nullptr, "/", nullptr, kRecursive | kPrivate), Stage::kMountPrivate);
-  bool is_private = show_folder(jail::kSkeletonRoot, kStagingPath);
-  trees.for_each([&](std::string_view path) {
+  bool is_private = true;
+  if (view.slot_root.empty()) {
+    is_private = show_folder(jail::kSkeletonRoot, kStagingPath);
+  } else {
+    require(mount(view.slot_root.data(), kStagingPath, nullptr, kBind), Stage::kMountHostView);
+  }
+  view.trees.for_each([&](std::string_view path) {
     Text target;
     is_private &= show_folder(path.data(), target.add(kStagingPath).add(path).bytes);
   });
@@ -291,7 +296,7 @@ void begin_setup(SetupState* state) {
   }
   require(chdir(view.skeleton.data()) == 0, Stage::kMountRoot);  // so is this one
   take_identity(view);
-  make_root(view.trees);
+  make_root(view);
   mount_kernel_views();
   if (view.detach_early) change_root();
   state->workspace = await<jail::WorkspaceSetup>(state->workspace_bytes, &packet);

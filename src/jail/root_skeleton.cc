@@ -353,6 +353,23 @@ HostView recall_host_view(const std::string& run_directory) {
   return view;
 }
 
+std::string slot_root(const HostView& view, std::uint32_t slot) {
+  if (slot >= kSlotsWithRoots) return {};
+  const std::string name = "slot-" + std::to_string(slot);
+  const std::string path = view.skeleton + "/" + name;
+  if (access(path.c_str(), F_OK) == 0) return name;
+  // The slot is ours: nobody else makes this one. What a killed maker left goes first.
+  const std::string passing = path + "-new";
+  const mode_t umask_before = umask(022);
+  mkdir(passing.c_str(), 0755);
+  const UniqueFd root(open(passing.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  const bool made = root.valid() && sys::remove_tree_below(root.get()) == 0 &&
+                    fill(root.get(), list_copied(), view.trees) == 0 &&
+                    rename(passing.c_str(), path.c_str()) == 0;
+  umask(umask_before);
+  return made ? name : std::string();
+}
+
 base::Result<bool> check_host_view(HostView* view) {
   if (is_still_right(*view)) return false;
   const std::vector<std::string> copied = list_copied();

@@ -7,6 +7,7 @@
 // place below a listed folder, where distributions replace files.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,12 @@ struct HostView {
 
 // What the launcher before us used, unchecked; nothing is `in_use` if there is none.
 HostView recall_host_view(const std::string& run_directory);
+
+// The first slots have a copy of the root for themselves, made when it is first needed: it is bound
+// and not overlaid, which costs less, and no other sandbox sees its inodes. Its name in the
+// skeleton; empty where there is none.
+inline constexpr std::uint32_t kSlotsWithRoots = 16;
+std::string slot_root(const HostView& view, std::uint32_t slot);
 
 // Compares the view with the host and finds or makes another skeleton where it differs: true then.
 // Any number of launchers may do so at once.

@@ -134,6 +134,8 @@ StageFailure Keeper::release_sandbox(bool detach_early) {
   // Root's init is in the folder of the skeletons and could not get there by itself any more.
   const std::string name = host_.privileged() ? host_.view.name() : host_.view.skeleton;
   view.skeleton = name;
+  const std::string root = slot_root(host_.view, slot_.number());
+  view.slot_root = root;
   view.detach_early = detach_early;
   view.trees = {trees.data(), trees.size(), static_cast<std::uint32_t>(host_.view.trees.size())};
   view.init_id = init_id(host_.ids, single);

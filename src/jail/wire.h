@@ -237,6 +237,8 @@ struct Report {
 struct ViewSetup {
   static constexpr MessageType kType = MessageType::kViewSetup;
   std::string_view skeleton;  // the directory
+  std::string_view
+      slot_root;              // in it, to be bound as the root; empty: an overlay of its common one
   StringList trees;           // folders of the host seen whole
   std::uint32_t init_id = 0;  // uid and gid inside
   bool can_set_groups = false;
@@ -245,8 +247,8 @@ struct ViewSetup {
   bool detach_early = false;         // leave the host's mounts before WorkspaceSetup is waited for
   bool hand_back_workspace = false;  // send a second handle as kWorkspaceMount
   void visit(auto& a) {
-    a(skeleton, trees, init_id, can_set_groups, workspace_directory, bound_watches, detach_early,
-      hand_back_workspace);
+    a(skeleton, slot_root, trees, init_id, can_set_groups, workspace_directory, bound_watches,
+      detach_early, hand_back_workspace);
   }
 };
 
