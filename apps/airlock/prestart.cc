@@ -72,7 +72,7 @@ int open_init(long own_uid) {
   return -1;
 }
 
-constexpr char kRoots[] = "/run/airlock/roots";  // HostView::roots() of root
+constexpr char kRoots[] = "/run/airlock/roots";  // HostView's roots, for root
 
 // As SlotPool::take() for root, where every slot has ids of its own.
 bool take_slot(BegunSandbox* begun) {
@@ -108,12 +108,11 @@ BegunSandbox prestart(const long* stack) {
   const uid_t creator =
       own_uid == 0 ? jail::kPoolFirst + begun.slot * jail::kPoolIdsPerSlot + jail::kCreatorId
                    : uid_t{0};
-  const sys::RawChild child =
-      jail::start_init({.program_fd = begun.program_fd,
-                        .channel_fd = pair[1],
-                        .directory = own_uid == 0 ? kRoots : nullptr,
-                        .cgroup_fd = -1,
-                        .creator = creator});
+  const sys::RawChild child = jail::start_init({.program_fd = begun.program_fd,
+                                                .channel_fd = pair[1],
+                                                .directory = own_uid == 0 ? kRoots : nullptr,
+                                                .cgroup_fd = -1,
+                                                .creator = creator});
   raw_call(SYS_close, pair[1]);
   begun.pid = static_cast<int>(child.pid);
   begun.pidfd = child.pidfd;

@@ -59,6 +59,9 @@ void drop_standby(Standby* standby);
 // Gives it the request and returns its pid; -1 if it cannot be used. It is used up either way.
 int use_standby(Standby* standby, const jail::Packet& packet);
 
+// Takes all but `kept`, a mask by capability number, out of the bounding set.
+void limit_capabilities(std::uint64_t kept);
+
 // Starts a process and returns its pid, or -1 after telling `handshake` why not.
 int start_process(const Settings& settings, const jail::Exec& request, jail::Packet* packet);
 

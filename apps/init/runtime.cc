@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -121,12 +120,6 @@ int unshare(int flags) noexcept { return static_cast<int>(checked(raw(SYS_unshar
 mode_t umask(mode_t mask) noexcept { return static_cast<mode_t>(raw(SYS_umask, mask)); }
 int clock_gettime(clockid_t clock, timespec* now) noexcept {
   return static_cast<int>(checked(raw(SYS_clock_gettime, clock, WORD(now))));
-}
-int signalfd(int fd, const sigset_t* mask, int flags) noexcept {
-  return static_cast<int>(checked(raw(SYS_signalfd4, fd, WORD(mask), 8, flags)));
-}
-int sigprocmask(int how, const sigset_t* mask, sigset_t* old) noexcept {
-  return static_cast<int>(checked(raw(SYS_rt_sigprocmask, how, WORD(mask), WORD(old), 8)));
 }
 
 int open(const char* path, int flags, ...) {

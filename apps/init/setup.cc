@@ -1,14 +1,13 @@
 // Theory of operation, in order:
 //   1. make the network namespace, set the hostname
-//   2. wait for ViewSetup (the uid and gid maps are written), become uid init_uid inside
-//   3. make every mount private, mount the skeleton as the future root on /tmp
+//   2. wait for ViewSetup (the uid and gid maps are written), become uid init_id inside
+//   3. make every mount private, put the future root, made from the skeleton, on /tmp
 //   4. mount /usr and its like into it, make all of it read-only, bind the device nodes
 //   5. proc, devpts, masks over what /proc tells of the host
 //   6. wait for WorkspaceSetup: enter the cgroup (from here on a standby process exists), mount the
 //      workspace, bind its parts to /workspace, /tmp, /output, /dev/shm, /input
 //   7. pivot_root, detach the old root, which waits for every processor that is busy: the keeper
-//   has
-//      nothing to do by then
+//      has nothing to do by then (a sandbox made ahead does this before 6)
 //   8. cut capabilities
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -40,7 +39,6 @@ constexpr std::string_view kHostname = "airlock";
 constexpr const char* kInotifyLimit = "/proc/sys/user/max_inotify_instances";
 constexpr std::string_view kInotifyInstances = "32";
 constexpr std::size_t kPathMax = 4'096;
-constexpr unsigned long kCapabilityLast = 63;  // PR_CAPBSET_DROP says EINVAL past the kernel's last
 
 // mount(2) and its flags as the kernel has them; glibc's <sys/mount.h> cannot be included beside
 // <linux/mount.h> everywhere.
@@ -265,10 +263,7 @@ void place_workspace(const jail::ViewSetup& view) {
 }
 
 void cut_capabilities() {
-  for (unsigned long capability = 0; capability <= kCapabilityLast; ++capability) {
-    if ((jail::kInitCapabilities >> capability & 1) != 0) continue;
-    if (prctl(PR_CAPBSET_DROP, capability, 0L, 0L, 0L) != 0 && errno == EINVAL) break;
-  }
+  limit_capabilities(jail::kInitCapabilities);
   // Ambient ones go with the inheritable ones.
   set_capabilities(jail::kInitCapabilities);
 }

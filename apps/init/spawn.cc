@@ -28,7 +28,7 @@ constexpr int kStdioFds = 3;
 constexpr std::size_t kPathMax = 4096;
 constexpr std::uint64_t kStackBytes = 8u << 20;
 constexpr std::uint64_t kPendingSignalsMax = 1'024;  // the kernel counts them for the creator too
-constexpr unsigned long kCapabilityLast = 63;
+constexpr unsigned long kCapabilityLast = 63;  // PR_CAPBSET_DROP says EINVAL past the kernel's last
 constexpr const char* kDefaultPath = "/usr/local/bin:/usr/bin:/bin";
 
 // Static, because init has no heap and its stack is small.
@@ -75,9 +75,7 @@ void set_limits(const jail::Exec& request, int handshake) {
 
 // Nothing is left: no capability in any set, no way to get one back.
 bool drop_privilege(const Settings& settings) {
-  for (unsigned long capability = 0; capability <= kCapabilityLast; ++capability) {
-    if (prctl(PR_CAPBSET_DROP, capability, 0L, 0L, 0L) != 0 && errno == EINVAL) break;
-  }
+  limit_capabilities(0);
   if (prctl(PR_CAP_AMBIENT, static_cast<long>(PR_CAP_AMBIENT_CLEAR_ALL), 0L, 0L, 0L) != 0) {
     return false;
   }
@@ -219,6 +217,13 @@ bool open_terminal(std::uint32_t id, int* slave) {
 }
 
 }  // namespace
+
+void limit_capabilities(std::uint64_t kept) {
+  for (unsigned long capability = 0; capability <= kCapabilityLast; ++capability) {
+    if ((kept >> capability & 1) != 0) continue;
+    if (prctl(PR_CAPBSET_DROP, capability, 0L, 0L, 0L) != 0 && errno == EINVAL) break;
+  }
+}
 
 int start_process(const Settings& settings, const jail::Exec& request, jail::Packet* packet) {
   const int handshake = packet->fds[0].get();

@@ -3,7 +3,7 @@
 // it. It does nothing slow itself and trusts no number that a caller sends.
 //
 // With `single` it is the keeper. It has a sandbox begun as soon as it knows what a clone needs;
-// the rest it learns while the child of that sandbox mounts on another core.
+// the rest it learns while that sandbox's init mounts on another core.
 #include "jail/launcher.h"
 
 #include <poll.h>

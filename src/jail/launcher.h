@@ -13,8 +13,7 @@
 namespace airlock::jail {
 
 // A sandbox whose init runs already, before its launcher does; init need not be the launcher's
-// child.
-// Its descriptors belong to the launcher; whoever cloned init reaps it.
+// child. Its descriptors belong to the launcher; whoever cloned init reaps it.
 struct BegunSandbox {
   int pid = -1;  // of init; -1: nothing was begun
   int pidfd = -1;

@@ -1,5 +1,4 @@
-// How the keeper makes a sandbox: clone3, id maps, cgroup, and the first messages to child and
-// init.
+// How the keeper makes a sandbox: clone3, id maps, cgroup, and the first messages to init.
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/socket.h>

@@ -38,7 +38,7 @@ struct RawClone {
   int program_fd = -1;              // of a static program
   const char* name = nullptr;       // its argv[0]; it gets no environment
   const char* directory = nullptr;  // to execute it in; nullptr: ours
-  int passed_fd = -1;               // becomes descriptor `passed_as`; others should be CLOEXEC
+  int passed_fd = -1;               // becomes descriptor `passed_as`; it keeps none above
   int passed_as = -1;
   std::uint64_t capabilities = 0;  // of the new user namespace, that it keeps
 };
