@@ -30,6 +30,8 @@ struct SetupState {
   jail::WorkspaceSetup workspace;
   base::UniqueFd workspace_fd;  // of a file system that exists already
 };
+// The kernel lets only whoever maps more than their own id change their groups.
+inline bool can_set_groups(const jail::ViewSetup& view) { return view.init_id != kGuestId; }
 // Gives numbers that are handed out later to nobody else until then. To be called first.
 void reserve_descriptors();
 void begin_setup(SetupState* state);
@@ -58,6 +60,9 @@ void release_standby(const Standby& standby, const Settings& settings);
 void drop_standby(Standby* standby);
 // Gives it the request and returns its pid; -1 if it cannot be used. It is used up either way.
 int use_standby(Standby* standby, const jail::Packet& packet);
+
+// What the kernel does by default, whatever our caller made of it.
+void reset_signal(int number);
 
 // Takes all but `kept`, a mask by capability number, out of the bounding set.
 void limit_capabilities(std::uint64_t kept);

@@ -58,26 +58,30 @@ std::uint64_t microseconds(const timeval& time) {
          static_cast<std::uint64_t>(time.tv_usec);
 }
 
+constexpr sys::LandlockTree kOwnTrees[] = {
+    {.path = "/", .rights = sys::LandlockRights::kRead},
+    {.path = "/dev", .rights = sys::LandlockRights::kDevices},
+    {.path = "/proc", .rights = sys::LandlockRights::kReadWrite},
+    {.path = "/input", .rights = sys::LandlockRights::kReadExecute},
+    {.path = "/workspace", .rights = sys::LandlockRights::kReadWriteExecute},
+    {.path = "/tmp", .rights = sys::LandlockRights::kReadWriteExecute},
+    {.path = "/output", .rights = sys::LandlockRights::kReadWriteExecute},
+    {.path = "/dev/shm", .rights = sys::LandlockRights::kReadWriteExecute},
+};
+constexpr std::size_t kHostTreesMax = 16;  // /usr, and /bin and its like where they are no links
+
 // Everything a guest may touch, once more as Landlock rules. Each process enters them by itself:
 // init has to signal guests, which may not signal out of their domain.
-int make_ruleset(int abi, sys::LandlockOutcome* outcome) {
-  using enum sys::LandlockRights;
-  const sys::LandlockTree trees[] = {
-      {.path = "/", .rights = kRead},
-      {.path = "/usr", .rights = kReadExecute},
-      {.path = "/bin", .rights = kReadExecute, .optional = true},
-      {.path = "/sbin", .rights = kReadExecute, .optional = true},
-      {.path = "/lib", .rights = kReadExecute, .optional = true},
-      {.path = "/lib64", .rights = kReadExecute, .optional = true},
-      {.path = "/dev", .rights = kDevices},
-      {.path = "/proc", .rights = kReadWrite},
-      {.path = "/input", .rights = kReadExecute},
-      {.path = "/workspace", .rights = kReadWriteExecute},
-      {.path = "/tmp", .rights = kReadWriteExecute},
-      {.path = "/output", .rights = kReadWriteExecute},
-      {.path = "/dev/shm", .rights = kReadWriteExecute},
-  };
-  return sys::make_landlock_ruleset(abi, trees, sys::LandlockScope::kConfined, outcome);
+int make_ruleset(int abi, const jail::StringList& host_trees, sys::LandlockOutcome* outcome) {
+  sys::LandlockTree trees[std::size(kOwnTrees) + kHostTreesMax];
+  std::size_t count = 0;
+  for (const sys::LandlockTree& tree : kOwnTrees) trees[count++] = tree;
+  host_trees.for_each([&](std::string_view path) {
+    if (count == std::size(trees)) return;  // one more of the host's folders cannot be executed
+    trees[count++] = {.path = path.data(), .rights = sys::LandlockRights::kReadExecute};
+  });
+  return sys::make_landlock_ruleset(abi, std::span(trees, count), sys::LandlockScope::kConfined,
+                                    outcome);
 }
 
 void take_core_cookie() {
@@ -89,19 +93,7 @@ void take_core_cookie() {
   if (errno != ENODEV) missing |= jail::kLacksCoreScheduling;
 }
 
-void reset_signals() {
-  struct {
-    void* handler;
-    unsigned long flags;
-    void* restorer;
-    unsigned long mask;
-  } const fallback{};
-  for (int number = 1; number <= 64; ++number) {
-    syscall(SYS_rt_sigaction, static_cast<long>(number), &fallback, nullptr, 8L);
-  }
-}
-
-bool read_exec_setup() {
+bool read_exec_setup(const jail::ViewSetup& view) {
   jail::Packet packet;
   jail::ExecSetup setup;
   if (jail::receive_packet(kChannelFd, setup_buffer, 0, &packet) != jail::ReceiveStatus::kPacket ||
@@ -110,7 +102,7 @@ bool read_exec_setup() {
   }
   settings = {.seccomp_listener = setup.seccomp_listener,
               .cgroup_namespace = setup.cgroup_namespace,
-              .can_set_groups = setup.can_set_groups,
+              .can_set_groups = can_set_groups(view),
               .seccomp = setup.seccomp.data,
               .seccomp_bytes = setup.seccomp.size};
   return true;
@@ -121,14 +113,14 @@ bool make_sandbox() {
   SetupState state;
   begin_setup(&state);
   take_core_cookie();  // which children inherit
-  if (!read_exec_setup()) return false;
+  if (!read_exec_setup(state.view)) return false;
   standby = start_standby(settings);
   finish_setup(&state);
   jail::InitReady ready;
   const int abi = sys::landlock_abi();
   if (abi == 0) missing |= jail::kLacksLandlock;
   sys::LandlockOutcome outcome;
-  if (abi != 0) settings.landlock_ruleset = make_ruleset(abi, &outcome);
+  if (abi != 0) settings.landlock_ruleset = make_ruleset(abi, state.view.trees, &outcome);
   if (outcome.error != 0) {
     ready.stage = static_cast<std::uint16_t>(Stage::kLandlock);
     ready.stage_errno = outcome.error;
@@ -257,7 +249,7 @@ int run() {
   prctl(PR_SET_NAME, "airlock-init", 0L, 0L, 0L);
   prctl(PR_SET_PDEATHSIG, static_cast<long>(SIGKILL), 0L, 0L, 0L);
   reserve_descriptors();
-  reset_signals();
+  reset_signal(SIGCHLD);  // ignored by our caller, the ends of our children would be lost
   unsigned long mask = 1ul << (SIGCHLD - 1);
   syscall(SYS_rt_sigprocmask, static_cast<long>(SIG_SETMASK), &mask, nullptr, 8L);
   const int children =

@@ -130,7 +130,7 @@ void set_capabilities(std::uint64_t wanted) {
 }
 
 void take_identity(const jail::ViewSetup& view) {
-  if (view.can_set_groups) require(call(SYS_setgroups, 0, nullptr), Stage::kIdentity);
+  if (can_set_groups(view)) require(call(SYS_setgroups, 0, nullptr), Stage::kIdentity);
   const std::uint32_t id = view.init_id;
   require(call(SYS_setresgid, id, id, id), Stage::kIdentity);
   // Keeps the capabilities of the new namespace across the change of uid.

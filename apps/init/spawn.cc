@@ -134,11 +134,14 @@ struct GuestState {
   jail::StageFailure failure;
 };
 
+constexpr int kSignalLast = 64;
+
 // Everything that does not depend on the program.
 GuestState become_guest(const Settings& settings) {
   if (const int error = confine(settings.landlock_ruleset); error != 0) {
     return {.failure = {Stage::kLandlock, error}};
   }
+  for (int number = 1; number <= kSignalLast; ++number) reset_signal(number);
   const unsigned long no_signals = 0;
   syscall(SYS_rt_sigprocmask, static_cast<long>(SIG_SETMASK), &no_signals, nullptr, 8L);
   umask(022);
@@ -217,6 +220,16 @@ bool open_terminal(std::uint32_t id, int* slave) {
 }
 
 }  // namespace
+
+void reset_signal(int number) {
+  struct {
+    void* handler;
+    unsigned long flags;
+    void* restorer;
+    unsigned long mask;
+  } const fallback{};
+  syscall(SYS_rt_sigaction, static_cast<long>(number), &fallback, nullptr, 8L);
+}
 
 void limit_capabilities(std::uint64_t kept) {
   for (unsigned long capability = 0; capability <= kCapabilityLast; ++capability) {

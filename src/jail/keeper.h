@@ -8,7 +8,6 @@
 #pragma once
 
 #include <poll.h>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,8 +49,6 @@ class Keeper {
 
   // Begins the sandbox ahead once more, if there is one: the host is not what it was taken for.
   void renew();
-  // Done once, while the kernel ends the first init: nothing of the guest runs any more.
-  void while_init_ends(std::function<void()> work) { while_init_ends_ = std::move(work); }
   // Everything ends with the sandbox that ends with its process; nobody has to close the channel.
   void end_with_last() { ends_with_last_ = true; }
   // Until the caller's channel closes. The exit status of the process.
@@ -132,7 +129,6 @@ class Keeper {
   std::uint64_t next_disk_check_ns_ = 0;
   bool ends_with_last_ = false;
   bool ended_ = false;
-  std::function<void()> while_init_ends_;
   std::unique_ptr<Sandbox> sandbox_;
   // Not a vector: its pages are touched only as far as messages are long.
   std::unique_ptr<char[]> buffer_ = std::make_unique_for_overwrite<char[]>(kMessageBytesMax);

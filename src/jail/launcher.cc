@@ -153,23 +153,23 @@ class SingleLauncher {
       : options_(options), host_(std::move(host)), control_(std::move(control)), keeper_(host_) {}
 
   int run() {
-    keeper_.while_init_ends([this] { leftovers_ = sweep(host_, keeper_.kept()); });
     keeper_.end_with_last();
     keeper_.begin_ahead(options_.begun);
     keeper_.release_ahead(/*detach_early=*/false);
-    if (options_.tells_when_begun) send(control_.get(), "", 1, MSG_NOSIGNAL);
     host_.complete(options_);
     crash_point("crash:host_opened");
-    OpenWorkspace request{.disk_bytes = options_.expected.disk_bytes,
-                          .inodes = options_.expected.inodes};
-    if (request.disk_bytes != 0) keeper_.settle_ahead(request);
+    if (options_.expected.disk_bytes != 0) keeper_.settle_ahead(options_.expected);
+    if (options_.tells_when_settled) send(control_.get(), "", 1, MSG_NOSIGNAL);
     if (!check_view()) return 1;
+    // While init mounts, and before there is a guest whose limits have to be watched.
+    const bool left = sweep(host_, keeper_.kept());
     char buffer[kOpenWorkspaceBytesMax];
     Packet packet;
+    OpenWorkspace request;
     if (!receive(control_.get(), buffer, &packet, &request)) return 0;
     keeper_.open(request, std::move(packet.fds[0]));
     const int status = keeper_.run();
-    if (leftovers_) sweep(host_, keeper_.kept());
+    if (left) sweep(host_, keeper_.kept());
     return status;
   }
 
@@ -187,7 +187,6 @@ class SingleLauncher {
   const LauncherOptions& options_;
   LauncherHost host_;
   UniqueFd control_;
-  bool leftovers_ = false;
   Keeper keeper_;
 };
 

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/unique_fd.h"
+#include "jail/wire.h"
 
 namespace airlock::jail {
 
@@ -23,12 +24,6 @@ struct BegunSandbox {
   int slot_fd = -1;  // holds the lock; -1: there is none yet
 };
 
-// The request that most probably comes; its sandbox is made before. 0 bytes: nobody knows.
-struct ExpectedWorkspace {
-  std::uint64_t disk_bytes = 0;
-  std::uint32_t inodes = 0;
-};
-
 struct LauncherOptions {
   std::string init_path;        // empty: airlock-init beside our own program
   std::string run_directory;    // empty: default_run_directory()
@@ -36,9 +31,9 @@ struct LauncherOptions {
   std::string cgroup_parent = "airlock";
   // One workspace, kept by the launcher itself, whose sandbox is begun before it is asked for.
   bool single = false;
-  bool tells_when_begun = false;  // with `single`: one byte, when init has what it needs for long
-  ExpectedWorkspace expected;     // with `single`
-  BegunSandbox begun;             // with `single`: that sandbox, if it was begun already
+  bool tells_when_settled = false;  // with `single`: one byte, when init needs only the request
+  OpenWorkspace expected;  // with `single`: what most probably comes; 0 bytes: nobody knows
+  BegunSandbox begun;      // with `single`: that sandbox, if it was begun already
 };
 
 // The exit status of the process; what is wrong with the host is said on stderr.

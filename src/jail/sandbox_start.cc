@@ -138,7 +138,6 @@ StageFailure Keeper::release_sandbox(bool detach_early) {
   view.detach_early = detach_early;
   view.trees = {trees.data(), trees.size(), static_cast<std::uint32_t>(host_.view.trees.size())};
   view.init_id = init_id(host_.ids, single);
-  view.can_set_groups = view.init_id == kInitId;
   const bool in_directory = store_.has_value() && store_->mount_fd() < 0;
   if (in_directory) view.workspace_directory = store_->directory();
   view.bound_watches = host_.ids.kind != IdMapKind::kPool;
@@ -183,7 +182,6 @@ StageFailure Keeper::send_exec_setup() {
   ExecSetup setup;
   setup.seccomp_listener = host_.seccomp_listener;
   setup.cgroup_namespace = sandbox_->group != nullptr;
-  setup.can_set_groups = init_id(host_.ids, uses_single_id()) == kInitId;
   setup.seccomp = {reinterpret_cast<const char*>(program.instructions.data()),
                    program.instructions.size_bytes()};
   if (switched_off("seccomp")) {
@@ -239,7 +237,6 @@ void Keeper::end_init() {
   // The kernel ends a pid namespace with its init, whose end is to be seen only after everything
   // inside is gone. It need not be a child of ours (BegunSandbox): then somebody else reaps it.
   signal_init(SIGKILL);
-  if (while_init_ends_) std::exchange(while_init_ends_, {})();
   pollfd ended = {sandbox_->pidfd.get(), POLLIN, 0};
   while (poll(&ended, 1, -1) < 0 && errno == EINTR) {}
   siginfo_t end{};

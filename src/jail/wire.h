@@ -236,19 +236,17 @@ struct Report {
 // What init needs for its first mounts; its ids are mapped by now.
 struct ViewSetup {
   static constexpr MessageType kType = MessageType::kViewSetup;
-  std::string_view skeleton;  // the directory
-  std::string_view
-      slot_root;              // in it, to be bound as the root; empty: an overlay of its common one
-  StringList trees;           // folders of the host seen whole
-  std::uint32_t init_id = 0;  // uid and gid inside
-  bool can_set_groups = false;
+  std::string_view skeleton;   // the directory
+  std::string_view slot_root;  // in it, bound as the root; empty: an overlay of its common one
+  StringList trees;            // folders of the host seen whole
+  std::uint32_t init_id = 0;   // uid and gid inside; not 0 where there is but one id
   std::string_view workspace_directory;  // of the host; empty if the workspace is something else
   bool bound_watches = false;        // the kernel counts them for our own user, not for the slot's
   bool detach_early = false;         // leave the host's mounts before WorkspaceSetup is waited for
   bool hand_back_workspace = false;  // send a second handle as kWorkspaceMount
   void visit(auto& a) {
-    a(skeleton, slot_root, trees, init_id, can_set_groups, workspace_directory, bound_watches,
-      detach_early, hand_back_workspace);
+    a(skeleton, slot_root, trees, init_id, workspace_directory, bound_watches, detach_early,
+      hand_back_workspace);
   }
 };
 
@@ -266,9 +264,8 @@ struct ExecSetup {
   static constexpr MessageType kType = MessageType::kExecSetup;
   bool seccomp_listener = false;
   bool cgroup_namespace = false;  // each process sees its own group as the root
-  bool can_set_groups = false;
-  Blob seccomp;  // sock_filter instructions
-  void visit(auto& a) { a(seccomp_listener, cgroup_namespace, can_set_groups, seccomp); }
+  Blob seccomp;                   // sock_filter instructions
+  void visit(auto& a) { a(seccomp_listener, cgroup_namespace, seccomp); }
 };
 
 // To a standby process, when the sandbox around it is made. fd: the Landlock ruleset that it has to

@@ -193,6 +193,19 @@ class Environment(Case):
         self.assertEqual(done.stdout, b"['0', '1', '2', '3']\n")  # 3 is the folder being listed
 
 
+    def test_signals_that_the_caller_ignores_or_blocks_are_as_usual_inside(self):
+        def ignore_all():
+            for number in set(range(1, 65)) - {signal.SIGKILL, signal.SIGSTOP, 32, 33}:
+                signal.signal(number, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))
+
+        prog = self.write("prog.sh", "grep -E '^Sig(Blk|Ign)' /proc/self/status\n")
+        done = self.airlock("run", prog, preexec_fn=ignore_all)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        masks = dict(line.split() for line in done.stdout.decode().splitlines())
+        self.assertEqual(masks, dict.fromkeys(("SigBlk:", "SigIgn:"), "0" * 16))
+
+
 class Streams(Case):
     def test_stdin_stdout_and_stderr_are_passed_through(self):
         done = self.run_python(
@@ -438,6 +451,20 @@ class Cancelling(Case):
         process.send_signal(signal.SIGINT)
         self.assertEqual(self.end_of(process)[0], 130)
         self.assertLess(time.monotonic() - started, 1 * SLOW)
+
+    @unittest.skipUnless(shutil.which("setpriv"), "needs setpriv")
+    def test_a_death_signal_of_the_caller_still_works(self):
+        # Supervisors ask for it, and a change of uid would clear it.
+        before = leftovers.snapshot()
+        prog = self.write("prog.py", "print('ready', flush=True)\nimport time\ntime.sleep(50)\n")
+        words = " ".join(self.command("run", prog))
+        shell = subprocess.Popen(["sh", "-c", f"setpriv --pdeathsig KILL {words} & wait"],
+                                 stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        self.addCleanup(shell.stdout.close)
+        self.assertEqual(shell.stdout.readline(), b"ready\n")
+        shell.kill()
+        shell.wait()
+        self.assertEqual(leftovers.remaining(before), [])
 
     def test_nothing_is_left_after_a_kill(self):
         before = leftovers.snapshot()

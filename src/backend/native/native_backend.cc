@@ -235,9 +235,10 @@ base::Result<pid_t> spawn_launcher(const std::string& path, const Options& optio
   prctl(PR_SET_NAME, "airlock-jail");
   jail::LauncherOptions launcher;
   launcher.single = true;
-  launcher.tells_when_begun = true;
+  launcher.tells_when_settled = true;
   const model::Limits usual;
-  launcher.expected = {usual.disk.count(), usual.inodes};
+  launcher.expected.disk_bytes = usual.disk.count();
+  launcher.expected.inodes = usual.inodes;
   launcher.begun = begun;
   _exit(jail::run_launcher(std::move(launcher), std::move(control)));
 }
@@ -268,11 +269,11 @@ ForkedLauncher fork_launcher(jail::BegunSandbox begun) {
   let_go(begun);
   theirs.reset();
   if (launcher.pid < 0) return launcher;
-  // Init would wait for the launcher if the launcher had to wait for us. Besides, the kernel often
-  // leaves a new task behind the one that made it, but looks for an idle processor when somebody is
-  // woken. A launcher that died shows at the first request.
-  char begun_byte = 0;
-  (void)recv(ours.get(), &begun_byte, 1, 0);
+  // Init would wait for the launcher if the launcher had to wait for us: on two processors, which
+  // is what those two need, nothing of ours is as urgent. A launcher that died shows at the first
+  // request.
+  char settled_byte = 0;
+  (void)recv(ours.get(), &settled_byte, 1, 0);
   launcher.control_fd = ours.release();
   return launcher;
 }
