@@ -5,7 +5,8 @@
                  [--realtime] [--write-docs] [--check]
 
 Every round starts each peer a few times, one peer after the other, so that noise of the machine
-hits all alike; the order turns by one from round to round. Needs root, as docker,
+hits all alike; the order is another one in every round, since the kernel still tidies up after one
+peer while the next one starts. Needs root, as docker,
 crun and the floor do.
 --realtime: for a machine that is not quiet. Everything but the peers that have threads which spin
 (runsc, docker) runs at real-time priority, with a bound after which the kernel kills what does not
@@ -16,6 +17,7 @@ import argparse
 import contextlib
 import json
 import os
+import random
 import shutil
 import sys
 import tempfile
@@ -59,8 +61,7 @@ def measure_peers(peers: list[Peer], harness: str, rounds: int, scale: float) ->
     """{concurrency: {key: Series}}. A peer that fails is marked missing and not tried again."""
     table = {workers: {} for workers in CONCURRENCIES}
     for number in range(rounds):
-        turned = peers[number % len(peers):] + peers[:number % len(peers)]
-        for peer in turned:
+        for peer in random.Random(number).sample(peers, len(peers)):
             for workers in CONCURRENCIES:
                 if peer.missing:
                     continue

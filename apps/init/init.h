@@ -54,18 +54,14 @@ struct Standby {
   int channel = -1;
 };
 Standby start_standby(const Settings& settings);
-// The sandbox is made.
-void release_standby(const Standby& standby, const Settings& settings);
 // Ends it, if it was not used.
 void drop_standby(Standby* standby);
-// Gives it the request and returns its pid; -1 if it cannot be used. It is used up either way.
-int use_standby(Standby* standby, const jail::Packet& packet);
+// Gives it the ruleset and the request and returns its pid; -1 if it cannot be used. It is used up
+// either way.
+int use_standby(Standby* standby, const Settings& settings, const jail::Packet& packet);
 
 // What the kernel does by default, whatever our caller made of it.
 void reset_signal(int number);
-
-// Takes all but `kept`, a mask by capability number, out of the bounding set.
-void limit_capabilities(std::uint64_t kept);
 
 // Starts a process and returns its pid, or -1 after telling `handshake` why not.
 int start_process(const Settings& settings, const jail::Exec& request, jail::Packet* packet);

@@ -126,7 +126,6 @@ bool make_sandbox() {
     ready.stage_errno = outcome.error;
   }
   ready.missing = missing;
-  release_standby(standby, settings);
   return jail::send_message(kChannelFd, ready) == 0 && ready.stage == 0;
 }
 
@@ -175,7 +174,7 @@ void on_exec(const jail::Exec& request, jail::Packet* packet) {
     if (entry.pid == 0) slot = &entry;
   }
   const bool ahead = !request.terminal && packet->fd_count == 4 && input_error == 0;
-  int pid = ahead && slot != nullptr ? use_standby(&standby, *packet) : -1;
+  int pid = ahead && slot != nullptr ? use_standby(&standby, settings, *packet) : -1;
   drop_standby(&standby);  // its group is not that of later processes
   bool entered = true;
   for (std::size_t i = request.terminal ? 1 : 4; i < packet->fd_count; ++i) {

@@ -4,8 +4,9 @@
 //   3. make every mount private, put the future root, made from the skeleton, on /tmp
 //   4. mount /usr and its like into it, make all of it read-only, bind the device nodes
 //   5. proc, devpts, masks over what /proc tells of the host
-//   6. wait for WorkspaceSetup: enter the cgroup (from here on a standby process exists), mount the
-//      workspace, bind its parts to /workspace, /tmp, /output, /dev/shm, /input
+//   6. wait for WorkspaceSetup: enter the cgroup, empty the bounding set (from here on a standby
+//      process exists), mount the workspace, bind its parts to /workspace, /tmp, /output, /dev/shm,
+//      /input
 //   7. pivot_root, detach the old root, which waits for every processor that is busy: the keeper
 //      has nothing to do by then (a sandbox made ahead does this before 6)
 //   8. cut capabilities
@@ -39,6 +40,7 @@ constexpr std::string_view kHostname = "airlock";
 constexpr const char* kInotifyLimit = "/proc/sys/user/max_inotify_instances";
 constexpr std::string_view kInotifyInstances = "32";
 constexpr std::size_t kPathMax = 4'096;
+constexpr unsigned long kCapabilityLast = 63;  // PR_CAPBSET_DROP says EINVAL past the kernel's last
 
 // mount(2) and its flags as the kernel has them; glibc's <sys/mount.h> cannot be included beside
 // <linux/mount.h> everywhere.
@@ -262,10 +264,13 @@ void place_workspace(const jail::ViewSetup& view) {
   require(call(SYS_umount2, jail::kWorkspaceStaging, kDetach), Stage::kMountWorkspace);
 }
 
-void cut_capabilities() {
-  limit_capabilities(jail::kInitCapabilities);
-  // Ambient ones go with the inheritable ones.
-  set_capabilities(jail::kInitCapabilities);
+// Before the first process is made, so that none has to: init executes nothing any more.
+void empty_bounding_set() {
+  for (unsigned long capability = 0; capability <= kCapabilityLast; ++capability) {
+    if (call(SYS_prctl, PR_CAPBSET_DROP, capability, 0, 0, 0)) continue;
+    require(errno == EINVAL && capability > 0, Stage::kCapabilities);
+    break;
+  }
 }
 
 }  // namespace
@@ -299,6 +304,7 @@ void begin_setup(SetupState* state) {
   if (has_mount) state->workspace_fd = std::move(packet.fds[0]);
   const std::size_t first = has_mount ? 1 : 0;
   enter_group(std::span(packet.fds).subspan(first, packet.fd_count - first));
+  empty_bounding_set();
 }
 
 void finish_setup(SetupState* state) {
@@ -309,7 +315,7 @@ void finish_setup(SetupState* state) {
     const base::UniqueFd limit(open(kInotifyLimit, O_WRONLY | O_CLOEXEC));
     write(limit.get(), kInotifyInstances.data(), kInotifyInstances.size());
   }
-  cut_capabilities();
+  set_capabilities(jail::kInitCapabilities);  // ambient ones go with the inheritable ones
   const base::UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
   for (const int fd : {0, 1, 2}) {
     require(syscall(SYS_dup3, (long)null.get(), (long)fd, (long)O_CLOEXEC) == fd, Stage::kStdio);

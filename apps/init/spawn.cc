@@ -28,7 +28,6 @@ constexpr int kStdioFds = 3;
 constexpr std::size_t kPathMax = 4096;
 constexpr std::uint64_t kStackBytes = 8u << 20;
 constexpr std::uint64_t kPendingSignalsMax = 1'024;  // the kernel counts them for the creator too
-constexpr unsigned long kCapabilityLast = 63;  // PR_CAPBSET_DROP says EINVAL past the kernel's last
 constexpr const char* kDefaultPath = "/usr/local/bin:/usr/bin:/bin";
 
 // Static, because init has no heap and its stack is small.
@@ -73,9 +72,8 @@ void set_limits(const jail::Exec& request, int handshake) {
   if (!done) fail(handshake, Stage::kLimits, errno);
 }
 
-// Nothing is left: no capability in any set, no way to get one back.
+// Nothing is left: no capability in any set, and the bounding set is empty already.
 bool drop_privilege(const Settings& settings) {
-  limit_capabilities(0);
   if (prctl(PR_CAP_AMBIENT, static_cast<long>(PR_CAP_AMBIENT_CLEAR_ALL), 0L, 0L, 0L) != 0) {
     return false;
   }
@@ -231,13 +229,6 @@ void reset_signal(int number) {
   syscall(SYS_rt_sigaction, static_cast<long>(number), &fallback, nullptr, 8L);
 }
 
-void limit_capabilities(std::uint64_t kept) {
-  for (unsigned long capability = 0; capability <= kCapabilityLast; ++capability) {
-    if ((kept >> capability & 1) != 0) continue;
-    if (prctl(PR_CAPBSET_DROP, capability, 0L, 0L, 0L) != 0 && errno == EINVAL) break;
-  }
-}
-
 int start_process(const Settings& settings, const jail::Exec& request, jail::Packet* packet) {
   const int handshake = packet->fds[0].get();
   base::UniqueFd slave;
@@ -307,16 +298,6 @@ Standby start_standby(const Settings& settings) {
   run_standby(settings);
 }
 
-void release_standby(const Standby& standby, const Settings& settings) {
-  if (standby.pid <= 0) return;
-  if (processors_bytes > 0) {
-    syscall(SYS_sched_setaffinity, static_cast<long>(standby.pid), processors_bytes, processors);
-  }
-  const int fds[] = {settings.landlock_ruleset};
-  jail::send_message(standby.channel, jail::Confine{},
-                     std::span<const int>(fds, fds[0] >= 0 ? 1 : 0));
-}
-
 void drop_standby(Standby* standby) {
   if (standby->pid <= 0) return;
   kill(standby->pid, SIGKILL);
@@ -325,8 +306,14 @@ void drop_standby(Standby* standby) {
   *standby = {};
 }
 
-int use_standby(Standby* standby, const jail::Packet& packet) {
+int use_standby(Standby* standby, const Settings& settings, const jail::Packet& packet) {
   if (standby->pid <= 0) return -1;
+  if (processors_bytes > 0) {
+    syscall(SYS_sched_setaffinity, static_cast<long>(standby->pid), processors_bytes, processors);
+  }
+  const int ruleset[] = {settings.landlock_ruleset};
+  jail::send_message(standby->channel, jail::Confine{},
+                     std::span<const int>(ruleset, ruleset[0] >= 0 ? 1 : 0));
   int fds[1 + kStdioFds];
   for (int i = 0; i < 1 + kStdioFds; ++i) fds[i] = packet.fds[i].get();
   if (jail::send_packet(standby->channel, packet.bytes, fds) != 0) {

@@ -16,6 +16,7 @@ namespace {
 
 // CPU time is looked at when it could have been used up at the earliest: all cores busy.
 constexpr std::uint64_t kCpuCheckMinNs = 2'000'000;
+constexpr int kHandshakesMax = 3;  // started, failed, closed
 
 std::uint64_t cores() {
   static const auto count = static_cast<std::uint64_t>(std::max(1l, sysconf(_SC_NPROCESSORS_ONLN)));
@@ -68,14 +69,19 @@ void GuestProcess::on_handshake() {
     former_group_.reset();
     listener_ = std::move(packet.fds[0]);
     if (group_ != nullptr) cpu_baseline_ns_ = group_->cpu_ns().value_or(0);
+    if (group_ != nullptr) memory_event_at_ns_ = started_ns_ + kMemoryEventDelayNs;
     next_cpu_check_ns_ = started_ns_ + std::max(cpu_ns_ / cores(), kCpuCheckMinNs);
-    return;  // the socket stays open until exec, which may still fail
+    return;  // exec may still fail
   }
   if (status == ReceiveStatus::kPacket && decode(packet.bytes, &failed)) {
     set_failure(static_cast<Stage>(failed.stage), failed.stage_errno);
   }
   // Closed: exec has happened, or the process died on its way; then init reports its end.
   handshake_.reset();
+}
+
+void GuestProcess::read_handshakes() {
+  for (int i = 0; i < kHandshakesMax && handshake_.valid(); ++i) on_handshake();
 }
 
 void GuestProcess::record_denial(std::uint16_t entry) {
@@ -122,6 +128,7 @@ std::optional<std::uint64_t> GuestProcess::next_check_ns() const {
   if (started_ns_ != 0) next = std::min(next, started_ns_ + wall_ns_);
   if (next_cpu_check_ns_ != 0) next = std::min(next, next_cpu_check_ns_);
   if (kill_at_ns_ != 0) next = std::min(next, kill_at_ns_);
+  if (memory_event_at_ns_ != 0) next = std::min(next, memory_event_at_ns_);
   if (memory_watch_until_ns_ != 0) next = std::min(next, monotonic_ns() + kMemoryWatchStepNs);
   return next;
 }
@@ -149,16 +156,24 @@ bool GuestProcess::check_limits(std::uint64_t now_ns) {
   return due;
 }
 
+void GuestProcess::watch_memory(std::uint64_t now_ns) {
+  if (memory_event_at_ns_ != 0 && now_ns >= memory_event_at_ns_) {
+    memory_event_at_ns_ = 0;
+    group_->watch_oom();
+    memory_watch_until_ns_ = now_ns + kMissedEventNs;  // what came before we listened
+  }
+  if (memory_watch_until_ns_ == 0) return;
+  if (group_->oom_kills() > 0) set_cause(KillCause::kMemory);
+  if (now_ns >= memory_watch_until_ns_) memory_watch_until_ns_ = 0;
+}
+
 bool GuestProcess::find_limit(std::uint64_t now_ns) {
   if (starting() && now_ns >= accepted_ns_ + kSetupTimeoutNs) {
     set_failure(Stage::kTimeout, ETIMEDOUT);
     kill_at_ns_ = 1;
     return true;
   }
-  if (memory_watch_until_ns_ != 0 && !switched_off("oom_watch")) {
-    if (group_ != nullptr && group_->oom_kills() > 0) set_cause(KillCause::kMemory);
-    if (now_ns >= memory_watch_until_ns_) memory_watch_until_ns_ = 0;
-  }
+  if (group_ != nullptr && !switched_off("oom_watch")) watch_memory(now_ns);
   if (!switched_off("cpu") && over_cpu_time(now_ns)) set_cause(KillCause::kCpuTime);
   const bool over_wall_time = started_ns_ != 0 && now_ns >= started_ns_ + wall_ns_;
   if (over_wall_time && !switched_off("wall")) set_cause(KillCause::kWallTime);

@@ -42,10 +42,11 @@ class GuestProcess {
                std::shared_ptr<sys::Cgroup> group);
 
   std::uint32_t id() const { return id_; }
-  bool starting() const { return handshake_.valid(); }
+  bool starting() const { return started_ns_ == 0 && handshake_.valid(); }
   bool ended() const { return ended_; }
   int channel_fd() const { return channel_.get(); }
-  int handshake_fd() const { return handshake_.get(); }
+  // Once started it has nothing to say but that its exec failed, and then its end comes as well.
+  int handshake_fd() const { return starting() ? handshake_.get() : -1; }
   int listener_fd() const { return listener_.get(); }
   sys::Cgroup* group() { return group_.get(); }
   // The group that init is in until this process has started; its end would end init.
@@ -60,6 +61,7 @@ class GuestProcess {
 
   // The new process said that it starts, or why it cannot; or its socket closed.
   void on_handshake();
+  void read_handshakes();  // all that came
   void on_notification(const sys::SeccompProfile& profile);
   void on_exited(const InitExited& exited);
   void terminate_at(std::uint64_t when_ns) { kill_at_ns_ = when_ns; }
@@ -81,6 +83,9 @@ class GuestProcess {
  private:
   // On v1 the count rises a little after the event.
   static constexpr std::uint64_t kMemoryWatchNs = 200'000'000;
+  // Most programs have ended by then, and need no event: their end tells as much.
+  static constexpr std::uint64_t kMemoryEventDelayNs = 10'000'000;
+  static constexpr std::uint64_t kMissedEventNs = 5'000'000;
   static constexpr std::uint64_t kKillTimeoutNs = 5'000'000'000;
   static constexpr std::uint64_t kMemoryWatchStepNs = 1'000'000;
 
@@ -88,6 +93,7 @@ class GuestProcess {
   void add_group_usage(Report* report) const;
   bool over_cpu_time(std::uint64_t now_ns);
   bool find_limit(std::uint64_t now_ns);
+  void watch_memory(std::uint64_t now_ns);
 
   std::uint32_t id_;
   bool last_;
@@ -103,7 +109,8 @@ class GuestProcess {
   std::uint64_t cpu_baseline_ns_ = 0;
   std::uint64_t next_cpu_check_ns_ = 0;
   std::uint64_t kill_at_ns_ = 0;
-  std::uint64_t killed_ns_ = 0;  // when it was first due
+  std::uint64_t killed_ns_ = 0;           // when it was first due
+  std::uint64_t memory_event_at_ns_ = 0;  // when the kernel is asked for events
   std::uint64_t memory_watch_until_ns_ = 0;
   std::uint32_t notifications_ = 0;
   bool ended_ = false;

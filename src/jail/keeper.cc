@@ -308,7 +308,7 @@ void Keeper::serve_init() {
         if (!decode(packet.bytes, &exited)) return init_died();
         if (GuestProcess* process = find(exited.id); process != nullptr) {
           // What the process itself said last is still in its own socket.
-          for (int i = 0; i < 3 && process->starting(); ++i) process->on_handshake();
+          process->read_handshakes();
           process->on_exited(exited);
           finish(process);
         }

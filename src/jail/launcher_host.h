@@ -39,8 +39,8 @@ struct LauncherHost {
 inline constexpr std::uint32_t kNoSlot = ~0u;
 struct Kept {
   std::uint32_t slot = kNoSlot;  // our own
-  std::string_view group;        // that we use of it
-  std::string_view workspace;
+  std::string group;             // that we use of it
+  std::string workspace;
 };
 // Removes what dead owners left, but for `kept`. True if something may be left yet, because its
 // owner lives or is just about to die.

@@ -15,15 +15,17 @@ inline constexpr int kInitChannelFd = 3;
 inline constexpr int kInitWorkspaceFd = 4;
 
 // What init keeps, inside its own user namespace only: to become the guest, to signal and reap it,
-// to read outputs whatever their mode, to give each process a cgroup namespace, to drop the rest.
+// to read outputs whatever their mode, to give each process a cgroup namespace.
 constexpr std::uint64_t capability_bit(int capability) { return 1ull << capability; }
 inline constexpr std::uint64_t kInitCapabilities =
     capability_bit(CAP_SETUID) | capability_bit(CAP_SETGID) | capability_bit(CAP_KILL) |
     capability_bit(CAP_DAC_READ_SEARCH) | capability_bit(CAP_DAC_OVERRIDE) |
-    capability_bit(CAP_CHOWN) | capability_bit(CAP_SETPCAP) | capability_bit(CAP_SYS_ADMIN);
-// And until the sandbox is made: to raise the loopback interface, to bound inotify instances.
+    capability_bit(CAP_CHOWN) | capability_bit(CAP_SYS_ADMIN);
+// And until the sandbox is made: to raise the loopback interface, to bound inotify instances, to
+// empty the bounding set.
 inline constexpr std::uint64_t kSetupCapabilities =
-    kInitCapabilities | capability_bit(CAP_NET_ADMIN) | capability_bit(CAP_SYS_RESOURCE);
+    kInitCapabilities | capability_bit(CAP_NET_ADMIN) | capability_bit(CAP_SYS_RESOURCE) |
+    capability_bit(CAP_SETPCAP);
 
 // Inside a skeleton's directory: the root itself, and the second layer that overlayfs asks for.
 inline constexpr const char* kSkeletonRoot = "root";

@@ -268,8 +268,8 @@ struct ExecSetup {
   void visit(auto& a) { a(seccomp_listener, cgroup_namespace, seccomp); }
 };
 
-// To a standby process, when the sandbox around it is made. fd: the Landlock ruleset that it has to
-// enter, if there is one.
+// To a standby process, right before its kExec. fd: the Landlock ruleset that it has to enter, if
+// there is one.
 struct Confine {
   static constexpr MessageType kType = MessageType::kConfine;
   void visit(auto&) {}

@@ -222,8 +222,9 @@ bool WorkspaceStore::over_limit() const {
 }
 
 void sweep_workspaces(const std::string& state_directory, const SlotPool& slots,
-                      std::uint32_t own_slot, std::string_view kept) {
+                      std::uint32_t own_slot, const std::string& kept) {
   const std::string path = state_directory + "/" + kDirectoryName;
+  if (sys::holds_no_folder_but(AT_FDCWD, path.c_str(), kept)) return;
   sys::Directory listing(AT_FDCWD, path.c_str());
   struct stat status{};
   if (!listing.valid() || fstat(listing.fd(), &status) != 0 || status.st_uid != geteuid()) return;

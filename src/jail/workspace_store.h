@@ -62,6 +62,6 @@ class WorkspaceStore {
 
 // Deletes the directories of slots whose owner is dead, and of `own_slot` that which is not `kept`.
 void sweep_workspaces(const std::string& state_directory, const SlotPool& slots,
-                      std::uint32_t own_slot, std::string_view kept);
+                      std::uint32_t own_slot, const std::string& kept);
 
 }  // namespace airlock::jail

@@ -243,7 +243,6 @@ base::Result<Cgroup> Cgroup::create(const CgroupHost& host, const std::string& n
   if (const int failure = group.set_limits(limits); failure != 0) {
     return base::fail(base::errno_error("limits of " + name, failure));
   }
-  group.watch_oom();
   return group;
 }
 
@@ -430,10 +429,11 @@ bool Cgroup::remove() {
   return true;
 }
 
-bool sweep_cgroups(const CgroupHost& host, std::string_view kept,
+bool sweep_cgroups(const CgroupHost& host, const std::string& kept,
                    bool (*claim)(void* context, std::uint32_t slot), void* context) {
   bool left = false;
   for (const CgroupHierarchy& hierarchy : host.hierarchies) {
+    if (holds_no_folder_but(hierarchy.parent_fd.get(), ".", kept)) continue;
     Directory groups(hierarchy.parent_fd.get(), ".");
     while (const char* found = groups.next()) {
       const std::string_view name = found;

@@ -101,7 +101,9 @@ class Cgroup {
   bool empty(int spared_pid = 0) const;
   // Removes the group; it must be empty. True when it is gone.
   bool remove();
-  // An fd that becomes readable (v1: eventfd; v2: POLLPRI on memory.events) when memory ran out.
+  // An fd that becomes readable (v1: eventfd; v2: POLLPRI on memory.events) when memory ran out;
+  // -1 until it is watched for.
+  void watch_oom();
   int oom_event_fd() const { return oom_event_.get(); }
   short oom_event_mask() const;
   void acknowledge_oom_event();
@@ -112,7 +114,6 @@ class Cgroup {
     base::UniqueFd fd;
   };
   const Group* find(std::uint8_t controller) const;
-  void watch_oom();
 
   std::string name_;
   std::vector<Group> groups_;
@@ -121,7 +122,7 @@ class Cgroup {
 
 // Kills and removes every group "s<slot>..." of ours but `kept` that `claim(slot)` gives to us; the
 // claim has to last until the next one. True if a group was left to its living owner.
-bool sweep_cgroups(const CgroupHost& host, std::string_view kept,
+bool sweep_cgroups(const CgroupHost& host, const std::string& kept,
                    bool (*claim)(void* context, std::uint32_t slot), void* context);
 
 }  // namespace airlock::sys

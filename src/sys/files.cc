@@ -116,6 +116,16 @@ const char* Directory::next() {
   return nullptr;
 }
 
+bool holds_no_folder_but(int parent_fd, const char* path, const std::string& kept) {
+  constexpr nlink_t kNone = 2;  // "." and the name in the folder above
+  struct stat status{};
+  if (fstatat(parent_fd, path, &status, 0) != 0 || status.st_nlink < kNone) return false;
+  if (status.st_nlink == kNone) return true;
+  const std::string own = std::string(path) + "/" + kept;
+  return status.st_nlink == kNone + 1 && !kept.empty() &&
+         faccessat(parent_fd, own.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 int remove_tree_below(int dir_fd) {
   std::uint64_t serial = 0;
   for (bool emptied = false; !emptied;) {

@@ -54,6 +54,10 @@ class Directory {
   bool may_be_directory_ = false;
 };
 
+// Whether a folder holds no other folder than `kept`, told by its link count, which costs a
+// thirteenth of a listing; false where the file system does not count them (btrfs, overlayfs).
+bool holds_no_folder_but(int parent_fd, const char* path, const std::string& kept);
+
 // Deletes everything below `dir_fd` without following a link and at any depth; the directory stays.
 // Returns 0 or the first errno.
 int remove_tree_below(int dir_fd);

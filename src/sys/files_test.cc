@@ -37,6 +37,19 @@ TEST_F(FilesTest, NumbersAndKeysAreRead) {
   EXPECT_EQ(find_keyed_number("oom_kill_x 7\n", "oom_kill"), std::nullopt);
 }
 
+TEST_F(FilesTest, FoldersAreCountedByLinks) {
+  EXPECT_TRUE(holds_no_folder_but(fd_.get(), ".", ""));
+  std::filesystem::create_directories(top_ / "own/below");
+  std::ofstream(top_ / "file") << "files do not count";
+  EXPECT_TRUE(holds_no_folder_but(fd_.get(), ".", "own"));
+  EXPECT_TRUE(holds_no_folder_but(fd_.get(), ".", "own/below"));
+  EXPECT_FALSE(holds_no_folder_but(fd_.get(), ".", "another"));
+  EXPECT_FALSE(holds_no_folder_but(fd_.get(), ".", ""));
+  std::filesystem::create_directory(top_ / "another");
+  EXPECT_FALSE(holds_no_folder_but(fd_.get(), ".", "own"));
+  EXPECT_FALSE(holds_no_folder_but(fd_.get(), "absent", "own"));
+}
+
 TEST_F(FilesTest, ATreeIsRemovedWithoutFollowingLinks) {
   const auto outside = top_.string() + "-outside";
   std::filesystem::create_directory(outside);

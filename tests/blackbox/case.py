@@ -1,0 +1,60 @@
+"""What the suites of `airlock run` have in common: a folder for each test, and ways to start it."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from support import airlock  # noqa: E402
+
+SLOW = float(os.environ.get("AIRLOCK_TEST_SLOW", "1"))
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="cli-test-"))
+        self.folder.chmod(0o755)
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def write(self, name, content):
+        path = self.folder / name
+        path.write_text(content, encoding="utf8")
+        return path
+
+    def command(self, *words):
+        return [str(airlock.binary()), *map(str, words)]
+
+    def airlock(self, *words, stdin=b"", **options):
+        return subprocess.run(self.command(*words), input=stdin, capture_output=True,
+                              cwd=self.folder, timeout=60 * SLOW, check=False, **options)
+
+    def run_python(self, text, *options, args=(), stdin=b""):
+        words = ["run", *options, self.write("prog.py", text)]
+        if args:
+            words += ["--", *args]
+        return self.airlock(*words, stdin=stdin)
+
+    def result_of(self, text, *options, **how):
+        done = self.run_python(text, "--json", *options, **how)
+        return done, json.loads(done.stdout)
+
+    def assert_refused(self, done, *parts):
+        """A usage error that says all of `parts`, on stderr only."""
+        self.assertEqual(done.returncode, airlock.USAGE_ERROR, done.stderr)
+        self.assertEqual(done.stdout, b"")
+        for part in parts:
+            self.assertIn(part, done.stderr.decode())
+
+
+def run_tests(module):
+    """Runs the tests of a module, one line each; the exit status."""
+    suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules[module])
+    result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite)
+    failed = len({str(test) for test, _ in result.failures + result.errors})
+    print(f"{result.testsRun - failed} passed, {failed} failed")
+    return 1 if failed else 0
