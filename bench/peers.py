@@ -88,17 +88,17 @@ def own_peers(bin_dir: Path, noop: Path, view: Path) -> list[Peer]:
     run = [built("airlock"), "run"]
     libc = built("bench-noop-libc")
     peers = [
-        Peer("fork", "fork + exec", [str(noop)], "NOOP", 50),
-        Peer("fork_libc", "fork + exec, glibc static", [libc], "NOOP_LIBC", 20),
+        Peer("fork", "fork + exec", [str(noop)], "NOOP", 25),
+        Peer("fork_libc", "fork + exec, glibc static", [libc], "NOOP_LIBC", 10),
         Peer("floor", "floor (loop in C)", [*floor, str(noop)],
-             "bench-floor --count N NOOP", 20, measurer="self"),
+             "bench-floor --count N NOOP", 10, measurer="self"),
         Peer("floor_process", "floor, as a process", [*floor, "--count", "1", str(noop)],
-             "bench-floor --count 1 NOOP", 15),
+             "bench-floor --count 1 NOOP", 8),
         Peer("protocol", "airlock, create + exec + destroy", [built("bench-launcher"), str(noop)],
-             "bench-launcher --count N NOOP", 20, measurer="self"),
-        Peer("airlock", "airlock run", [*run, str(noop)], "airlock run NOOP", 20),
+             "bench-launcher --count N NOOP", 10, measurer="self"),
+        Peer("airlock", "airlock run", [*run, str(noop)], "airlock run NOOP", 10),
         Peer("airlock_libc", "airlock run, glibc static", [*run, libc],
-             "airlock run NOOP_LIBC", 10),
+             "airlock run NOOP_LIBC", 5),
     ]
     for peer in peers:
         if not os.access(peer.argv[0], os.X_OK):
@@ -118,13 +118,13 @@ def process_peers(noop: Path) -> list[Peer]:
     return [
         needs(Peer("bwrap", "bwrap --unshare-all", [*bare, inside],
                    "bwrap --unshare-all --ro-bind /usr /usr --ro-bind FOLDER /bench "
- "/bench/NOOP", 20),
+ "/bench/NOOP", 10),
               "bwrap", "bubblewrap"),
         needs(Peer("bwrap_full", "bwrap, with proc, dev and tmp", [*bare, *full, inside],
                    "the same with --proc /proc --dev /dev --tmpfs /tmp, links, "
- "--die-with-parent", 10),
+ "--die-with-parent", 5),
               "bwrap", "bubblewrap"),
-        needs(Peer("firejail", "firejail", [*firejail, str(noop)], " ".join(firejail) + " NOOP", 3),
+        needs(Peer("firejail", "firejail", [*firejail, str(noop)], " ".join(firejail) + " NOOP", 2),
               "firejail", "firejail"),
     ]
 
@@ -166,7 +166,7 @@ def runtime_peers(folder: Path, noop: Path) -> list[Peer]:
     crun = Peer("crun", "crun run",
                 ["crun", "--root", str(folder / "crun"), "--cgroup-manager=cgroupfs", "run",
                  "--bundle", bundle, "airlock-bench-{n}"],
-                "crun --cgroup-manager=cgroupfs run --bundle BUNDLE ID", 5)
+                "crun --cgroup-manager=cgroupfs run --bundle BUNDLE ID", 3)
     if Path("/sys/fs/cgroup/unified").is_dir():
         # crun refuses the hybrid layout; it is content where the unified mount cannot be seen.
         crun.wrapper = ["unshare", "--mount", "--propagation", "private", "sh", "-c",
