@@ -1,0 +1,115 @@
+#include "http/server/request_parser.h"
+
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+
+namespace airlock::http {
+namespace {
+
+namespace beast = boost::beast;
+
+ParseFailure explain(beast::http::error error, const ParserLimits& limits) {
+  using enum beast::http::error;
+  switch (error) {
+    case header_limit:
+      return {431, "the request line and the headers are longer than " +
+                       std::to_string(limits.header_bytes_max) + " bytes"};
+    case body_limit:
+      return {413, "the body is longer than " + std::to_string(limits.body_bytes_max) + " bytes"};
+    case bad_version: return {505, "only HTTP/1.1 and HTTP/1.0 are spoken here"};
+    case bad_transfer_encoding: return {501, "Transfer-Encoding can only be chunked"};
+    case bad_method: return {400, "malformed request: the method"};
+    case bad_target: return {400, "malformed request: the target"};
+    case bad_content_length: return {400, "malformed request: Content-Length"};
+    case bad_chunk:
+    case bad_chunk_extension: return {400, "malformed request: a chunk of the body"};
+    default: return {400, "malformed request: " + beast::error_code(error).message()};
+  }
+}
+
+}  // namespace
+
+struct RequestParser::State {
+  beast::http::request_parser<beast::http::string_body> parser;
+};
+
+RequestParser::RequestParser(const ParserLimits& limits)
+    : limits_(limits), state_(std::make_unique<State>()) {
+  state_->parser.eager(true);
+  state_->parser.header_limit(limits.header_bytes_max);
+  state_->parser.body_limit(limits.body_bytes_max);
+}
+
+RequestParser::~RequestParser() = default;
+
+std::size_t RequestParser::feed(std::string_view bytes) {
+  if (bytes.empty() || failure_.status != 0) return 0;
+  started_ = true;
+  std::size_t taken = 0;
+  while (taken < bytes.size() && !state_->parser.is_done()) {
+    const std::string_view rest = bytes.substr(taken);
+    beast::error_code error;
+    const std::size_t count =
+        state_->parser.put(boost::asio::const_buffer(rest.data(), rest.size()), error);
+    taken += count;
+    if (error == beast::http::error::need_more) break;
+    if (error) {
+      failure_ = explain(static_cast<beast::http::error>(error.value()), limits_);
+      return taken;
+    }
+    if (count == 0) break;
+  }
+  if (head_complete() && !head_filled_) check_head();
+  return taken;
+}
+
+bool RequestParser::head_complete() const { return state_->parser.is_header_done(); }
+bool RequestParser::complete() const { return failure_.status == 0 && state_->parser.is_done(); }
+
+void RequestParser::fill_head() {
+  const auto& message = state_->parser.get();
+  request_.method = message.method_string();
+  const std::string_view target(message.target().data(), message.target().size());
+  const std::size_t question = target.find('?');
+  request_.path = target.substr(0, question);
+  if (question != std::string_view::npos) request_.query = target.substr(question + 1);
+  for (const auto& field : message) {
+    request_.headers.push_back({std::string(field.name_string()), std::string(field.value())});
+  }
+  request_.keep_alive = message.keep_alive();
+  head_filled_ = true;
+}
+
+// What two readers could understand in two ways is refused.
+void RequestParser::check_head() {
+  fill_head();
+  if (request_.headers.size() > limits_.headers_max) {
+    failure_ = {431, "more than " + std::to_string(limits_.headers_max) + " headers"};
+  } else if (request_.count_headers("Host") > 1) {
+    failure_ = {400, "more than one Host header"};
+  } else if (state_->parser.get().version() >= 11 && request_.count_headers("Host") == 0) {
+    failure_ = {400, "HTTP/1.1 needs a Host header"};
+  } else if (request_.count_headers("Content-Length") > 1) {
+    failure_ = {400, "more than one Content-Length header"};
+  } else if (request_.count_headers("Transfer-Encoding") > 0 &&
+             request_.count_headers("Content-Length") > 0) {
+    failure_ = {400, "both Transfer-Encoding and Content-Length"};
+  } else if (request_.path.empty() || request_.path[0] != '/') {
+    failure_ = {400, "the target has to be a path that begins with /"};
+  }
+}
+
+bool RequestParser::expects_continue() const {
+  return head_filled_ && equals_ignoring_case(request_.header("Expect"), "100-continue");
+}
+
+const Request& RequestParser::head() { return request_; }
+
+Request RequestParser::take() {
+  request_.body = std::move(state_->parser.get().body());
+  return std::move(request_);
+}
+
+}  // namespace airlock::http

@@ -1,0 +1,123 @@
+#include "http/server/server.h"
+
+#include <sys/socket.h>
+
+#include <array>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <chrono>
+#include <ctime>
+#include <utility>
+
+#include "http/server/tcp_transport.h"
+
+namespace airlock::http {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+constexpr std::chrono::milliseconds kTick{250};
+// After accept has failed for want of descriptors or memory: somebody has to end first.
+constexpr std::chrono::milliseconds kAcceptPause{50};
+
+std::string http_date() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  ::gmtime_r(&now, &parts);
+  std::array<char, 64> text;
+  const std::size_t size =
+      std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+  return {text.data(), size};
+}
+
+}  // namespace
+
+struct Server::Listener {
+  explicit Listener(asio::io_context& context) : acceptor(context) {}
+  tcp::acceptor acceptor;
+};
+
+Server::Server(asio::io_context& context, Handler& handler, ServerLimits limits)
+    : context_(context),
+      handler_(handler),
+      limits_(limits),
+      ticker_(context),
+      room_(context),
+      date_(http_date()) {
+  tick();
+}
+
+Server::~Server() {
+  for (const auto& session : sessions_) session->close();
+}
+
+base::Status Server::listen(base::UniqueFd socket) {
+  int family = 0;
+  socklen_t size = sizeof family;
+  if (::getsockopt(socket.get(), SOL_SOCKET, SO_DOMAIN, &family, &size) != 0) {
+    return base::fail_errno("listen");
+  }
+  auto listener = std::make_unique<Listener>(context_);
+  boost::system::error_code error;
+  listener->acceptor.assign(family == AF_INET6 ? tcp::v6() : tcp::v4(), socket.get(), error);
+  if (error) return base::fail(base::errno_error("listen", error.value()));
+  (void)socket.release();
+  Listener& kept = *listeners_.emplace_back(std::move(listener));
+  asio::co_spawn(context_, accept(kept), asio::detached);
+  return {};
+}
+
+asio::awaitable<void> Server::accept(Listener& listener) {
+  while (!draining_) {
+    boost::system::error_code error;
+    if (sessions_.size() >= limits_.connections_max) {
+      room_.expires_at(asio::steady_timer::time_point::max());
+      co_await room_.async_wait(asio::redirect_error(asio::use_awaitable, error));
+      continue;
+    }
+    tcp::socket socket(context_);
+    co_await listener.acceptor.async_accept(socket,
+                                            asio::redirect_error(asio::use_awaitable, error));
+    if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) break;
+    if (error) {
+      asio::steady_timer pause(context_, kAcceptPause);
+      co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
+      continue;
+    }
+    auto session =
+        std::make_shared<Session>(context_.get_executor(), make_tcp_transport(std::move(socket)),
+                                  handler_, limits_.session, date_);
+    asio::co_spawn(context_, serve(std::move(session)), asio::detached);
+  }
+}
+
+asio::awaitable<void> Server::serve(std::shared_ptr<Session> session) {
+  const auto place = sessions_.insert(sessions_.end(), session);
+  co_await session->run();
+  sessions_.erase(place);
+  room_.cancel();
+}
+
+void Server::drain() {
+  draining_ = true;
+  for (const auto& listener : listeners_) {
+    boost::system::error_code ignored;
+    listener->acceptor.close(ignored);
+  }
+  for (const auto& session : sessions_) session->drain();
+}
+
+void Server::tick() {
+  const auto now = std::chrono::steady_clock::now();
+  for (const auto& session : sessions_) session->expire(now);
+  date_ = http_date();
+  ticker_.expires_after(kTick);
+  ticker_.async_wait([this](boost::system::error_code error) {
+    if (!error) tick();
+  });
+}
+
+}  // namespace airlock::http

@@ -1,0 +1,60 @@
+// Server: listeners, their connections, and the one thread that serves them.
+//
+// Accepts up to `connections_max`; what comes beyond waits in the kernel's queue until one ends.
+// drain(): no new connections, idle ones are closed, the others finish their request. Everything
+// runs on the io_context's thread; post() to get there from others.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "http/server/exchange.h"
+#include "http/server/session.h"
+
+namespace airlock::http {
+
+struct ServerLimits {
+  SessionLimits session;
+  std::size_t connections_max = 16'384;
+};
+
+class Server {
+ public:
+  Server(boost::asio::io_context& context, Handler& handler, ServerLimits limits);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // A socket that listens already.
+  base::Status listen(base::UniqueFd socket);
+  void drain();
+  // Nothing is left to be answered.
+  bool idle() const { return sessions_.empty(); }
+  std::size_t connections() const { return sessions_.size(); }
+
+ private:
+  struct Listener;
+  boost::asio::awaitable<void> accept(Listener& listener);
+  boost::asio::awaitable<void> serve(std::shared_ptr<Session> session);
+  void tick();
+
+  boost::asio::io_context& context_;
+  Handler& handler_;
+  ServerLimits limits_;
+  boost::asio::steady_timer ticker_;
+  boost::asio::steady_timer room_;  // rings when a connection has ended
+  std::string date_;
+  std::list<std::unique_ptr<Listener>> listeners_;
+  std::list<std::shared_ptr<Session>> sessions_;
+  bool draining_ = false;
+};
+
+}  // namespace airlock::http

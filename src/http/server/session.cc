@@ -1,0 +1,171 @@
+#include "http/server/session.h"
+
+#include <array>
+#include <cstdio>
+#include <exception>
+#include <utility>
+
+namespace airlock::http {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr std::size_t kReadBytes = 16 * 1024;
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+constexpr auto kNoDeadline = Session::TimePoint::max();
+
+}  // namespace
+
+Session::Session(asio::any_io_executor executor, std::shared_ptr<Transport> transport,
+                 Handler& handler, const SessionLimits& limits, const std::string& date)
+    : executor_(std::move(executor)),
+      transport_(std::move(transport)),
+      handler_(handler),
+      limits_(limits),
+      date_(date) {
+  set_deadline(limits_.head_max);
+}
+
+void Session::set_deadline(std::chrono::milliseconds from_now) {
+  deadline_ = std::chrono::steady_clock::now() + from_now;
+}
+
+bool Session::expire(TimePoint now) {
+  if (now < deadline_) return false;
+  transport_->close();
+  return true;
+}
+
+void Session::drain() {
+  draining_ = true;
+  if (idle_) transport_->close();
+}
+
+asio::awaitable<void> Session::run() {
+  bool alive = true;
+  while (alive) {
+    const Read read = co_await read_request();
+    if (read != Read::kRequest) break;
+    alive = co_await answer();
+    set_deadline(limits_.idle_max);
+  }
+  transport_->close();
+}
+
+asio::awaitable<Session::Read> Session::read_request() {
+  RequestParser parser(limits_.parser);
+  bool admitted = false;
+  idle_ = pending_.empty();
+  for (;;) {
+    pending_.erase(0, parser.feed(pending_));
+    if (parser.started() && idle_) {
+      idle_ = false;
+      set_deadline(limits_.head_max);
+    }
+    if (parser.failure().status != 0) {
+      co_await refuse(handler_.refuse(parser.failure().status, parser.failure().message));
+      co_return Read::kAnswered;
+    }
+    if (parser.head_complete() && !admitted) {
+      admitted = true;
+      Response refusal;
+      if (!handler_.admits(parser.head(), &refusal)) {
+        co_await refuse(std::move(refusal));
+        co_return Read::kAnswered;
+      }
+      set_deadline(limits_.body_max);
+      const bool waits = !parser.complete() && parser.expects_continue();
+      if (waits && !co_await transport_->write_all(kContinue, {})) co_return Read::kEnd;
+    }
+    if (parser.complete()) {
+      request_ = parser.take();
+      deadline_ = kNoDeadline;
+      co_return Read::kRequest;
+    }
+    std::array<char, kReadBytes> buffer;
+    const std::size_t count = co_await transport_->read_some(buffer);
+    if (count == 0) co_return Read::kEnd;
+    pending_.append(buffer.data(), count);
+  }
+}
+
+asio::awaitable<bool> Session::answer() {
+  keep_alive_ = request_.keep_alive && !draining_ && ++requests_ < limits_.requests_max;
+  streaming_ = false;
+  Response response;
+  bool failed = false;
+  try {
+    response = co_await handler_.handle(*this);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "airlock: a request failed: %s\n", error.what());
+    failed = true;
+  }
+  transport_->watch_hangup({});
+  if (streaming_) co_return co_await end_stream() && keep_alive_ && !failed;
+  if (failed) response = handler_.refuse(500, "internal error");
+  if (response.close || draining_) keep_alive_ = false;
+  if (!co_await send(response)) co_return false;
+  if (!keep_alive_) co_await transport_->close_gently();
+  co_return keep_alive_;
+}
+
+asio::awaitable<void> Session::refuse(Response response) {
+  keep_alive_ = false;
+  set_deadline(limits_.write_max);
+  if (co_await send(response)) co_await transport_->close_gently();
+}
+
+std::string Session::head_of(const Response& response, bool chunked) const {
+  std::string head;
+  head.reserve(512);
+  head += "HTTP/1.1 " + std::to_string(response.status) + " ";
+  head += status_text(response.status);
+  head += "\r\nDate: " + date_;
+  if (!response.content_type.empty()) head += "\r\nContent-Type: " + response.content_type;
+  if (chunked) {
+    head += "\r\nTransfer-Encoding: chunked";
+  } else {
+    head += "\r\nContent-Length: " + std::to_string(response.body.size());
+  }
+  head += "\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store";
+  for (const Header& header : response.headers) head += "\r\n" + header.name + ": " + header.value;
+  head += keep_alive_ ? "\r\n\r\n" : "\r\nConnection: close\r\n\r\n";
+  return head;
+}
+
+asio::awaitable<bool> Session::send(const Response& response) {
+  set_deadline(limits_.write_max);
+  const std::string head = head_of(response, false);
+  const bool has_body = request_.method != "HEAD";
+  co_return co_await transport_->write_all(
+      head, has_body ? std::string_view(response.body) : std::string_view());
+}
+
+asio::awaitable<bool> Session::begin_stream(Response response) {
+  streaming_ = true;
+  set_deadline(limits_.write_max);
+  const std::string head = head_of(response, true);
+  const bool sent = co_await transport_->write_all(head, {});
+  deadline_ = kNoDeadline;
+  co_return sent;
+}
+
+asio::awaitable<bool> Session::write(std::string_view piece) {
+  if (piece.empty()) co_return true;  // an empty chunk would end the stream
+  std::array<char, 32> size;
+  const int digits = std::snprintf(size.data(), size.size(), "%zx\r\n", piece.size());
+  std::string rest(piece);
+  rest += "\r\n";
+  set_deadline(limits_.write_max);
+  const bool sent = co_await transport_->write_all(
+      std::string_view(size.data(), static_cast<std::size_t>(digits)), rest);
+  deadline_ = kNoDeadline;
+  co_return sent;
+}
+
+asio::awaitable<bool> Session::end_stream() {
+  set_deadline(limits_.write_max);
+  co_return co_await transport_->write_all("0\r\n\r\n", {});
+}
+
+}  // namespace airlock::http

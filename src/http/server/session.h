@@ -1,0 +1,76 @@
+// Session: one connection, from accept to close.
+//
+// Reads a request, has it answered, writes the answer, and so on while both sides want it. Requests
+// that came early (pipelining) wait in the buffer and are answered in order. Every wait has a
+// deadline, which the server's ticker looks at; a connection whose deadline has passed is closed.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "http/server/exchange.h"
+#include "http/server/request_parser.h"
+#include "http/server/transport.h"
+
+namespace airlock::http {
+
+struct SessionLimits {
+  ParserLimits parser;
+  std::chrono::milliseconds idle_max{75'000};   // between two requests
+  std::chrono::milliseconds head_max{10'000};   // from the first byte to the last of the head
+  std::chrono::milliseconds body_max{60'000};   // of the body, all of it
+  std::chrono::milliseconds write_max{30'000};  // of a response, or of a piece of a stream
+  std::uint32_t requests_max = 1'000'000;       // on one connection
+};
+
+class Session final : public Exchange, public std::enable_shared_from_this<Session> {
+ public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+
+  // All borrowed for as long as the session lives. `date`: the current Date header's value.
+  Session(boost::asio::any_io_executor executor, std::shared_ptr<Transport> transport,
+          Handler& handler, const SessionLimits& limits, const std::string& date);
+
+  boost::asio::awaitable<void> run();
+  // Ends it at once if `now` is past its deadline. True if it has.
+  bool expire(TimePoint now);
+  // No further request; an idle connection ends now.
+  void drain();
+  void close() { transport_->close(); }
+
+  const Request& request() const override { return request_; }
+  boost::asio::any_io_executor executor() override { return executor_; }
+  void on_hangup(std::function<void()> gone) override { transport_->watch_hangup(std::move(gone)); }
+  boost::asio::awaitable<bool> begin_stream(Response head) override;
+  boost::asio::awaitable<bool> write(std::string_view piece) override;
+
+ private:
+  enum class Read { kRequest, kAnswered, kEnd };
+  boost::asio::awaitable<Read> read_request();
+  boost::asio::awaitable<bool> answer();
+  boost::asio::awaitable<bool> send(const Response& response);
+  boost::asio::awaitable<void> refuse(Response response);
+  boost::asio::awaitable<bool> end_stream();
+  std::string head_of(const Response& response, bool chunked) const;
+  void set_deadline(std::chrono::milliseconds from_now);
+
+  boost::asio::any_io_executor executor_;
+  std::shared_ptr<Transport> transport_;
+  Handler& handler_;
+  const SessionLimits& limits_;
+  const std::string& date_;
+  std::string pending_;  // read, and not taken by a request yet
+  Request request_;
+  TimePoint deadline_;
+  std::uint32_t requests_ = 0;
+  bool idle_ = true;
+  bool draining_ = false;
+  bool streaming_ = false;
+  bool keep_alive_ = true;
+};
+
+}  // namespace airlock::http

@@ -1,0 +1,90 @@
+#include "http/server/tcp_transport.h"
+
+#include <sys/socket.h>
+
+#include <array>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <utility>
+
+namespace airlock::http {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+constexpr int kDrainReadsMax = 16;
+
+class TcpTransport final : public Transport, public std::enable_shared_from_this<TcpTransport> {
+ public:
+  explicit TcpTransport(tcp::socket socket) : socket_(std::move(socket)) {
+    boost::system::error_code ignored;
+    socket_.set_option(tcp::no_delay(true), ignored);
+  }
+
+  asio::awaitable<std::size_t> read_some(std::span<char> buffer) override {
+    boost::system::error_code error;
+    const std::size_t count =
+        co_await socket_.async_read_some(asio::buffer(buffer.data(), buffer.size()),
+                                         asio::redirect_error(asio::use_awaitable, error));
+    co_return error ? 0 : count;
+  }
+
+  asio::awaitable<bool> write_all(std::string_view first, std::string_view second) override {
+    const std::array<asio::const_buffer, 2> buffers = {asio::buffer(first), asio::buffer(second)};
+    boost::system::error_code error;
+    co_await asio::async_write(socket_, buffers, asio::redirect_error(asio::use_awaitable, error));
+    co_return !error;
+  }
+
+  void watch_hangup(std::function<void()> gone) override {
+    const bool watched = gone_ != nullptr;
+    gone_ = std::move(gone);
+    if (watched || gone_ == nullptr) {
+      if (gone_ == nullptr && watched) socket_.cancel();
+      return;
+    }
+    socket_.async_wait(tcp::socket::wait_read,
+                       [self = shared_from_this()](boost::system::error_code error) {
+                         if (!error && self->gone_ != nullptr && self->has_ended()) {
+                           std::exchange(self->gone_, nullptr)();
+                         }
+                       });
+  }
+
+  asio::awaitable<void> close_gently() override {
+    boost::system::error_code error;
+    socket_.shutdown(tcp::socket::shutdown_send, error);
+    std::array<char, 4096> rest;
+    for (int i = 0; i < kDrainReadsMax && !error; ++i) {
+      co_await socket_.async_read_some(asio::buffer(rest),
+                                       asio::redirect_error(asio::use_awaitable, error));
+    }
+    close();
+  }
+
+  void close() override {
+    boost::system::error_code ignored;
+    socket_.close(ignored);
+  }
+
+ private:
+  bool has_ended() {
+    char byte = 0;
+    const ssize_t count = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR);
+  }
+
+  tcp::socket socket_;
+  std::function<void()> gone_;
+};
+
+}  // namespace
+
+std::shared_ptr<Transport> make_tcp_transport(tcp::socket socket) {
+  return std::make_shared<TcpTransport>(std::move(socket));
+}
+
+}  // namespace airlock::http
