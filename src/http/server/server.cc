@@ -20,6 +20,7 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 
 constexpr std::chrono::milliseconds kTick{250};
+constexpr std::size_t kReadBytes = 64 * 1024;
 // After accept has failed for want of descriptors or memory: somebody has to end first.
 constexpr std::chrono::milliseconds kAcceptPause{50};
 
@@ -40,13 +41,12 @@ struct Server::Listener {
   tcp::acceptor acceptor;
 };
 
-Server::Server(asio::io_context& context, Handler& handler, ServerLimits limits)
+Server::Server(asio::io_context& context, Handler& handler, const ServerLimits& limits)
     : context_(context),
-      handler_(handler),
-      limits_(limits),
+      connections_max_(limits.connections_max),
+      common_{handler, limits.session, http_date(), std::vector<char>(kReadBytes)},
       ticker_(context),
-      room_(context),
-      date_(http_date()) {
+      room_(context) {
   tick();
 }
 
@@ -73,7 +73,7 @@ base::Status Server::listen(base::UniqueFd socket) {
 asio::awaitable<void> Server::accept(Listener& listener) {
   while (!draining_) {
     boost::system::error_code error;
-    if (sessions_.size() >= limits_.connections_max) {
+    if (sessions_.size() >= connections_max_) {
       room_.expires_at(asio::steady_timer::time_point::max());
       co_await room_.async_wait(asio::redirect_error(asio::use_awaitable, error));
       continue;
@@ -87,9 +87,8 @@ asio::awaitable<void> Server::accept(Listener& listener) {
       co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
       continue;
     }
-    auto session =
-        std::make_shared<Session>(context_.get_executor(), make_tcp_transport(std::move(socket)),
-                                  handler_, limits_.session, date_);
+    auto session = std::make_shared<Session>(context_.get_executor(),
+                                             make_tcp_transport(std::move(socket)), common_);
     asio::co_spawn(context_, serve(std::move(session)), asio::detached);
   }
 }
@@ -113,7 +112,7 @@ void Server::drain() {
 void Server::tick() {
   const auto now = std::chrono::steady_clock::now();
   for (const auto& session : sessions_) session->expire(now);
-  date_ = http_date();
+  common_.date = http_date();
   ticker_.expires_after(kTick);
   ticker_.async_wait([this](boost::system::error_code error) {
     if (!error) tick();

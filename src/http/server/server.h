@@ -28,7 +28,7 @@ struct ServerLimits {
 
 class Server {
  public:
-  Server(boost::asio::io_context& context, Handler& handler, ServerLimits limits);
+  Server(boost::asio::io_context& context, Handler& handler, const ServerLimits& limits);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -47,11 +47,10 @@ class Server {
   void tick();
 
   boost::asio::io_context& context_;
-  Handler& handler_;
-  ServerLimits limits_;
+  const std::size_t connections_max_;
+  Session::Common common_;
   boost::asio::steady_timer ticker_;
   boost::asio::steady_timer room_;  // rings when a connection has ended
-  std::string date_;
   std::list<std::unique_ptr<Listener>> listeners_;
   std::list<std::shared_ptr<Session>> sessions_;
   bool draining_ = false;

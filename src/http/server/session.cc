@@ -10,20 +10,15 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::size_t kReadBytes = 16 * 1024;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr auto kNoDeadline = Session::TimePoint::max();
 
 }  // namespace
 
 Session::Session(asio::any_io_executor executor, std::shared_ptr<Transport> transport,
-                 Handler& handler, const SessionLimits& limits, const std::string& date)
-    : executor_(std::move(executor)),
-      transport_(std::move(transport)),
-      handler_(handler),
-      limits_(limits),
-      date_(date) {
-  set_deadline(limits_.head_max);
+                 Common& common)
+    : executor_(std::move(executor)), transport_(std::move(transport)), common_(common) {
+  set_deadline(common_.limits.head_max);
 }
 
 void Session::set_deadline(std::chrono::milliseconds from_now) {
@@ -47,33 +42,33 @@ asio::awaitable<void> Session::run() {
     const Read read = co_await read_request();
     if (read != Read::kRequest) break;
     alive = co_await answer();
-    set_deadline(limits_.idle_max);
+    set_deadline(common_.limits.idle_max);
   }
   transport_->close();
 }
 
 asio::awaitable<Session::Read> Session::read_request() {
-  RequestParser parser(limits_.parser);
+  RequestParser parser(common_.limits.parser);
   bool admitted = false;
   idle_ = pending_.empty();
   for (;;) {
     pending_.erase(0, parser.feed(pending_));
     if (parser.started() && idle_) {
       idle_ = false;
-      set_deadline(limits_.head_max);
+      set_deadline(common_.limits.head_max);
     }
     if (parser.failure().status != 0) {
-      co_await refuse(handler_.refuse(parser.failure().status, parser.failure().message));
+      co_await refuse(common_.handler.refuse(parser.failure().status, parser.failure().message));
       co_return Read::kAnswered;
     }
     if (parser.head_complete() && !admitted) {
       admitted = true;
       Response refusal;
-      if (!handler_.admits(parser.head(), &refusal)) {
+      if (!common_.handler.admits(parser.head(), &refusal)) {
         co_await refuse(std::move(refusal));
         co_return Read::kAnswered;
       }
-      set_deadline(limits_.body_max);
+      set_deadline(common_.limits.body_max);
       const bool waits = !parser.complete() && parser.expects_continue();
       if (waits && !co_await transport_->write_all(kContinue, {})) co_return Read::kEnd;
     }
@@ -82,27 +77,26 @@ asio::awaitable<Session::Read> Session::read_request() {
       deadline_ = kNoDeadline;
       co_return Read::kRequest;
     }
-    std::array<char, kReadBytes> buffer;
-    const std::size_t count = co_await transport_->read_some(buffer);
+    const std::size_t count = co_await transport_->read_some(common_.buffer);
     if (count == 0) co_return Read::kEnd;
-    pending_.append(buffer.data(), count);
+    pending_.append(common_.buffer.data(), count);
   }
 }
 
 asio::awaitable<bool> Session::answer() {
-  keep_alive_ = request_.keep_alive && !draining_ && ++requests_ < limits_.requests_max;
+  keep_alive_ = request_.keep_alive && !draining_ && ++requests_ < common_.limits.requests_max;
   streaming_ = false;
   Response response;
   bool failed = false;
   try {
-    response = co_await handler_.handle(*this);
+    response = co_await common_.handler.handle(*this);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "airlock: a request failed: %s\n", error.what());
     failed = true;
   }
   transport_->watch_hangup({});
   if (streaming_) co_return co_await end_stream() && keep_alive_ && !failed;
-  if (failed) response = handler_.refuse(500, "internal error");
+  if (failed) response = common_.handler.refuse(500, "internal error");
   if (response.close || draining_) keep_alive_ = false;
   if (!co_await send(response)) co_return false;
   if (!keep_alive_) co_await transport_->close_gently();
@@ -111,7 +105,7 @@ asio::awaitable<bool> Session::answer() {
 
 asio::awaitable<void> Session::refuse(Response response) {
   keep_alive_ = false;
-  set_deadline(limits_.write_max);
+  set_deadline(common_.limits.write_max);
   if (co_await send(response)) co_await transport_->close_gently();
 }
 
@@ -120,7 +114,7 @@ std::string Session::head_of(const Response& response, bool chunked) const {
   head.reserve(512);
   head += "HTTP/1.1 " + std::to_string(response.status) + " ";
   head += status_text(response.status);
-  head += "\r\nDate: " + date_;
+  head += "\r\nDate: " + common_.date;
   if (!response.content_type.empty()) head += "\r\nContent-Type: " + response.content_type;
   if (chunked) {
     head += "\r\nTransfer-Encoding: chunked";
@@ -134,7 +128,7 @@ std::string Session::head_of(const Response& response, bool chunked) const {
 }
 
 asio::awaitable<bool> Session::send(const Response& response) {
-  set_deadline(limits_.write_max);
+  set_deadline(common_.limits.write_max);
   const std::string head = head_of(response, false);
   const bool has_body = request_.method != "HEAD";
   co_return co_await transport_->write_all(
@@ -143,7 +137,7 @@ asio::awaitable<bool> Session::send(const Response& response) {
 
 asio::awaitable<bool> Session::begin_stream(Response response) {
   streaming_ = true;
-  set_deadline(limits_.write_max);
+  set_deadline(common_.limits.write_max);
   const std::string head = head_of(response, true);
   const bool sent = co_await transport_->write_all(head, {});
   deadline_ = kNoDeadline;
@@ -156,7 +150,7 @@ asio::awaitable<bool> Session::write(std::string_view piece) {
   const int digits = std::snprintf(size.data(), size.size(), "%zx\r\n", piece.size());
   std::string rest(piece);
   rest += "\r\n";
-  set_deadline(limits_.write_max);
+  set_deadline(common_.limits.write_max);
   const bool sent = co_await transport_->write_all(
       std::string_view(size.data(), static_cast<std::size_t>(digits)), rest);
   deadline_ = kNoDeadline;
@@ -164,7 +158,7 @@ asio::awaitable<bool> Session::write(std::string_view piece) {
 }
 
 asio::awaitable<bool> Session::end_stream() {
-  set_deadline(limits_.write_max);
+  set_deadline(common_.limits.write_max);
   co_return co_await transport_->write_all("0\r\n\r\n", {});
 }
 

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "http/server/exchange.h"
 #include "http/server/request_parser.h"
@@ -31,9 +32,16 @@ class Session final : public Exchange, public std::enable_shared_from_this<Sessi
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
 
-  // All borrowed for as long as the session lives. `date`: the current Date header's value.
+  // What all sessions of a server have in common; outlives them.
+  struct Common {
+    Handler& handler;
+    SessionLimits limits;
+    std::string date;          // the current Date header's value
+    std::vector<char> buffer;  // for reading: a connection that waits has none of its own
+  };
+
   Session(boost::asio::any_io_executor executor, std::shared_ptr<Transport> transport,
-          Handler& handler, const SessionLimits& limits, const std::string& date);
+          Common& common);
 
   boost::asio::awaitable<void> run();
   // Ends it at once if `now` is past its deadline. True if it has.
@@ -60,9 +68,7 @@ class Session final : public Exchange, public std::enable_shared_from_this<Sessi
 
   boost::asio::any_io_executor executor_;
   std::shared_ptr<Transport> transport_;
-  Handler& handler_;
-  const SessionLimits& limits_;
-  const std::string& date_;
+  Common& common_;
   std::string pending_;  // read, and not taken by a request yet
   Request request_;
   TimePoint deadline_;

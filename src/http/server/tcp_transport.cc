@@ -2,6 +2,8 @@
 
 #include <sys/socket.h>
 
+#include <cerrno>
+
 #include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -25,11 +27,16 @@ class TcpTransport final : public Transport, public std::enable_shared_from_this
   }
 
   asio::awaitable<std::size_t> read_some(std::span<char> buffer) override {
-    boost::system::error_code error;
-    const std::size_t count =
-        co_await socket_.async_read_some(asio::buffer(buffer.data(), buffer.size()),
-                                         asio::redirect_error(asio::use_awaitable, error));
-    co_return error ? 0 : count;
+    for (;;) {
+      const ssize_t count =
+          ::recv(socket_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+      if (count > 0) co_return static_cast<std::size_t>(count);
+      if (count == 0 || (errno != EAGAIN && errno != EINTR)) co_return 0;
+      boost::system::error_code error;
+      co_await socket_.async_wait(tcp::socket::wait_read,
+                                  asio::redirect_error(asio::use_awaitable, error));
+      if (error) co_return 0;
+    }
   }
 
   asio::awaitable<bool> write_all(std::string_view first, std::string_view second) override {
@@ -57,7 +64,7 @@ class TcpTransport final : public Transport, public std::enable_shared_from_this
   asio::awaitable<void> close_gently() override {
     boost::system::error_code error;
     socket_.shutdown(tcp::socket::shutdown_send, error);
-    std::array<char, 4096> rest;
+    std::array<char, 512> rest;
     for (int i = 0; i < kDrainReadsMax && !error; ++i) {
       co_await socket_.async_read_some(asio::buffer(rest),
                                        asio::redirect_error(asio::use_awaitable, error));

@@ -17,7 +17,8 @@ namespace airlock::http {
 class Transport {
  public:
   virtual ~Transport() = default;
-  // 0: the peer has closed, the connection was closed, or it failed.
+  // 0: the peer has closed, the connection was closed, or it failed. `buffer` may be shared by all
+  // connections: it is written to right before the call returns, and not while it waits.
   virtual boost::asio::awaitable<std::size_t> read_some(std::span<char> buffer) = 0;
   // Both, one after the other; false when the peer does not take them.
   virtual boost::asio::awaitable<bool> write_all(std::string_view first,
