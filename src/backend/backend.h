@@ -7,7 +7,8 @@
 // request (a sandbox that could not be made, an input that did not fit) is reported by the
 // processes that needed it, as ProcessFacts::setup_failure. Destroying an object ends what it owns:
 // a Process is killed, a Sandbox is emptied, a Workspace is deleted. A Workspace must outlive its
-// Sandbox, a Sandbox its Processes. Not thread-safe: one thread per Workspace.
+// Sandbox, a Sandbox its Processes. Not thread-safe: one thread per Workspace, but for
+// Backend::open_workspace. A Workspace may move between threads while nobody calls it.
 #pragma once
 
 #include <chrono>
@@ -32,10 +33,14 @@ struct WorkspaceSpec {
   std::uint32_t inodes = 0;  // files and directories in them
   base::ByteCount memory;    // limit over all phases; 0 = only the processes' own limits
   bool reusable = false;     // more than one sandbox will be made on it
+
+  bool operator==(const WorkspaceSpec&) const = default;
 };
 
 struct SandboxSpec {
   std::string seccomp_profile = "default";
+
+  bool operator==(const SandboxSpec&) const = default;
 };
 
 // A file that is put into the workspace before a program starts.
@@ -49,7 +54,7 @@ struct ProcessSpec {
   std::vector<std::string> argv;  // argv[0] is looked up in PATH of `env` if it has no '/'
   std::vector<std::string> env;   // complete: nothing is inherited
   std::string cwd = "/workspace";
-  model::Limits limits;   // disk and inodes are the workspace's and ignored here
+  model::Limits limits;  // disk and inodes are the workspace's and ignored here
   // Nothing comes after it: the sandbox ends with it, and the report is sent when that is done.
   bool last = false;
   bool terminal = false;  // stdio is a pty made inside the sandbox; see Process::take_terminal
@@ -121,6 +126,9 @@ struct Collected {
 class Workspace {
  public:
   virtual ~Workspace() = default;
+  // False once it is known that no process can run in it: it, or the sandbox on it, has died. One
+  // system call, never blocks; true is no promise. To be asked before the first process only.
+  virtual bool is_alive() const = 0;
   // Any sandbox made before must be destroyed first.
   virtual base::Result<std::unique_ptr<Sandbox>> create_sandbox(SandboxSpec spec) = 0;
   // Needs a live sandbox: files are written from inside it, so that its limits hold for them.
@@ -132,6 +140,7 @@ class Workspace {
 class Backend {
  public:
   virtual ~Backend() = default;
+  // May be called by several threads at once.
   virtual base::Result<std::unique_ptr<Workspace>> open_workspace(WorkspaceSpec spec) = 0;
 };
 

@@ -20,6 +20,8 @@ enum class ErrorCode {
   kLimitExceeded,     // a named limit was reached
   kProtocol,          // a peer sent something malformed
   kIo,                // a system call failed
+  kBusy,              // every place is taken: the same may work later
+  kCancelled,         // the caller called it off before it began
 };
 
 struct Error {

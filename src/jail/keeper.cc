@@ -333,17 +333,6 @@ void Keeper::serve_init() {
   }
 }
 
-void Keeper::init_died() {
-  if (sandbox_->failure.stage == Stage::kNone) sandbox_->failure = {Stage::kInit, ECHILD};
-  end_init();
-  sandbox_->channel.reset();
-  for (const auto& process : sandbox_->processes) {
-    if (process->ended()) continue;
-    process->set_failure(sandbox_->failure.stage, sandbox_->failure.os_errno);
-    finish(process.get());
-  }
-}
-
 void Keeper::kill_tree(GuestProcess* process) {
   if (sandbox_->pid < 0) return;
   if (process->group() != nullptr) {

@@ -1,4 +1,4 @@
-// How the keeper makes a sandbox: clone3, id maps, cgroup, and the first messages to init.
+// How the keeper makes a sandbox (clone3, id maps, cgroup, the first messages to init) and ends it.
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/socket.h>
@@ -247,6 +247,21 @@ void Keeper::end_init() {
   }
   sandbox_->pid = -1;
   crash_point("crash:init_reaped");
+}
+
+void Keeper::init_died() {
+  if (sandbox_->failure.stage == Stage::kNone) sandbox_->failure = {Stage::kInit, ECHILD};
+  end_init();
+  sandbox_->channel.reset();
+  // To whoever keeps it for later, and is not going to ask; the first collect would fail, too.
+  if (sandbox_->processes.empty() && !request_.reusable) {
+    send_message(caller_.get(), CollectDone{.truncated = false, .os_errno = ECHILD});
+  }
+  for (const auto& process : sandbox_->processes) {
+    if (process->ended()) continue;
+    process->set_failure(sandbox_->failure.stage, sandbox_->failure.os_errno);
+    finish(process.get());
+  }
 }
 
 void Keeper::destroy_sandbox() {

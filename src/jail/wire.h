@@ -8,7 +8,8 @@
 //
 //   caller -> launcher  kOpenWorkspace  fd: the keeper's end of a new channel
 //   caller -> keeper    kCreateSandbox kDestroySandbox kPutFile(fd) kExec(fds) kCollect
-//   keeper -> caller    kCollectedFile(fd)* kRefusedFile* kCollectDone
+//   keeper -> caller    kCollectedFile(fd)* kRefusedFile* kCollectDone; unasked, kCollectDone says
+//                       that the sandbox died before it had a process
 //   caller -> keeper    kSignal kTerminate kKill        on the channel that came with kExec
 //   keeper -> caller    kTerminal(fd) kReport           on the same
 //   keeper -> init      kViewSetup kWorkspaceSetup(fds) kExecSetup, then kPutFile kExec kCollect

@@ -63,7 +63,7 @@ class FakeProcess final : public backend::Process {
     return end_with(SIGTERM, "terminate", reason);
   }
   base::Status signal(int number) override {
-    host_.calls.push_back("signal " + std::to_string(number));
+    host_.note("signal " + std::to_string(number));
     (void)::kill(pid_, number);
     return {};
   }
@@ -105,9 +105,10 @@ class FakeProcess final : public backend::Process {
   }
 
   base::Status end_with(int signal, const char* call, model::KillReason reason) {
-    host_.calls.push_back(call);
+    host_.note(call);
     if (reason_ == model::KillReason::kNone) reason_ = reason;
-    (void)::kill(-pid_, signal);
+    // A child that has no group yet has no children either.
+    if (::kill(-pid_, signal) != 0) (void)::kill(pid_, signal);
     return {};
   }
 
@@ -135,10 +136,10 @@ class FakeProcess final : public backend::Process {
 class FakeSandbox final : public backend::Sandbox {
  public:
   explicit FakeSandbox(FakeHost& host) : host_(host) {}
-  ~FakeSandbox() override { host_.calls.emplace_back("~sandbox"); }
+  ~FakeSandbox() override { host_.note("~sandbox"); }
   base::Result<std::unique_ptr<backend::Process>> exec(backend::ProcessSpec spec,
                                                        backend::Stdio stdio) override {
-    host_.calls.push_back("exec " + spec.argv.at(0));
+    host_.note("exec " + spec.argv.at(0));
     return std::make_unique<FakeProcess>(host_, std::move(spec), std::move(stdio));
   }
 
@@ -149,13 +150,15 @@ class FakeSandbox final : public backend::Sandbox {
 class FakeWorkspace final : public backend::Workspace {
  public:
   explicit FakeWorkspace(FakeHost& host) : host_(host) {}
-  ~FakeWorkspace() override { host_.calls.emplace_back("~workspace"); }
+  ~FakeWorkspace() override { host_.note("~workspace"); }
+  bool is_alive() const override { return true; }
   base::Result<std::unique_ptr<backend::Sandbox>> create_sandbox(backend::SandboxSpec) override {
-    host_.calls.emplace_back("create_sandbox");
+    host_.note("create_sandbox");
+    if (host_.throws) (void)std::vector<char>().at(0);
     return std::make_unique<FakeSandbox>(host_);
   }
   base::Status put_file(backend::InputFile file) override {
-    host_.calls.push_back("put_file " + file.path);
+    host_.note("put_file " + file.path);
     return {};
   }
   base::Result<backend::Collected> collect(backend::CollectSpec spec) override {
@@ -182,7 +185,7 @@ class FakeWorkspace final : public backend::Workspace {
 
 base::Result<std::unique_ptr<backend::Workspace>> FakeBackend::open_workspace(
     backend::WorkspaceSpec) {
-  host_.calls.emplace_back("open_workspace");
+  host_.note("open_workspace");
   return std::make_unique<FakeWorkspace>(host_);
 }
 

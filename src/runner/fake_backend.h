@@ -8,6 +8,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,12 @@
 namespace airlock::runner {
 
 struct FakeHost {
+  void note(std::string call) {
+    const std::lock_guard lock(mutex);
+    calls.push_back(std::move(call));
+  }
+
+  std::mutex mutex;  // for runs at once; a test looks when they have ended
   // What the tests look at.
   std::vector<std::string> calls;  // "open_workspace", "put_file workspace/a", "exec sh", ...
   std::vector<std::string> collect_asked;  // "output **"
@@ -27,6 +34,7 @@ struct FakeHost {
   bool collect_fails = false;
   bool hold_output_open = false;  // someone keeps the writing ends of stdout and stderr
   bool keeper_dies = false;       // try_report is an error
+  bool throws = false;            // create_sandbox does
 };
 
 class FakeBackend final : public backend::Backend {

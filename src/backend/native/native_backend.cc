@@ -126,6 +126,12 @@ class NativeWorkspace final : public Workspace {
     }
   }
 
+  // A keeper says nothing unasked, but that its sandbox has died.
+  bool is_alive() const override {
+    pollfd set = {channel_.get(), POLLIN, 0};
+    return poll(&set, 1, 0) == 0;
+  }
+
   base::Result<std::unique_ptr<Sandbox>> create_sandbox(SandboxSpec spec) override {
     const jail::CreateSandbox request{spec.seccomp_profile};
     AIRLOCK_TRY(check_sent(jail::send_message(channel_.get(), request), "create sandbox"));
@@ -176,6 +182,8 @@ class NativeBackend final : public Backend {
     }
   }
 
+  // Safe for several threads without a lock: nothing of ours changes, and a request is one packet,
+  // which the socket takes whole or not at all. Its answer comes by a channel of its own.
   base::Result<std::unique_ptr<Workspace>> open_workspace(WorkspaceSpec spec) override {
     AIRLOCK_ASSIGN(auto channel, make_channel());
     const jail::OpenWorkspace request{spec.disk.count(), spec.inodes, spec.memory.count(),

@@ -2,6 +2,7 @@
 //
 // Everything is asked for over one socket; this process never calls clone, mount or setns. When the
 // backend is destroyed the launcher ends; its keepers end with the channels of their workspaces.
+// Several threads may open workspaces at once: each request is one packet on that socket.
 #pragma once
 
 #include <memory>
