@@ -173,7 +173,7 @@ class NativeBackend final : public Backend {
   ~NativeBackend() override {
     control_.reset();  // the launcher ends when it sees that
     int status = 0;
-    while (waitpid(launcher_, &status, 0) < 0 && errno == EINTR) {}
+    while (launcher_ > 0 && waitpid(launcher_, &status, 0) < 0 && errno == EINTR) {}
     // Init has ended, or ends now: its channel closed with the launcher. As root we may not signal
     // it any more, without capabilities.
     for (int left = kKeeperEndTimeoutMs; init_ > 0 && left > 0; --left) {
@@ -294,6 +294,10 @@ base::Result<std::unique_ptr<Backend>> start_backend(const Options& options) {
   AIRLOCK_ASSIGN(auto channel, make_channel());
   AIRLOCK_ASSIGN(const pid_t pid, spawn_launcher(find_launcher(options), options, channel.second));
   return std::make_unique<NativeBackend>(pid, std::move(channel.first), options.forked.init_pid);
+}
+
+std::unique_ptr<Backend> connect_backend(UniqueFd control) {
+  return std::make_unique<NativeBackend>(-1, std::move(control));
 }
 
 }  // namespace airlock::backend::native

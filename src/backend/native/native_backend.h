@@ -32,6 +32,9 @@ struct Options {
   bool single = false;          // only one workspace will be opened: starts faster
 };
 
+// To a launcher that somebody else has started and waits for; `control` is its other end.
+std::unique_ptr<Backend> connect_backend(base::UniqueFd control);
+
 // Starts the launcher and returns at once; what the launcher finds wrong shows in the first run.
 base::Result<std::unique_ptr<Backend>> start_backend(const Options& options);
 
