@@ -64,18 +64,19 @@ inline std::unexpected<Error> fail_errno(std::string_view what) {
 
 }  // namespace airlock::base
 
-// Evaluates an expression of type Result<T>; returns its error from the enclosing function.
+// Evaluates an expression of type Result<T>, or of another std::expected; returns its error from
+// the enclosing function.
 #define AIRLOCK_CONCAT_INNER(a, b) a##b
 #define AIRLOCK_CONCAT(a, b) AIRLOCK_CONCAT_INNER(a, b)
 #define AIRLOCK_TRY(expression)                                    \
   do {                                                             \
     if (auto try_result = (expression); !try_result.has_value()) { \
-      return ::airlock::base::fail(std::move(try_result).error()); \
+      return std::unexpected(std::move(try_result).error());       \
     }                                                              \
   } while (false)
-#define AIRLOCK_ASSIGN_INNER(holder, declaration, expression)                           \
-  auto holder = (expression);                                                           \
-  if (!holder.has_value()) { return ::airlock::base::fail(std::move(holder).error()); } \
+#define AIRLOCK_ASSIGN_INNER(holder, declaration, expression)                     \
+  auto holder = (expression);                                                     \
+  if (!holder.has_value()) { return std::unexpected(std::move(holder).error()); } \
   declaration = std::move(*holder)
 // AIRLOCK_ASSIGN(auto fd, open_file(path));
 #define AIRLOCK_ASSIGN(declaration, expression) \

@@ -1,11 +1,45 @@
 #include "http/text_encoding.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 
 #include "base/utf8.h"
 
 namespace airlock::http {
+namespace {
+
+constexpr std::string_view kAlphabet =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::uint8_t kNoDigit = 0xff;
+
+constexpr std::array<std::uint8_t, 256> make_digits() {
+  std::array<std::uint8_t, 256> digits{};
+  digits.fill(kNoDigit);
+  for (std::size_t i = 0; i < kAlphabet.size(); ++i) {
+    digits[static_cast<unsigned char>(kAlphabet[i])] = static_cast<std::uint8_t>(i);
+  }
+  return digits;
+}
+constexpr std::array<std::uint8_t, 256> kDigitOf = make_digits();
+
+// How many bytes at the start of `text`, which begins with no character, are the beginning of one:
+// at least 1. Whether a beginning is one is asked by completing it with the lowest and the highest
+// bytes that can follow.
+std::size_t broken_length(std::string_view text) {
+  const auto first = static_cast<unsigned char>(text[0]);
+  const std::size_t announced = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc2 ? 2 : 1;
+  for (std::size_t count = std::min(announced, text.size() + 1) - 1; count > 1; --count) {
+    for (const char filler : {'\x80', '\xbf'}) {
+      std::string completed(text.substr(0, count));
+      completed.resize(announced, filler);
+      if (base::utf8_character_length(completed) == announced) return count;
+    }
+  }
+  return 1;
+}
+
+}  // namespace
 
 bool is_utf8(std::string_view text) {
   while (!text.empty()) {
@@ -45,8 +79,6 @@ std::string printable_utf8(std::string_view text) {
 }
 
 std::string base64(std::string_view bytes) {
-  static constexpr std::string_view kAlphabet =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;
   out.reserve((bytes.size() + 2) / 3 * 4);
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
@@ -60,6 +92,44 @@ std::string base64(std::string_view bytes) {
     }
   }
   return out;
+}
+
+std::string utf8_with_replacement(std::string_view bytes) {
+  static constexpr std::string_view kReplacement = "\xef\xbf\xbd";
+  std::string out;
+  out.reserve(bytes.size());
+  while (!bytes.empty()) {
+    std::size_t length = base::utf8_character_length(bytes);
+    if (length > 0) {
+      out += bytes.substr(0, length);
+    } else {
+      out += kReplacement;
+      length = broken_length(bytes);
+    }
+    bytes.remove_prefix(length);
+  }
+  return out;
+}
+
+std::optional<std::string> decode_base64(std::string_view text) {
+  if (text.size() % 4 != 0) return std::nullopt;
+  const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
+  text.remove_suffix(padding);
+  std::string bytes;
+  bytes.reserve(text.size() / 4 * 3 + 2);
+  std::uint32_t bits = 0;  // what is not given out yet, in the low `count` bits
+  unsigned count = 0;
+  for (const char c : text) {
+    const std::uint8_t digit = kDigitOf[static_cast<unsigned char>(c)];
+    if (digit == kNoDigit) return std::nullopt;
+    bits = (bits << 6 | digit) & 0xfff;
+    count += 6;
+    if (count < 8) continue;
+    count -= 8;
+    bytes.push_back(static_cast<char>(bits >> count & 0xff));
+  }
+  if ((bits & ((1u << count) - 1)) != 0) return std::nullopt;
+  return bytes;
 }
 
 }  // namespace airlock::http

@@ -4,6 +4,7 @@
 // kept whole as base64 or shown escaped.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,7 +16,13 @@ bool is_utf8(std::string_view text);
 std::string_view without_partial_character(std::string_view text);
 // Every byte that is no UTF-8 shown as \xNN.
 std::string printable_utf8(std::string_view text);
+// Every longest piece that could begin a character and does not become one shown as U+FFFD, as
+// Unicode recommends and Python does. For contracts that leave no other way.
+std::string utf8_with_replacement(std::string_view bytes);
 // RFC 4648 with padding.
 std::string base64(std::string_view bytes);
+// Nothing unless `text` is what base64() gives for some bytes: no white space, no other alphabet,
+// padded, and no bits set in what the padding leaves over.
+std::optional<std::string> decode_base64(std::string_view text);
 
 }  // namespace airlock::http
