@@ -14,6 +14,7 @@
 #include "apps/airlock/languages.h"
 #include "apps/airlock/print.h"
 #include "apps/airlock/run.h"
+#include "apps/airlock/serve.h"
 #include "language/nearest_name.h"
 
 namespace airlock::apps {
@@ -55,6 +56,7 @@ int print_version(Words);
 
 constexpr Verb kVerbs[] = {
     {"run", "run one program in a sandbox", run_verb},
+    {"serve", "run programs for whoever asks over HTTP", serve_verb},
     {"languages", "list the languages that this host can run", run_languages},
     {"doctor", "check this host, with the fix for everything that is wrong", run_doctor},
     {"help", "explain a verb", run_help},

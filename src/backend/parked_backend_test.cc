@@ -181,8 +181,9 @@ TEST_F(ParkedBackendTest, ItKeepsAsManyAsWereAliveAtOnceAndGivesThemBackSlowly) 
     for (int i = 0; i < 9; ++i) alive.push_back(take());
     EXPECT_TRUE(comes_to_be_parked(6));  // no more than parked_max
   }
-  EXPECT_TRUE(comes_to_be_parked(1));
-  EXPECT_GE(backend_->stats().given_back, 5u);
+  // Parked again are some while others are still given back.
+  EXPECT_TRUE(comes_true(
+      [](const ParkedStats& stats) { return stats.parked == 1 && stats.given_back >= 5; }));
   EXPECT_TRUE(comes_true([&](const ParkedStats&) { return counts_.workspaces == 1; }));
 }
 

@@ -23,6 +23,8 @@ StatusAndCode status_of(base::ErrorCode code) {
     case base::ErrorCode::kLimitExceeded: return {413, kLimitExceededCode};
     case base::ErrorCode::kProtocol: return {502, "protocol"};
     case base::ErrorCode::kIo: return {500, "internal"};
+    case base::ErrorCode::kBusy: return {429, "busy"};
+    case base::ErrorCode::kCancelled: return {503, "cancelled"};
   }
   return {500, "internal"};
 }

@@ -16,10 +16,10 @@ namespace airlock::http {
 
 struct ApiError {
   int status = 500;
-  std::string code;     // "invalid_argument": one word that does not change
-  std::string message;  // never empty
-  std::string hint;     // may be empty
-  std::string field;    // may be empty
+  std::string code = {};     // "invalid_argument": one word that does not change
+  std::string message = {};  // never empty
+  std::string hint = {};     // may be empty
+  std::string field = {};    // may be empty
 };
 
 template <typename T>

@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "http/text_encoding.h"
 #include "http/json_text.h"
+#include "http/text_encoding.h"
 
 namespace airlock::http {
 namespace {
@@ -122,8 +122,6 @@ boost::json::object result_object(const model::RunResult& result) {
 
 }  // namespace
 
-std::string result_json(const model::RunResult& result) {
-  return json_text(result_object(result));
-}
+std::string result_json(const model::RunResult& result) { return json_text(result_object(result)); }
 
 }  // namespace airlock::http

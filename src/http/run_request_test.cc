@@ -39,19 +39,19 @@ std::string message(std::string_view body, const RunLimitsPolicy& policy = {}) {
 TEST(RunRequestTest, ASourceBecomesAFileAndACommand) {
   const auto parsed = parse(R"({"language":"py","code":"print 1","args":["a","b"]})");
   ASSERT_TRUE(parsed.has_value()) << parsed.error().message;
-const runner::RunRequest& request = parsed->request;
-ASSERT_EQ(request.files.size(), 1u);
-EXPECT_EQ(request.files[0].path, "workspace/main.py");
-EXPECT_EQ(content_of(request.files[0].content.get()), "print 1");
-EXPECT_FALSE(request.spec.compile.has_value());
-EXPECT_EQ(request.spec.run.argv,
-          (std::vector<std::string>{"/usr/bin/env", "python3", "/workspace/main.py", "a", "b"}));
-EXPECT_EQ(request.spec.run.limits.wall_time, std::chrono::seconds(20));
-EXPECT_EQ(request.spec.cwd, "/workspace");
-EXPECT_EQ(request.spec.seccomp_profile, "default");
-EXPECT_TRUE(std::ranges::count(request.spec.env, "PYTHONUNBUFFERED=1"));
-EXPECT_EQ(request.stdin_fd, -1);
-EXPECT_FALSE(request.terminal);
+  const runner::RunRequest& request = parsed->request;
+  ASSERT_EQ(request.files.size(), 1u);
+  EXPECT_EQ(request.files[0].path, "workspace/main.py");
+  EXPECT_EQ(content_of(request.files[0].content.get()), "print 1");
+  EXPECT_FALSE(request.spec.compile.has_value());
+  EXPECT_EQ(request.spec.run.argv,
+            (std::vector<std::string>{"/usr/bin/env", "python3", "/workspace/main.py", "a", "b"}));
+  EXPECT_EQ(request.spec.run.limits.wall_time, std::chrono::seconds(20));
+  EXPECT_EQ(request.spec.cwd, "/workspace");
+  EXPECT_EQ(request.spec.seccomp_profile, "default");
+  EXPECT_TRUE(std::ranges::count(request.spec.env, "PYTHONUNBUFFERED=1"));
+  EXPECT_EQ(request.stdin_fd, -1);
+  EXPECT_FALSE(request.terminal);
 }
 
 TEST(RunRequestTest, ALanguageWithACompilePhaseHasTwoCommands) {

@@ -30,10 +30,10 @@ struct Request {
 
 struct Response {
   int status = 200;
-  std::string body;
+  std::string body = {};
   std::string content_type = "application/json";
-  std::vector<Header> headers;  // beside content type, length, date and connection
-  bool close = false;           // the connection ends with this
+  std::vector<Header> headers = {};  // beside content type, length, date and connection
+  bool close = false;                // the connection ends with this
 };
 
 bool equals_ignoring_case(std::string_view a, std::string_view b);

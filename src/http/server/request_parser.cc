@@ -19,7 +19,8 @@ ParseFailure explain(beast::http::error error, const ParserLimits& limits) {
     case body_limit:
       return {413, "the body is longer than " + std::to_string(limits.body_bytes_max) + " bytes"};
     case bad_version: return {505, "only HTTP/1.1 and HTTP/1.0 are spoken here"};
-    case bad_transfer_encoding: return {501, "Transfer-Encoding can only be chunked"};
+    case bad_transfer_encoding:
+      return {400, "Transfer-Encoding can only be chunked, with no Content-Length beside it"};
     case bad_method: return {400, "malformed request: the method"};
     case bad_target: return {400, "malformed request: the target"};
     case bad_content_length: return {400, "malformed request: Content-Length"};
@@ -96,6 +97,9 @@ void RequestParser::check_head() {
   } else if (request_.count_headers("Transfer-Encoding") > 0 &&
              request_.count_headers("Content-Length") > 0) {
     failure_ = {400, "both Transfer-Encoding and Content-Length"};
+  } else if (request_.count_headers("Transfer-Encoding") > 0 &&
+             !equals_ignoring_case(request_.header("Transfer-Encoding"), "chunked")) {
+    failure_ = {400, "Transfer-Encoding can only be chunked"};
   } else if (request_.path.empty() || request_.path[0] != '/') {
     failure_ = {400, "the target has to be a path that begins with /"};
   }

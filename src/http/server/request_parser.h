@@ -22,7 +22,7 @@ struct ParserLimits {
 };
 
 struct ParseFailure {
-  int status = 0;  // 400, 413, 431, 501 or 505; 0: none
+  int status = 0;  // 400, 413, 431 or 505; 0: none
   std::string message;
 };
 

@@ -1,0 +1,268 @@
+#include "apps/airlock/daemon.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <charconv>
+#include <chrono>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "apps/airlock/listen_address.h"
+#include "apps/airlock/privilege.h"
+#include "backend/native/native_backend.h"
+#include "backend/parked_backend.h"
+#include "base/clock.h"
+#include "http/server/server.h"
+#include "http/service.h"
+#include "language/language_table.h"
+#include "runner/run_service.h"
+
+namespace airlock::apps {
+namespace {
+
+namespace asio = boost::asio;
+using base::UniqueFd;
+
+// Below the ids of sandboxes (jail::kPoolFirst) and above those that anybody uses.
+constexpr uid_t kDaemonId = 0x77ff'0000;
+constexpr std::chrono::milliseconds kDrainMax{30'000};
+constexpr std::chrono::milliseconds kDrainStep{20};
+constexpr int kExitLauncherGone = 3;
+
+base::Result<std::pair<uid_t, gid_t>> find_ids(const std::string& user) {
+  if (user.empty()) return std::pair<uid_t, gid_t>(kDaemonId, kDaemonId);
+  const passwd* const entry = ::getpwnam(user.c_str());
+  if (entry == nullptr) {
+    return base::fail(base::ErrorCode::kNotFound, "--user: there is no user \"" + user + "\"",
+                      "leave it out: the service then has a user of its own");
+  }
+  return std::pair<uid_t, gid_t>(entry->pw_uid, entry->pw_gid);
+}
+
+base::Status become_user(const std::string& user) {
+  if (::geteuid() != 0) return {};
+  AIRLOCK_ASSIGN(const auto ids, find_ids(user));
+  const auto [uid, gid] = ids;
+  if (::setgroups(0, nullptr) != 0 || ::setresgid(gid, gid, gid) != 0 ||
+      ::setresuid(uid, uid, uid) != 0) {
+    return base::fail_errno("become the user of the service");
+  }
+  return {};
+}
+
+// The kernel ends us with the supervisor, which may have ended before we asked for that.
+bool follow_supervisor(int ready_fd) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  pollfd reader = {ready_fd, POLLOUT, 0};
+  return ::poll(&reader, 1, 0) >= 0 && (reader.revents & POLLERR) == 0;
+}
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+class Daemon {
+ public:
+  Daemon(DaemonFds fds, const ServeOptions& options, const telemetry::Log& log)
+      : fds_(std::move(fds)), options_(options), log_(log), signals_(context_), step_(context_) {}
+
+  base::Status run();
+  int exit_code() const { return exit_code_; }
+
+ private:
+  base::Status start();
+  void watch_launcher();
+  void watch_signals();
+  void check_itself();
+  void drain();
+  void end_when_drained(std::chrono::steady_clock::time_point deadline);
+
+  DaemonFds fds_;
+  const ServeOptions& options_;
+  const telemetry::Log& log_;
+  const base::SystemClock clock_;
+  asio::io_context context_{1};
+  asio::signal_set signals_;
+  asio::steady_timer step_;
+  std::unique_ptr<asio::posix::stream_descriptor> launcher_;
+  std::unique_ptr<backend::ParkedBackend> backend_;
+  std::unique_ptr<runner::RunService> runs_;
+  std::unique_ptr<http::RunCatalog> catalog_;
+  std::unique_ptr<http::Service> service_;
+  std::unique_ptr<http::Server> server_;
+  int exit_code_ = 0;
+};
+
+base::Status Daemon::start() {
+  const int watched = ::fcntl(fds_.control.get(), F_DUPFD_CLOEXEC, 0);
+  launcher_ = std::make_unique<asio::posix::stream_descriptor>(context_, watched);
+  auto native = backend::native::connect_backend(std::move(fds_.control));
+  const runner::RunServiceOptions runs{
+      .slots = options_.slots, .waiting_max = options_.waiting_max, .wait_max = options_.wait_max};
+  const model::Limits usual;
+  backend::ParkedOptions parked;
+  parked.workspace.disk = usual.disk;
+  parked.workspace.inodes = usual.inodes;
+  if (options_.parked_max != 0) {
+    parked.parked_max = options_.parked_max;
+    parked.parked_min = std::min(parked.parked_min, parked.parked_max);
+  }
+  backend_ = std::make_unique<backend::ParkedBackend>(std::move(native), parked, clock_);
+  runs_ = std::make_unique<runner::RunService>(*backend_, runs, clock_);
+  AIRLOCK_ASSIGN(auto table, language::LanguageTable::builtin());
+  catalog_ = std::make_unique<http::RunCatalog>(std::move(table));
+  http::ServiceOptions service{.access = {.key = options_.api_key, .hosts = {}},
+                               .limits = options_.limits,
+                               .amon = options_.amon,
+                               .swissbrain = {},
+                               .version = AIRLOCK_VERSION};
+  service.access.hosts = http::loopback_hosts();
+  service_ = std::make_unique<http::Service>(*runs_, *catalog_, log_, std::move(service));
+  server_ = std::make_unique<http::Server>(context_, *service_, http::ServerLimits{});
+  boost::json::array urls;
+  for (UniqueFd& listener : fds_.listeners) {
+    AIRLOCK_ASSIGN(const std::string url, listener_url(listener.get()));
+    urls.emplace_back(url);
+    AIRLOCK_TRY(server_->listen(std::move(listener)));
+  }
+  log_.info("serve.start", {{"version", AIRLOCK_VERSION},
+                            {"listen", std::move(urls)},
+                            {"key", !options_.api_key.empty()},
+                            {"slots", runs_->stats().slots},
+                            {"uid", ::geteuid()}});
+  return {};
+}
+
+// It says nothing: the socket becomes readable when it has ended.
+void Daemon::watch_launcher() {
+  launcher_->async_wait(asio::posix::stream_descriptor::wait_read,
+                        [this](boost::system::error_code error) {
+                          if (error) return;
+                          log_.error("serve.launcher_gone");
+                          exit_code_ = kExitLauncherGone;
+                          context_.stop();
+                        });
+}
+
+void Daemon::watch_signals() {
+  signals_.add(SIGTERM);
+  signals_.async_wait([this](boost::system::error_code error, int) {
+    if (!error) drain();
+  });
+}
+
+// Ready is who has run something.
+void Daemon::check_itself() {
+  runner::Submission submission;
+  submission.request.spec.run.argv = {"/usr/bin/true"};
+  submission.done = [this](base::Result<model::RunResult> result) {
+    const bool worked = result && result->outcome.kind == model::OutcomeKind::kExited;
+    const std::string reason = result ? result->outcome.detail : result.error().to_string();
+    asio::post(context_, [this, worked, reason] {
+      if (!worked) {
+        log_.error("serve.cannot_run", {{"reason", reason}, {"hint", "see: airlock doctor"}});
+        exit_code_ = 1;
+        context_.stop();
+        return;
+      }
+      service_->set_ready(true);
+      log_.info("serve.ready");
+      if (::write(fds_.ready.get(), "1", 1) == 1) fds_.ready.reset();
+    });
+  };
+  (void)runs_->submit(std::move(submission));
+}
+
+void Daemon::drain() {
+  log_.info("serve.drain", {{"running", runs_->stats().running}});
+  service_->set_ready(false);
+  server_->drain();
+  end_when_drained(std::chrono::steady_clock::now() + kDrainMax);
+}
+
+void Daemon::end_when_drained(std::chrono::steady_clock::time_point deadline) {
+  if (server_->idle() || std::chrono::steady_clock::now() > deadline) return context_.stop();
+  step_.expires_after(kDrainStep);
+  step_.async_wait([this, deadline](boost::system::error_code error) {
+    if (!error) end_when_drained(deadline);
+  });
+}
+
+base::Status Daemon::run() {
+  AIRLOCK_TRY(start());
+  watch_launcher();
+  watch_signals();
+  check_itself();
+  context_.run();
+  // Runs first: what they tell when they end is posted to a context that still exists.
+  runs_.reset();
+  server_.reset();
+  backend_.reset();
+  log_.info("serve.end", {{"code", exit_code_}});
+  return {};
+}
+
+}  // namespace
+
+base::Result<DaemonFds> take_daemon_fds(const char* names) {
+  DaemonFds fds;
+  std::vector<UniqueFd> numbers;
+  const char* at = names;
+  while (*at != '\0') {
+    int fd = -1;
+    const auto parsed = std::from_chars(at, at + std::string_view(at).size(), fd);
+    if (parsed.ec != std::errc() || fd < 3 || ::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
+      return base::fail(base::ErrorCode::kInvalidArgument,
+                        "AIRLOCK_DAEMON_FDS is for the supervisor only");
+    }
+    numbers.emplace_back(fd);
+    at = *parsed.ptr == ',' ? parsed.ptr + 1 : parsed.ptr;
+  }
+  if (numbers.size() < 3) {
+    return base::fail(base::ErrorCode::kInvalidArgument, "AIRLOCK_DAEMON_FDS names too few");
+  }
+  fds.control = std::move(numbers[0]);
+  fds.ready = std::move(numbers[1]);
+  std::move(numbers.begin() + 2, numbers.end(), std::back_inserter(fds.listeners));
+  return fds;
+}
+
+int run_daemon(DaemonFds fds, const ServeOptions& options, const telemetry::Log& log) {
+  const auto become = become_user(options.user);
+  const auto dropped = become ? drop_capabilities() : become;
+  if (!dropped) {
+    log.error("serve.start_failed", {{"reason", dropped.error().to_string()}});
+    return 1;
+  }
+  if (!follow_supervisor(fds.ready.get())) return 1;
+  ::signal(SIGPIPE, SIG_IGN);
+  raise_descriptor_limit();
+  Daemon daemon(std::move(fds), options, log);
+  if (const auto done = daemon.run(); !done) {
+    log.error("serve.start_failed",
+              {{"reason", done.error().to_string()}, {"hint", done.error().hint}});
+    return 1;
+  }
+  return daemon.exit_code();
+}
+
+}  // namespace airlock::apps

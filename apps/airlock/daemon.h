@@ -1,0 +1,30 @@
+// Daemon: the half of `airlock serve` that talks to clients, and may do nothing else.
+//
+// Gives up every privilege before it reads a byte of anybody: as root it becomes a user of its own
+// without capabilities, without a way back. Sandboxes are made by the launcher at the other end of
+// `control`. Ends when the supervisor or the launcher does, or when it was told to and has drained.
+#pragma once
+
+#include <sys/types.h>
+
+#include <vector>
+
+#include "apps/airlock/serve_options.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "telemetry/log.h"
+
+namespace airlock::apps {
+
+struct DaemonFds {
+  base::UniqueFd control;  // to the launcher
+  base::UniqueFd ready;    // one byte when a run has worked
+  std::vector<base::UniqueFd> listeners;
+};
+
+// From AIRLOCK_DAEMON_FDS, which is removed from the environment; nothing if it is not set.
+base::Result<DaemonFds> take_daemon_fds(const char* names);
+
+int run_daemon(DaemonFds fds, const ServeOptions& options, const telemetry::Log& log);
+
+}  // namespace airlock::apps

@@ -1,0 +1,26 @@
+// ListenAddress: "http://127.0.0.1:8088" as a socket that listens.
+//
+// Only http for now. The host is an IP address or "localhost"; names would ask the network. Port 0
+// lets the kernel choose. IPv6 in brackets.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace airlock::apps {
+
+struct ListenAddress {
+  std::string host;  // "127.0.0.1", "::1"
+  std::uint16_t port = 0;
+  bool loopback = false;
+};
+
+base::Result<ListenAddress> parse_listen_address(std::string_view url);
+base::Result<base::UniqueFd> open_listener(const ListenAddress& address);
+// "http://127.0.0.1:8088" of a socket that listens, with the port it really has.
+base::Result<std::string> listener_url(int fd);
+
+}  // namespace airlock::apps

@@ -1,0 +1,175 @@
+#include "apps/airlock/serve.h"
+
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "apps/airlock/daemon.h"
+#include "apps/airlock/exit_codes.h"
+#include "apps/airlock/listen_address.h"
+#include "apps/airlock/print.h"
+#include "apps/airlock/serve_options.h"
+#include "apps/airlock/supervisor.h"
+#include "telemetry/log.h"
+
+namespace airlock::apps {
+namespace {
+
+using base::UniqueFd;
+
+constexpr int kFirstActivatedFd = 3;  // sd_listen_fds(3)
+constexpr std::size_t kMadeKeyBytes = 32;
+constexpr const char* kKeyVariable = "AIRLOCK_API_KEY";
+
+// Sockets that the service manager has opened for us.
+base::Result<std::vector<UniqueFd>> take_activated_sockets() {
+  std::vector<UniqueFd> sockets;
+  const char* const pid = std::getenv("LISTEN_PID");
+  const char* const count = std::getenv("LISTEN_FDS");
+  if (pid == nullptr || count == nullptr || std::to_string(::getpid()) != pid) return sockets;
+  for (int fd = kFirstActivatedFd; fd < kFirstActivatedFd + std::atoi(count); ++fd) {
+    int listens = 0;
+    socklen_t size = sizeof listens;
+    if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens == 0) {
+      return base::fail(base::ErrorCode::kInvalidArgument,
+                        "descriptor " + std::to_string(fd) +
+                            " of the service manager is no listening stream socket",
+                        "use ListenStream= in the socket unit");
+    }
+    ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+    ::fcntl(fd, F_SETFL, O_NONBLOCK);
+    sockets.emplace_back(fd);
+  }
+  ::unsetenv("LISTEN_PID");
+  ::unsetenv("LISTEN_FDS");
+  return sockets;
+}
+
+base::Result<std::vector<UniqueFd>> open_listeners(const ServeOptions& options) {
+  AIRLOCK_ASSIGN(std::vector<UniqueFd> listeners, take_activated_sockets());
+  if (!listeners.empty()) return listeners;
+  for (const ListenAddress& address : options.listen) {
+    AIRLOCK_ASSIGN(UniqueFd listener, open_listener(address));
+    listeners.push_back(std::move(listener));
+  }
+  return listeners;
+}
+
+std::string state_directory(const ServeOptions& options) {
+  if (!options.state_directory.empty()) return options.state_directory;
+  if (::geteuid() == 0) return "/var/lib/airlock";
+  const char* const state = std::getenv("XDG_STATE_HOME");
+  if (state != nullptr && state[0] == '/') return std::string(state) + "/airlock";
+  const char* const home = std::getenv("HOME");
+  return std::string(home != nullptr && home[0] == '/' ? home : "/tmp") + "/.local/state/airlock";
+}
+
+std::string random_key() {
+  std::array<unsigned char, kMadeKeyBytes> bytes;
+  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) return {};
+  std::string text;
+  for (const unsigned char byte : bytes) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 15];
+  }
+  return text;
+}
+
+// Who can be reached from other machines has a key; one that nobody chose is kept for the next
+// start and shown once.
+base::Result<std::string> make_key(const ServeOptions& options) {
+  const std::string directory = state_directory(options);
+  const std::string path = directory + "/api-key";
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (file.valid()) {
+    std::array<char, kApiKeyBytesMax> text;
+    const ssize_t count = ::read(file.get(), text.data(), text.size());
+    if (count >= static_cast<ssize_t>(kApiKeyBytesMin)) {
+      return std::string(text.data(), static_cast<std::size_t>(count));
+    }
+  }
+  const std::string key = random_key();
+  file.reset(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (key.empty() || ::write(file.get(), key.data(), key.size()) != std::ssize(key)) {
+    return base::fail_errno("keep a new key in " + path);
+  }
+  print_line(
+      "listening beyond this machine needs a key, and none was given. This one was made, is "
+      "kept in " +
+      path + ", and is shown once:\n" + key);
+  return key;
+}
+
+bool is_open_to_others(const ServeOptions& options) {
+  return std::ranges::any_of(options.listen,
+                             [](const ListenAddress& address) { return !address.loopback; });
+}
+
+base::Result<SupervisorOptions> prepare(const std::vector<std::string>& words,
+                                        ServeOptions& options) {
+  SupervisorOptions supervisor;
+  AIRLOCK_ASSIGN(supervisor.listeners, open_listeners(options));
+  if (options.api_key.empty() && is_open_to_others(options)) {
+    AIRLOCK_ASSIGN(options.api_key, make_key(options));
+  }
+  // The daemon may not be able to read the file that the key is in.
+  if (!options.api_key.empty()) ::setenv(kKeyVariable, options.api_key.c_str(), 1);
+  std::error_code error;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) return base::fail(base::ErrorCode::kIo, "where this program is: " + error.message());
+  supervisor.daemon_words = {self.string(), "serve"};
+  supervisor.daemon_words.insert(supervisor.daemon_words.end(), words.begin(), words.end());
+  const char* const launcher = std::getenv("AIRLOCK_JAIL");
+  supervisor.launcher_words = {
+      launcher != nullptr ? std::string(launcher) : (self.parent_path() / "airlock-jail").string()};
+  if (!options.state_directory.empty()) {
+    supervisor.launcher_words.insert(supervisor.launcher_words.end(),
+                                     {"--state-dir", options.state_directory});
+  }
+  return supervisor;
+}
+
+int fail_with(const base::Error& error) {
+  print_error(error);
+  return error.code == base::ErrorCode::kInvalidArgument ? kExitUsage : kExitFailed;
+}
+
+}  // namespace
+
+int serve_verb(std::vector<std::string> words) {
+  const telemetry::Log log(STDERR_FILENO);
+  const char* const names = std::getenv(kDaemonFdsVariable);
+  auto parsed = parse_serve_options(words);
+  if (!parsed) return fail_with(parsed.error());
+  if (const auto* const help = std::get_if<ServeHelp>(&*parsed)) {
+    (void)std::fputs(help->text.c_str(), stdout);
+    return 0;
+  }
+  auto& options = std::get<ServeOptions>(*parsed);
+  if (names != nullptr) {
+    auto fds = take_daemon_fds(names);
+    ::unsetenv(kDaemonFdsVariable);
+    ::unsetenv(kKeyVariable);
+    if (!fds) return fail_with(fds.error());
+    return run_daemon(std::move(*fds), options, log);
+  }
+  auto supervisor = prepare(words, options);
+  if (!supervisor) return fail_with(supervisor.error());
+  return supervise(std::move(*supervisor), log);
+}
+
+}  // namespace airlock::apps

@@ -1,0 +1,228 @@
+#include "apps/airlock/supervisor.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include "base/child_process.h"
+
+namespace airlock::apps {
+namespace {
+
+using base::ChildProcess;
+using base::UniqueFd;
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+constexpr milliseconds kRestartMin{100};
+constexpr milliseconds kRestartMax{5'000};
+constexpr milliseconds kStableAfter{10'000};  // what ran so long is started anew without a pause
+constexpr milliseconds kLauncherEndMax{15'000};
+constexpr milliseconds kDrainMax{40'000};  // the daemon's own drain is shorter
+constexpr int kFirstPassedFd = 3;
+constexpr int kOutOfTheWay = 256;
+
+// systemd's protocol (sd_notify(3)); nothing happens where nobody asked to be told.
+void notify_service_manager(const char* state) {
+  const char* const path = std::getenv("NOTIFY_SOCKET");
+  if (path == nullptr || (path[0] != '/' && path[0] != '@')) return;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::size_t size = std::strlen(path);
+  if (size >= sizeof address.sun_path) return;
+  std::memcpy(address.sun_path, path, size);
+  if (path[0] == '@') address.sun_path[0] = '\0';
+  const UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + size);
+  if (::sendto(socket.get(), state, std::strlen(state), MSG_NOSIGNAL,
+               reinterpret_cast<const sockaddr*>(&address), length) < 0) {
+    return;
+  }
+}
+
+std::string describe_end(int status) {
+  if (WIFSIGNALED(status)) return "signal " + std::to_string(WTERMSIG(status));
+  return "exit code " + std::to_string(WEXITSTATUS(status));
+}
+
+// The launcher and the daemon of one life.
+struct Generation {
+  ChildProcess launcher;
+  std::optional<ChildProcess> daemon;
+  UniqueFd ready;  // one byte when the daemon has run something; closed at its end
+  Clock::time_point started;
+};
+
+class Supervisor {
+ public:
+  Supervisor(SupervisorOptions options, const telemetry::Log& log)
+      : options_(std::move(options)), log_(log) {}
+
+  int run();
+
+ private:
+  enum class End { kStopped, kCrashed, kRefused };
+  base::Result<Generation> start();
+  base::Result<ChildProcess> start_daemon(int control, int ready);
+  End watch(Generation& generation);
+  End stop(Generation& generation);
+  void wait_or_stop(milliseconds pause);
+  bool take_signal();
+
+  SupervisorOptions options_;
+  const telemetry::Log& log_;
+  UniqueFd signals_;
+  bool stopping_ = false;
+  bool ever_ready_ = false;
+};
+
+base::Result<ChildProcess> Supervisor::start_daemon(int control, int ready) {
+  base::ChildProcessOptions daemon;
+  daemon.arguments = options_.daemon_words;
+  daemon.passed_fds = {{0, 0}, {1, 1}, {2, 2}};
+  std::string names;
+  int number = kFirstPassedFd;
+  // Out of the way of the numbers that the child is to have.
+  std::vector<UniqueFd> moved;
+  const auto pass = [&](int fd) {
+    moved.emplace_back(::fcntl(fd, F_DUPFD_CLOEXEC, kOutOfTheWay));
+    daemon.passed_fds.push_back({moved.back().get(), number});
+    names += (names.empty() ? "" : ",") + std::to_string(number++);
+  };
+  pass(control);
+  pass(ready);
+  for (const UniqueFd& listener : options_.listeners) pass(listener.get());
+  daemon.environment.emplace();
+  for (char** entry = environ; *entry != nullptr; ++entry) daemon.environment->push_back(*entry);
+  daemon.environment->push_back(std::string(kDaemonFdsVariable) + "=" + names);
+  daemon.own_process_group = true;
+  return ChildProcess::start(daemon);
+}
+
+base::Result<Generation> Supervisor::start() {
+  int control[2];
+  int ready[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0) {
+    return base::fail_errno("socketpair");
+  }
+  const UniqueFd daemons(control[0]);
+  const UniqueFd launchers_low(control[1]);
+  const UniqueFd launchers(::fcntl(launchers_low.get(), F_DUPFD_CLOEXEC, kOutOfTheWay));
+  if (::pipe2(ready, O_CLOEXEC) != 0) return base::fail_errno("pipe");
+  UniqueFd ready_here(ready[0]);
+  const UniqueFd ready_there(ready[1]);
+  base::ChildProcessOptions launcher;
+  launcher.arguments = options_.launcher_words;
+  launcher.passed_fds = {{1, 1}, {2, 2}, {launchers.get(), kFirstPassedFd}};
+  launcher.own_process_group = true;
+  launcher.arguments.insert(launcher.arguments.end(),
+                            {"--control-fd", std::to_string(kFirstPassedFd)});
+  AIRLOCK_ASSIGN(ChildProcess jail, ChildProcess::start(launcher));
+  AIRLOCK_ASSIGN(ChildProcess daemon, start_daemon(daemons.get(), ready_there.get()));
+  return Generation{std::move(jail), std::move(daemon), std::move(ready_here), Clock::now()};
+}
+
+bool Supervisor::take_signal() {
+  signalfd_siginfo info;
+  while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
+    if (info.ssi_signo != SIGCHLD) stopping_ = true;
+  }
+  return stopping_;
+}
+
+Supervisor::End Supervisor::watch(Generation& generation) {
+  for (;;) {
+    pollfd set[] = {{signals_.get(), POLLIN, 0},
+                    {generation.launcher.pidfd(), POLLIN, 0},
+                    {generation.daemon->pidfd(), POLLIN, 0},
+                    {generation.ready.get(), POLLIN, 0}};
+    if (::poll(set, 4, -1) < 0) continue;
+    if (set[0].revents != 0 && take_signal()) return stop(generation);
+    if (set[3].revents != 0) {
+      char byte = 0;
+      if (::read(generation.ready.get(), &byte, 1) == 1) {
+        ever_ready_ = true;
+        notify_service_manager("READY=1");
+      }
+      generation.ready.reset();
+    }
+    if (set[1].revents == 0 && set[2].revents == 0) continue;
+    const bool daemon_died = set[2].revents != 0;
+    ChildProcess& dead = daemon_died ? *generation.daemon : generation.launcher;
+    const int status = dead.wait().value_or(0);
+    // What never got ready has said why; again it would say the same.
+    if (!ever_ready_ && WIFEXITED(status) && WEXITSTATUS(status) != 0) return End::kRefused;
+    log_.error("serve.died",
+               {{"process", daemon_died ? "daemon" : "launcher"}, {"end", describe_end(status)}});
+    return End::kCrashed;
+  }
+}
+
+Supervisor::End Supervisor::stop(Generation& generation) {
+  notify_service_manager("STOPPING=1");
+  generation.daemon->send_signal(SIGTERM);
+  const auto deadline = Clock::now() + kDrainMax;
+  for (;;) {
+    pollfd set[] = {{signals_.get(), POLLIN, 0}, {generation.daemon->pidfd(), POLLIN, 0}};
+    const auto left = std::chrono::duration_cast<milliseconds>(deadline - Clock::now()).count();
+    if (left <= 0) break;
+    ::poll(set, 2, static_cast<int>(left));
+    if (set[1].revents != 0) break;
+    // Asked twice: at once.
+    if (set[0].revents != 0 && take_signal()) generation.daemon->send_signal(SIGKILL);
+  }
+  return End::kStopped;
+}
+
+void Supervisor::wait_or_stop(milliseconds pause) {
+  pollfd set = {signals_.get(), POLLIN, 0};
+  if (::poll(&set, 1, static_cast<int>(pause.count())) > 0) take_signal();
+}
+
+int Supervisor::run() {
+  sigset_t mask;
+  ::sigemptyset(&mask);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&mask, number);
+  ::sigprocmask(SIG_BLOCK, &mask, nullptr);
+  signals_.reset(::signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK));
+  milliseconds pause = kRestartMin;
+  while (!stopping_) {
+    auto generation = start();
+    if (!generation) {
+      log_.error("serve.start_failed", {{"reason", generation.error().to_string()}});
+      return 1;
+    }
+    const End end = watch(*generation);
+    // The daemon's end closes the launcher's socket, and that ends the launcher and what it made.
+    generation->daemon.reset();
+    if (!generation->launcher.wait_for(kLauncherEndMax).value_or(std::nullopt)) {
+      log_.error("serve.launcher_hangs");
+    }
+    if (end == End::kStopped) return 0;
+    if (end == End::kRefused) return 1;
+    if (Clock::now() - generation->started > kStableAfter) pause = kRestartMin;
+    wait_or_stop(pause);
+    pause = std::min(pause * 2, kRestartMax);
+  }
+  return 0;
+}
+
+}  // namespace
+
+int supervise(SupervisorOptions options, const telemetry::Log& log) {
+  return Supervisor(std::move(options), log).run();
+}
+
+}  // namespace airlock::apps

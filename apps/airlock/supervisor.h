@@ -1,0 +1,36 @@
+// Supervisor: the process that `airlock serve` is, and that everything else of it belongs to.
+//
+//   supervisor (who started it: opens the sockets, and reads nothing that a client sends)
+//     launcher  airlock-jail: as the supervisor, makes sandboxes for whoever holds its socket
+//     daemon    airlock serve again, as a user of its own without privilege: HTTP, JSON, runs
+//
+// When the launcher or the daemon dies, both are started anew; the listening sockets stay open
+// meanwhile, so that clients wait and are not refused. When the supervisor dies, the kernel ends
+// both. SIGTERM and SIGINT are passed to the daemon, which drains, and the supervisor ends with it.
+#pragma once
+
+#include <sys/types.h>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "telemetry/log.h"
+
+namespace airlock::apps {
+
+struct SupervisorOptions {
+  std::vector<std::string> daemon_words;    // "serve" and its flags
+  std::vector<std::string> launcher_words;  // argv[0] is the program's path
+  std::vector<base::UniqueFd> listeners;
+  uid_t daemon_uid = 0;  // 0: no change (an ordinary user supervises)
+  gid_t daemon_gid = 0;
+};
+
+// Names of the descriptors in the daemon's environment: "control,ready,listener...".
+inline constexpr const char* kDaemonFdsVariable = "AIRLOCK_DAEMON_FDS";
+
+// Until it was told to end, or cannot go on. The exit status.
+int supervise(SupervisorOptions options, const telemetry::Log& log);
+
+}  // namespace airlock::apps

@@ -1,0 +1,65 @@
+// Service: what the routes of `airlock serve` answer.
+//
+// One route table (service.cc) says for each path and method who may ask and what answers. Native
+// routes answer errors as {"error":{code,message,hint,field}}, drop-in routes in the shape of their
+// contract. Lives on the server's thread; runs are driven by RunService's threads.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <functional>
+#include <string>
+
+#include "http/access.h"
+#include "http/amon_api.h"
+#include "http/run_catalog.h"
+#include "http/run_request.h"
+#include "http/server/exchange.h"
+#include "http/swissbrain_api.h"
+#include "runner/run_service.h"
+#include "telemetry/log.h"
+
+namespace airlock::http {
+
+struct ServiceOptions {
+  AccessPolicy access;
+  RunLimitsPolicy limits;
+  AmonLimits amon;
+  SwissbrainLimits swissbrain;
+  std::string version;
+};
+
+class Service final : public Handler {
+ public:
+  // All borrowed for as long as this lives.
+  Service(runner::RunService& runs, const RunCatalog& catalog, const telemetry::Log& log,
+          ServiceOptions options);
+
+  // The backend has run something, and nobody has asked us to end.
+  void set_ready(bool ready) { ready_ = ready; }
+
+  bool admits(const Request& head, Response* refusal) override;
+  boost::asio::awaitable<Response> handle(Exchange& exchange) override;
+  Response refuse(int status, std::string_view message) override;
+
+ private:
+  struct Route;
+  static const Route kRoutes[];
+  static const Route* find_route(const Request& head);
+  static Response not_served(const Request& head);
+
+  boost::asio::awaitable<Response> health(Exchange& exchange);
+  boost::asio::awaitable<Response> ready(Exchange& exchange);
+  boost::asio::awaitable<Response> languages(Exchange& exchange);
+  boost::asio::awaitable<Response> run(Exchange& exchange);
+  boost::asio::awaitable<Response> run_stream(Exchange& exchange);
+  boost::asio::awaitable<Response> run_amon(Exchange& exchange);
+  boost::asio::awaitable<Response> execute_swissbrain(Exchange& exchange);
+
+  runner::RunService& runs_;
+  const RunCatalog& catalog_;
+  const telemetry::Log& log_;
+  ServiceOptions options_;
+  bool ready_ = false;
+};
+
+}  // namespace airlock::http
