@@ -39,19 +39,19 @@ std::string message(std::string_view body, const RunLimitsPolicy& policy = {}) {
 TEST(RunRequestTest, ASourceBecomesAFileAndACommand) {
   const auto parsed = parse(R"({"language":"py","code":"print 1","args":["a","b"]})");
   ASSERT_TRUE(parsed.has_value()) << parsed.error().message;
-const runner::RunRequest& request = parsed->request;
-ASSERT_EQ(request.files.size(), 1u);
-EXPECT_EQ(request.files[0].path, "workspace/main.py");
-EXPECT_EQ(content_of(request.files[0].content.get()), "print 1");
-EXPECT_FALSE(request.spec.compile.has_value());
-EXPECT_EQ(request.spec.run.argv,
-          (std::vector<std::string>{"/usr/bin/env", "python3", "/workspace/main.py", "a", "b"}));
-EXPECT_EQ(request.spec.run.limits.wall_time, std::chrono::seconds(20));
-EXPECT_EQ(request.spec.cwd, "/workspace");
-EXPECT_EQ(request.spec.seccomp_profile, "default");
-EXPECT_TRUE(std::ranges::count(request.spec.env, "PYTHONUNBUFFERED=1"));
-EXPECT_EQ(request.stdin_fd, -1);
-EXPECT_FALSE(request.terminal);
+  const runner::RunRequest& request = parsed->request;
+  ASSERT_EQ(request.files.size(), 1u);
+  EXPECT_EQ(request.files[0].path, "workspace/main.py");
+  EXPECT_EQ(content_of(request.files[0].content.get()), "print 1");
+  EXPECT_FALSE(request.spec.compile.has_value());
+  EXPECT_EQ(request.spec.run.argv,
+            (std::vector<std::string>{"/usr/bin/env", "python3", "/workspace/main.py", "a", "b"}));
+  EXPECT_EQ(request.spec.run.limits.wall_time, std::chrono::seconds(20));
+  EXPECT_EQ(request.spec.cwd, "/workspace");
+  EXPECT_EQ(request.spec.seccomp_profile, "default");
+  EXPECT_TRUE(std::ranges::count(request.spec.env, "PYTHONUNBUFFERED=1"));
+  EXPECT_EQ(request.stdin_fd, -1);
+  EXPECT_FALSE(request.terminal);
 }
 
 TEST(RunRequestTest, ALanguageWithACompilePhaseHasTwoCommands) {
@@ -67,6 +67,22 @@ TEST(RunRequestTest, ALanguageWithACompilePhaseHasTwoCommands) {
   EXPECT_EQ(spec.run.argv, (std::vector<std::string>{"/workspace/main.bin"}));
   EXPECT_EQ(spec.run.limits.wall_time, std::chrono::milliseconds(100));
   EXPECT_EQ(spec.run.limits.pids, 7u);
+}
+
+TEST(RunRequestTest, EveryBuiltInLanguageGivesARunOrSaysWhatTheHostLacks) {
+  auto table = language::LanguageTable::builtin();
+  ASSERT_TRUE(table.has_value());
+  const RunCatalog builtin(std::move(*table));
+  ASSERT_FALSE(builtin.names().empty());
+  for (const std::string& name : builtin.names()) {
+    const auto parsed = parse_run(R"({"code":"","language":")" + name + "\"}", builtin, {});
+    if (parsed) {
+      EXPECT_EQ(parsed->request.files.size(), 1u) << name;
+      EXPECT_FALSE(parsed->request.spec.run.argv.empty()) << name;
+    } else {
+      EXPECT_EQ(parsed.error().status, 503) << name << ": " << parsed.error().message;
+    }
+  }
 }
 
 TEST(RunRequestTest, ArgvRunsAFileThatCameWithIt) {
@@ -203,9 +219,11 @@ TEST(RunRequestTest, FilesCannotLeaveTheWorkspace) {
     EXPECT_EQ(error.field, "files[0].path") << path;
     EXPECT_EQ(error.status, 400) << path;
   }
-  const std::string longest(model::kPathBytesMax + 1, 'a');
-  EXPECT_EQ(refusal(with(R"("files":[{"path":")" + longest + R"(","content":""}])")).field,
-            "files[0].path");
+  for (const std::size_t length : {256u, model::kPathBytesMax}) {
+    const std::string path(length, 'a');
+    EXPECT_EQ(refusal(with(R"("files":[{"path":")" + path + R"(","content":""}])")).field,
+              "files[0].path");
+  }
 }
 
 TEST(RunRequestTest, TwoFilesCannotBeAtOnePlace) {
