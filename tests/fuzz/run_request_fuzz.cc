@@ -102,10 +102,10 @@ void try_text(std::string_view text) {
 }  // namespace airlock::http
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const auto kCatalog = airlock::http::make_fake_catalog();
+  static const auto instance = airlock::http::make_fake_catalog();
   // Why safe: libFuzzer's buffer lives for the whole call, and char may alias anything.
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  airlock::http::try_body(text, *kCatalog);
+  airlock::http::try_body(text, *instance);
   airlock::http::try_output(text);
   airlock::http::try_text(text);
   return 0;
