@@ -10,8 +10,8 @@ namespace airlock::http {
 namespace {
 
 const RunCatalog& catalog() {
-  static const auto kCatalog = make_fake_catalog();
-  return *kCatalog;
+  static const auto instance = make_fake_catalog();
+  return *instance;
 }
 
 ApiResult<AmonRun> parse(std::string_view body, const AmonLimits& limits = {}) {

@@ -22,10 +22,12 @@ constexpr double kExactDoubleMax = 9'007'199'254'740'991.0;  // 2^53 - 1
 // Makes the value as Boost's own parser does, which takes the last of two equal keys in silence.
 class StrictHandler {
  public:
+  // NOLINTBEGIN(readability-identifier-naming): Boost asks for these names.
   static constexpr std::size_t max_object_size = boost::json::object::max_size();
   static constexpr std::size_t max_array_size = boost::json::array::max_size();
   static constexpr std::size_t max_key_size = boost::json::string::max_size();
   static constexpr std::size_t max_string_size = boost::json::string::max_size();
+  // NOLINTEND(readability-identifier-naming)
 
   StrictHandler() { stack_.reset(); }
 

@@ -157,7 +157,7 @@ ApiStatus set_up_program(ParsedRun& run, const Wishes& wishes, const RunCatalog&
 }
 
 ApiResult<std::string> read_content(const JsonObject& file, const RunLimitsPolicy& policy) {
-  static const std::vector<std::string> kEncodings = {"utf8", "base64"};
+  static const std::vector<std::string> encodings = {"utf8", "base64"};
   AIRLOCK_ASSIGN(const auto content, file.text("content"));
   AIRLOCK_ASSIGN(const auto encoding, file.text("encoding"));
   const std::string field = file.path_of("content");
@@ -175,7 +175,7 @@ ApiResult<std::string> read_content(const JsonObject& file, const RunLimitsPolic
   } else {
     return refuse_field(file.path_of("encoding"), "is " + shown(name) +
                                                       "; it must be \"utf8\" or \"base64\"" +
-                                                      language::did_you_mean(name, kEncodings));
+                                                      language::did_you_mean(name, encodings));
   }
   AIRLOCK_TRY(check_bytes(field, bytes.size(), policy.file_bytes_max));
   return bytes;

@@ -11,8 +11,8 @@ namespace airlock::http {
 namespace {
 
 const RunCatalog& catalog() {
-  static const auto kCatalog = make_fake_catalog();
-  return *kCatalog;
+  static const auto instance = make_fake_catalog();
+  return *instance;
 }
 
 ApiResult<ParsedRun> parse(std::string_view body, const RunLimitsPolicy& policy = {}) {
@@ -67,6 +67,22 @@ TEST(RunRequestTest, ALanguageWithACompilePhaseHasTwoCommands) {
   EXPECT_EQ(spec.run.argv, (std::vector<std::string>{"/workspace/main.bin"}));
   EXPECT_EQ(spec.run.limits.wall_time, std::chrono::milliseconds(100));
   EXPECT_EQ(spec.run.limits.pids, 7u);
+}
+
+TEST(RunRequestTest, EveryBuiltInLanguageGivesARunOrSaysWhatTheHostLacks) {
+  auto table = language::LanguageTable::builtin();
+  ASSERT_TRUE(table.has_value());
+  const RunCatalog builtin(std::move(*table));
+  ASSERT_FALSE(builtin.names().empty());
+  for (const std::string& name : builtin.names()) {
+    const auto parsed = parse_run(R"({"code":"","language":")" + name + "\"}", builtin, {});
+    if (parsed) {
+      EXPECT_EQ(parsed->request.files.size(), 1u) << name;
+      EXPECT_FALSE(parsed->request.spec.run.argv.empty()) << name;
+    } else {
+      EXPECT_EQ(parsed.error().status, 503) << name << ": " << parsed.error().message;
+    }
+  }
 }
 
 TEST(RunRequestTest, ArgvRunsAFileThatCameWithIt) {
@@ -203,9 +219,11 @@ TEST(RunRequestTest, FilesCannotLeaveTheWorkspace) {
     EXPECT_EQ(error.field, "files[0].path") << path;
     EXPECT_EQ(error.status, 400) << path;
   }
-  const std::string longest(model::kPathBytesMax + 1, 'a');
-  EXPECT_EQ(refusal(with(R"("files":[{"path":")" + longest + R"(","content":""}])")).field,
-            "files[0].path");
+  for (const std::size_t length : {256u, model::kPathBytesMax}) {
+    const std::string path(length, 'a');
+    EXPECT_EQ(refusal(with(R"("files":[{"path":")" + path + R"(","content":""}])")).field,
+              "files[0].path");
+  }
 }
 
 TEST(RunRequestTest, TwoFilesCannotBeAtOnePlace) {

@@ -11,8 +11,8 @@ namespace airlock::http {
 namespace {
 
 const RunCatalog& catalog() {
-  static const auto kCatalog = make_fake_catalog();
-  return *kCatalog;
+  static const auto instance = make_fake_catalog();
+  return *instance;
 }
 
 ApiResult<SwissbrainRun> parse(std::string_view body, const SwissbrainLimits& limits = {}) {

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "model/limits.h"
-
 namespace airlock::runner {
 namespace {
 
@@ -20,6 +18,9 @@ base::Status check_part(std::string_view part) {
   if (part.empty()) return refuse("has an empty part", "write it with single slashes");
   if (part == "..") return refuse("contains \"..\"", "name a place below /workspace");
   if (part == ".") return refuse("contains \".\"", "leave that part out");
+  if (part.size() > kInputNameBytesMax) {
+    return refuse("has a part longer than " + std::to_string(kInputNameBytesMax) + " bytes");
+  }
   return {};
 }
 
@@ -31,8 +32,8 @@ base::Status check_input_path(std::string_view path) {
     return refuse("is absolute",
                   "it is taken below /workspace: write it without the leading slash");
   }
-  if (path.size() > model::kPathBytesMax) {
-    return refuse("is longer than " + std::to_string(model::kPathBytesMax) + " bytes");
+  if (path.size() > kInputPathBytesMax) {
+    return refuse("is longer than " + std::to_string(kInputPathBytesMax) + " bytes");
   }
   if (std::ranges::any_of(path, is_control)) return refuse("contains a control character");
   std::uint32_t depth = 0;
@@ -43,8 +44,8 @@ base::Status check_input_path(std::string_view path) {
     if (slash == std::string_view::npos) break;
     rest.remove_prefix(slash + 1);
   }
-  if (depth > model::kPathDepthMax) {
-    return refuse("is deeper than " + std::to_string(model::kPathDepthMax) + " folders");
+  if (depth > kInputPathDepthMax) {
+    return refuse("is deeper than " + std::to_string(kInputPathDepthMax) + " folders");
   }
   return {};
 }

@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "model/limits.h"
-
 namespace airlock::runner {
 namespace {
 
@@ -23,10 +21,15 @@ TEST(InputPathTest, PathsThatLeadElsewhereAreRefused) {
 }
 
 TEST(InputPathTest, LengthAndDepthAreBounded) {
-  EXPECT_TRUE(check_input_path(std::string(model::kPathBytesMax, 'a')));
-  EXPECT_FALSE(check_input_path(std::string(model::kPathBytesMax + 1, 'a')));
+  EXPECT_TRUE(check_input_path(std::string(kInputNameBytesMax, 'a')));
+  EXPECT_FALSE(check_input_path(std::string(kInputNameBytesMax + 1, 'a')));
+  std::string longest;
+  while (longest.size() < kInputPathBytesMax - 100) longest += std::string(99, 'a') + "/";
+  longest.resize(kInputPathBytesMax, 'a');
+  EXPECT_TRUE(check_input_path(longest));
+  EXPECT_FALSE(check_input_path(longest + "a"));
   std::string deep = "a";
-  for (std::uint32_t depth = 1; depth < model::kPathDepthMax; ++depth) deep += "/a";
+  for (std::uint32_t depth = 1; depth < kInputPathDepthMax; ++depth) deep += "/a";
   EXPECT_TRUE(check_input_path(deep));
   EXPECT_FALSE(check_input_path(deep + "/a"));
 }

@@ -8,9 +8,11 @@
 #include "http/amon_api.h"
 #include "http/amon_result.h"
 #include "http/fake_catalog.h"
+#include "http/json_reader.h"
 #include "http/run_request.h"
 #include "http/swissbrain_api.h"
 #include "http/text_encoding.h"
+#include "jail/path_rules.h"
 #include "model/limits.h"
 #include "runner/input_path.h"
 
@@ -38,7 +40,7 @@ void check_run(const ParsedRun& run, std::string_view input_prefix) {
   runner::InputPaths paths;
   for (const backend::InputFile& file : request.files) {
     AIRLOCK_CHECK(file.path.starts_with("workspace/") || file.path.starts_with(input_prefix));
-    AIRLOCK_CHECK(runner::check_input_path(file.path).has_value());
+    AIRLOCK_CHECK(jail::is_safe_path(file.path));
     AIRLOCK_CHECK(paths.add(file.path).has_value());
     AIRLOCK_CHECK(file.content.valid());
   }
@@ -76,7 +78,19 @@ void try_body(std::string_view body, const RunCatalog& catalog) {
   }
 }
 
-// The same bytes as what a program printed, and as base64.
+// The same bytes as what a program printed.
+void try_output(std::string_view text) {
+  model::RunResult result;
+  result.outcome.kind = model::OutcomeKind::kExited;
+  result.outcome.exit_code = 0;
+  result.stdout_bytes = text;
+  result.files = {{"a", std::string(text)}};
+  result.refused_files = {{std::string(text), std::string(text)}};
+  const auto amon = amon_result_json({.job_id = "j", .request_id = std::string(text)}, result, {});
+  if (amon) AIRLOCK_CHECK(parse_json(*amon).has_value());
+  AIRLOCK_CHECK(parse_json(swissbrain_result_json(result)).has_value());
+}
+
 void try_text(std::string_view text) {
   AIRLOCK_CHECK(is_utf8(utf8_with_replacement(text)));
   if (is_utf8(text)) AIRLOCK_CHECK(utf8_with_replacement(text) == text);
@@ -88,10 +102,11 @@ void try_text(std::string_view text) {
 }  // namespace airlock::http
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const auto kCatalog = airlock::http::make_fake_catalog();
+  static const auto instance = airlock::http::make_fake_catalog();
   // Why safe: libFuzzer's buffer lives for the whole call, and char may alias anything.
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  airlock::http::try_body(text, *kCatalog);
+  airlock::http::try_body(text, *instance);
+  airlock::http::try_output(text);
   airlock::http::try_text(text);
   return 0;
 }
