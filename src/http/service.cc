@@ -77,7 +77,7 @@ AmonFinishEvent amon_finish_of(const RunOutcome& outcome) {
   AmonFinishEvent event;
   if (!outcome) return event;
   event.exit_code = shell_status(outcome->outcome);
-  event.timed_out = outcome->outcome.kind == model::OutcomeKind::kWallTimeout;
+  event.timed_out = is_timeout(outcome->outcome);
   event.output_files = outcome->files.size();
   for (const model::OutputFile& file : outcome->files) event.output_bytes += file.content.size();
   return event;
