@@ -1,6 +1,7 @@
 // bench-service: runs through RunService and ParkedBackend, as `airlock serve` drives them.
 //
-//   bench-service --count N [--warmup W] [--clients C] [--slots S] [--parked P] [--pause-us T] PROGRAM
+//   bench-service --count N [--warmup W] [--clients C] [--slots S] [--parked P] [--pause-us T]
+//                 PROGRAM
 //
 // Each client submits a run of PROGRAM, waits for its answer and, after a pause, submits the next;
 // C clients do so at once, each --count times. PROGRAM is put into every run as workspace/noop, its
