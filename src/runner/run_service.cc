@@ -122,14 +122,15 @@ void RunService::Job::kill() {
 }
 
 base::Status RunService::Core::accept(const std::shared_ptr<Job>& job, WhenBusy when_busy) {
-  const std::lock_guard lock(mutex_);
-  const std::size_t taken = stats_.running + waiting_.size();
-  const char* refusal = nullptr;
+  std::unique_lock lock(mutex_);
   if (draining_) {
     ++stats_.refused;
     return base::fail(base::ErrorCode::kUnavailable, "the service is shutting down");
   }
-  if (when_busy == WhenBusy::kRefuse && taken >= options_.slots) refusal = "every slot is taken";
+  const std::size_t taken = stats_.running + waiting_.size();
+  const bool all_taken = taken >= options_.slots;
+  const char* refusal = nullptr;
+  if (all_taken && when_busy == WhenBusy::kRefuse) refusal = "every slot is taken";
   if (taken >= std::size_t{options_.slots} + options_.waiting_max) {
     refusal = "every slot is taken and the queue is full";
   }
@@ -138,9 +139,11 @@ base::Status RunService::Core::accept(const std::shared_ptr<Job>& job, WhenBusy 
     return base::fail(busy_error(refusal));
   }
   waiting_.push_back(job);
-  work_is_there_.notify_one();
   // Somebody waits: the attendant has to see to it that it is not for too long.
-  if (attendant_rests_ && taken >= options_.slots) ended_is_there_.notify_one();
+  const bool wakes_attendant = attendant_rests_ && all_taken;
+  lock.unlock();  // or who wakes up would wait for it
+  work_is_there_.notify_one();
+  if (wakes_attendant) ended_is_there_.notify_one();
   return {};
 }
 
