@@ -60,7 +60,7 @@ ParkedBackend::~ParkedBackend() {
 base::Result<std::unique_ptr<Workspace>> ParkedBackend::open_workspace(WorkspaceSpec spec) {
   Parked parked = take_parked(spec);
   if (parked.workspace == nullptr) {
-    auto opened = backend_->open_workspace(std::move(spec));
+    auto opened = backend_->open_workspace(spec);
     if (!opened) {
       const std::lock_guard lock(mutex_);
       --counts_.alive;
@@ -177,7 +177,7 @@ std::vector<ParkedBackend::Parked> ParkedBackend::make_parked(std::size_t count)
     for (Parked& made : requested) {
       if (made.workspace->collect({.patterns = {}})) ready.push_back(std::move(made));
     }
-  } catch (const std::exception&) {}
+  } catch (const std::exception&) { ready.clear(); }
   return ready;
 }
 

@@ -50,14 +50,18 @@ class RunService::Job final : public RunTicket, public std::enable_shared_from_t
   void cancel() override;
   void kill() override;
 
-  // Answers it; the only place that calls `done`.
-  void finish(base::Result<model::RunResult> result) {
+  // Answers it; the only place that calls `done`. False if that threw.
+  bool finish(base::Result<model::RunResult> result) {
     const auto done = std::exchange(submission.done, nullptr);
     AIRLOCK_CHECK(done != nullptr);
+    bool told = true;
     try {
       done(std::move(result));
-    } catch (...) {}  // whoever wrote it has lost its result; others have not
+    } catch (...) {
+      told = false;  // whoever wrote it has lost its result; others have not
+    }
     submission = {};
+    return told;
   }
 
   const std::shared_ptr<Core> core;
@@ -229,8 +233,9 @@ void RunService::Core::work(const std::stop_token& stop) {
     std::erase(running_, job);
     count_finished(result, now() - start);
     lock.unlock();
-    job->finish(std::move(result));
+    const bool told = job->finish(std::move(result));
     lock.lock();
+    if (!told) ++stats_.lost;
     --answering_;
     if (is_idle()) idle_.notify_all();
   }
@@ -249,9 +254,13 @@ void RunService::Core::answer_ended(std::unique_lock<std::mutex>& lock) {
   if (ended.empty()) return;
   ++answering_;
   lock.unlock();
-  for (Ended& entry : ended) entry.job->finish(base::fail(std::move(entry.error)));
+  std::uint64_t lost = 0;
+  for (Ended& entry : ended) {
+    if (!entry.job->finish(base::fail(std::move(entry.error)))) ++lost;
+  }
   ended.clear();
   lock.lock();
+  stats_.lost += lost;
   --answering_;
   if (is_idle()) idle_.notify_all();
 }
