@@ -41,7 +41,10 @@ class ParkedBackend::Taken final : public Workspace {
 
 ParkedBackend::ParkedBackend(std::unique_ptr<Backend> backend, ParkedOptions options,
                              const base::Clock& clock)
-    : backend_(std::move(backend)), options_(std::move(options)), clock_(clock) {
+    : backend_(std::move(backend)),
+      options_(std::move(options)),
+      clock_(clock),
+      batch_(std::max(1u, std::thread::hardware_concurrency() / 2)) {
   AIRLOCK_CHECK(!options_.workspace.reusable);
   AIRLOCK_CHECK(options_.parked_min <= options_.parked_max);
   AIRLOCK_CHECK(options_.tick.count() > 0);
@@ -57,7 +60,7 @@ ParkedBackend::~ParkedBackend() {
 base::Result<std::unique_ptr<Workspace>> ParkedBackend::open_workspace(WorkspaceSpec spec) {
   Parked parked = take_parked(spec);
   if (parked.workspace == nullptr) {
-    auto opened = backend_->open_workspace(std::move(spec));
+    auto opened = backend_->open_workspace(spec);
     if (!opened) {
       const std::lock_guard lock(mutex_);
       --counts_.alive;
@@ -150,28 +153,41 @@ ParkedBackend::Parked ParkedBackend::find_surplus() {
   return surplus;
 }
 
+// Requested; it is made while the next one is requested.
+base::Result<ParkedBackend::Parked> ParkedBackend::request_one() {
+  Parked made;
+  AIRLOCK_ASSIGN(made.workspace, backend_->open_workspace(options_.workspace));
+  AIRLOCK_ASSIGN(made.sandbox, made.workspace->create_sandbox(options_.sandbox));
+  return made;
+}
+
 // Memory may run out. The thread has nobody to tell but the next run, which asks for the same and
-// gets the error itself.
-base::Result<ParkedBackend::Parked> ParkedBackend::make_parked() {
+// gets the error itself: fewer than `count` are made then.
+std::vector<ParkedBackend::Parked> ParkedBackend::make_parked(std::size_t count) {
+  std::vector<Parked> ready;
   try {
-    Parked made;
-    AIRLOCK_ASSIGN(made.workspace, backend_->open_workspace(options_.workspace));
-    AIRLOCK_ASSIGN(made.sandbox, made.workspace->create_sandbox(options_.sandbox));
-    return made;
-  } catch (const std::exception& error) {
-    return base::fail(base::ErrorCode::kUnavailable, error.what());
-  }
+    std::vector<Parked> requested;
+    while (requested.size() < count) {
+      auto made = request_one();
+      if (!made) break;
+      requested.push_back(std::move(*made));
+    }
+    // The answer to the last request is there when all of the sandbox is. A run then finds it so,
+    // and no more of them are in the making than there are processors to spare.
+    for (Parked& made : requested) {
+      if (made.workspace->collect({.patterns = {}})) ready.push_back(std::move(made));
+    }
+  } catch (const std::exception&) { ready.clear(); }
+  return ready;
 }
 
 void ParkedBackend::refill(std::unique_lock<std::mutex>& lock) {
+  const std::size_t count = std::min<std::size_t>(target() - parked_.size(), batch_);
   lock.unlock();
-  auto made = make_parked();
+  std::vector<Parked> made = make_parked(count);
   lock.lock();
-  if (made) {
-    parked_.push_back(std::move(*made));
-  } else {
-    not_before_tick_ = current_tick() + 1;
-  }
+  if (made.size() < count) not_before_tick_ = current_tick() + 1;
+  for (Parked& one : made) parked_.push_back(std::move(one));
 }
 
 void ParkedBackend::work(const std::stop_token& stop) {

@@ -4,7 +4,8 @@
 // spec is there, and its create_sandbox() the sandbox that was made with it; anything else is made
 // by the other backend as it comes. Nothing is ever given out twice. A thread of its own refills
 // and destroys: it fills up while no run is alive, or once fewer than half are left, so that it
-// does not compete with runs. How many it keeps follows the most that were alive at once lately.
+// does not compete with runs, and never makes more at once than half of the processors can. How
+// many it keeps follows the most that were alive at once lately.
 //
 // The destructor of a workspace that was given out does not wait for its end: that thread does,
 // before it makes another one. The end of a sandbox is asked for at once, as ever.
@@ -80,7 +81,8 @@ class ParkedBackend final : public Backend {
   void work(const std::stop_token& stop);
   bool work_is_due();
   void refill(std::unique_lock<std::mutex>& lock);
-  base::Result<Parked> make_parked();
+  base::Result<Parked> request_one();
+  std::vector<Parked> make_parked(std::size_t count);
   bool wants_more();
   Parked find_surplus();
   std::int64_t current_tick() const;
@@ -90,6 +92,7 @@ class ParkedBackend final : public Backend {
   const std::unique_ptr<Backend> backend_;
   const ParkedOptions options_;
   const base::Clock& clock_;
+  const std::size_t batch_;  // at most so many are in the making
   mutable std::mutex mutex_;
   std::condition_variable_any work_is_there_;
   std::deque<Parked> parked_;  // the oldest, which is surely settled, goes first

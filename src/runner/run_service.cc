@@ -50,14 +50,18 @@ class RunService::Job final : public RunTicket, public std::enable_shared_from_t
   void cancel() override;
   void kill() override;
 
-  // Answers it; the only place that calls `done`.
-  void finish(base::Result<model::RunResult> result) {
+  // Answers it; the only place that calls `done`. False if that threw.
+  bool finish(base::Result<model::RunResult> result) {
     const auto done = std::exchange(submission.done, nullptr);
     AIRLOCK_CHECK(done != nullptr);
+    bool told = true;
     try {
       done(std::move(result));
-    } catch (...) {}  // whoever wrote it has lost its result; others have not
+    } catch (...) {
+      told = false;  // whoever wrote it has lost its result; others have not
+    }
     submission = {};
+    return told;
   }
 
   const std::shared_ptr<Core> core;
@@ -122,14 +126,15 @@ void RunService::Job::kill() {
 }
 
 base::Status RunService::Core::accept(const std::shared_ptr<Job>& job, WhenBusy when_busy) {
-  const std::lock_guard lock(mutex_);
-  const std::size_t taken = stats_.running + waiting_.size();
-  const char* refusal = nullptr;
+  std::unique_lock lock(mutex_);
   if (draining_) {
     ++stats_.refused;
     return base::fail(base::ErrorCode::kUnavailable, "the service is shutting down");
   }
-  if (when_busy == WhenBusy::kRefuse && taken >= options_.slots) refusal = "every slot is taken";
+  const std::size_t taken = stats_.running + waiting_.size();
+  const bool all_taken = taken >= options_.slots;
+  const char* refusal = nullptr;
+  if (all_taken && when_busy == WhenBusy::kRefuse) refusal = "every slot is taken";
   if (taken >= std::size_t{options_.slots} + options_.waiting_max) {
     refusal = "every slot is taken and the queue is full";
   }
@@ -138,9 +143,11 @@ base::Status RunService::Core::accept(const std::shared_ptr<Job>& job, WhenBusy 
     return base::fail(busy_error(refusal));
   }
   waiting_.push_back(job);
-  work_is_there_.notify_one();
   // Somebody waits: the attendant has to see to it that it is not for too long.
-  if (attendant_rests_ && taken >= options_.slots) ended_is_there_.notify_one();
+  const bool wakes_attendant = attendant_rests_ && all_taken;
+  lock.unlock();  // or who wakes up would wait for it
+  work_is_there_.notify_one();
+  if (wakes_attendant) ended_is_there_.notify_one();
   return {};
 }
 
@@ -226,8 +233,9 @@ void RunService::Core::work(const std::stop_token& stop) {
     std::erase(running_, job);
     count_finished(result, now() - start);
     lock.unlock();
-    job->finish(std::move(result));
+    const bool told = job->finish(std::move(result));
     lock.lock();
+    if (!told) ++stats_.lost;
     --answering_;
     if (is_idle()) idle_.notify_all();
   }
@@ -246,9 +254,13 @@ void RunService::Core::answer_ended(std::unique_lock<std::mutex>& lock) {
   if (ended.empty()) return;
   ++answering_;
   lock.unlock();
-  for (Ended& entry : ended) entry.job->finish(base::fail(std::move(entry.error)));
+  std::uint64_t lost = 0;
+  for (Ended& entry : ended) {
+    if (!entry.job->finish(base::fail(std::move(entry.error)))) ++lost;
+  }
   ended.clear();
   lock.lock();
+  stats_.lost += lost;
   --answering_;
   if (is_idle()) idle_.notify_all();
 }

@@ -82,6 +82,7 @@ struct RunServiceStats {
   std::uint64_t waited_out = 0;  // accepted, and not begun within wait_max
   std::uint64_t cancelled = 0;   // accepted, and called off before they began
   std::uint64_t failed = 0;      // finished with an error: ours or the host's
+  std::uint64_t lost = 0;        // answers that were dropped, because `done` threw
   std::array<std::uint64_t, kOutcomeKinds> outcomes{};  // finished, by model::OutcomeKind
   DurationCounts waited;  // from submit() to the slot, of those that were started
   DurationCounts ran;     // from the slot to the result

@@ -260,6 +260,7 @@ TEST_F(RunServiceTest, AnAnswerThatThrowsEndsNothingElse) {
   ASSERT_TRUE(service_->submit(std::move(submission)));
   submit("good", "true");
   EXPECT_EQ(outcome_of("good"), OutcomeKind::kExited);
+  EXPECT_EQ(service_->stats().lost, 1u);
 }
 
 TEST_F(RunServiceTest, OutputGoesToTheSinkAndItsOwnersAreLetGo) {
