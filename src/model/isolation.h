@@ -30,7 +30,7 @@ inline constexpr std::string_view kMissingLandlock = "landlock";
 inline constexpr std::string_view kMissingCoreScheduling = "core_scheduling";
 inline constexpr std::string_view kMissingDiskQuota = "disk_quota";        // watched, not enforced
 inline constexpr std::string_view kMissingDenialReport = "denial_report";  // denials not observed
-inline constexpr std::string_view kMissingPrivateView = "private_view";  // inodes are the host's
+inline constexpr std::string_view kMissingPrivateView = "private_view";    // inodes are the host's
 
 struct Isolation {
   std::string backend = "direct";
