@@ -67,7 +67,10 @@ hostile denied        "attaches to another process"      hostile/ptrace.c
 hostile "exited:reached 0 of" "calls home over the network" hostile/phone_home.py
 hostile "exited:found 0 of" "looks for the host's secrets"  hostile/read_secrets.sh
 
-title "5. What all of that left on this host"
+title "5. The same over HTTP"
+bash http_demo.sh "$airlock" || wrong=$((wrong + 1))
+
+title "6. What all of that left on this host"
 printf 'before: %s\nnow:    %s\n' "$before" "$(count_leftovers)"
 
 if ((wrong > 0)); then

@@ -107,6 +107,22 @@ base::Result<base::UniqueFd> open_listener(const ListenAddress& address) {
   return fd;
 }
 
+base::Result<base::UniqueFd> connect_to(const ListenAddress& address, timeval patience) {
+  SocketAddress socket_address;
+  if (!fill(address, &socket_address)) {
+    return base::fail(base::ErrorCode::kInvalidArgument, address.host + " is no IP address");
+  }
+  base::UniqueFd fd(::socket(socket_address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  for (const int option : {SO_SNDTIMEO, SO_RCVTIMEO}) {
+    ::setsockopt(fd.get(), SOL_SOCKET, option, &patience, sizeof patience);
+  }
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&socket_address.storage),
+                socket_address.size) != 0) {
+    return base::fail_errno("connect to " + address.host + " port " + std::to_string(address.port));
+  }
+  return fd;
+}
+
 base::Result<std::string> listener_url(int fd) {
   SocketAddress address;
   address.size = sizeof address.storage;

@@ -4,6 +4,8 @@
 // lets the kernel choose. IPv6 in brackets.
 #pragma once
 
+#include <sys/time.h>
+
 #include <string>
 #include <string_view>
 
@@ -20,6 +22,8 @@ struct ListenAddress {
 
 base::Result<ListenAddress> parse_listen_address(std::string_view url);
 base::Result<base::UniqueFd> open_listener(const ListenAddress& address);
+// `patience` holds for connecting and for every later read and write.
+base::Result<base::UniqueFd> connect_to(const ListenAddress& address, timeval patience);
 // "http://127.0.0.1:8088" of a socket that listens, with the port it really has.
 base::Result<std::string> listener_url(int fd);
 

@@ -11,6 +11,7 @@
 #include "apps/airlock/doctor.h"
 #include "apps/airlock/early.h"
 #include "apps/airlock/exit_codes.h"
+#include "apps/airlock/health.h"
 #include "apps/airlock/languages.h"
 #include "apps/airlock/print.h"
 #include "apps/airlock/run.h"
@@ -57,6 +58,7 @@ int print_version(Words);
 constexpr Verb kVerbs[] = {
     {"run", "run one program in a sandbox", run_verb},
     {"serve", "run programs for whoever asks over HTTP", serve_verb},
+    {"health", "ask a service whether it is well", health_verb},
     {"languages", "list the languages that this host can run", run_languages},
     {"doctor", "check this host, with the fix for everything that is wrong", run_doctor},
     {"help", "explain a verb", run_help},

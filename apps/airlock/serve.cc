@@ -107,10 +107,8 @@ base::Result<std::string> make_key(const ServeOptions& options) {
   if (key.empty() || ::write(file.get(), key.data(), key.size()) != std::ssize(key)) {
     return base::fail_errno("keep a new key in " + path);
   }
-  print_line(
-      "listening beyond this machine needs a key, and none was given. This one was made, is "
-      "kept in " +
-      path + ", and is shown once:\n" + key);
+  print_line("listening beyond this machine needs a key, and none was given");
+  print_line("this one was made, is kept in " + path + ", and is shown once: " + key);
   return key;
 }
 

@@ -110,17 +110,20 @@ base::Status take_key(const Texts& texts, ServeOptions& options) {
   return {};
 }
 
-base::Status take_listen(Texts texts, ServeOptions& options) {
+// What Amon's variables say, or the default.
+std::string fallback_url() {
   const std::string host = variable("AMON_SANDBOX_HOST");
   const std::string port = variable("AMON_SANDBOX_PORT");
-  if (texts.listen.empty() && (!host.empty() || !port.empty())) {
-    const std::string named = host.empty() ? "127.0.0.1" : host;
-    const bool is_v6 = named.find(':') != std::string::npos;
-    texts.listen.push_back("http://" + (is_v6 ? "[" + named + "]" : named) + ":" +
-                           (port.empty() ? "8088" : port));
-  }
-  if (texts.listen.empty()) texts.listen.emplace_back(kDefaultListen);
-  for (const std::string& url : texts.listen) {
+  if (host.empty() && port.empty()) return std::string(kDefaultListen);
+  const std::string named = host.empty() ? "127.0.0.1" : host;
+  const bool is_v6 = named.find(':') != std::string::npos;
+  return "http://" + (is_v6 ? "[" + named + "]" : named) + ":" + (port.empty() ? "8088" : port);
+}
+
+base::Status take_listen(const Texts& given, ServeOptions& options) {
+  std::vector<std::string> urls = given.listen;
+  if (urls.empty()) urls.push_back(fallback_url());
+  for (const std::string& url : urls) {
     AIRLOCK_ASSIGN(ListenAddress address, parse_listen_address(url));
     options.listen.push_back(std::move(address));
   }
@@ -146,6 +149,11 @@ bool asks_for_help(const std::vector<std::string>& words) {
 
 }  // namespace
 
+base::Result<ListenAddress> default_listen_address() {
+  const std::string own = variable("AIRLOCK_LISTEN");
+  return parse_listen_address(own.empty() ? fallback_url() : own.substr(0, own.find(',')));
+}
+
 base::Result<std::variant<ServeOptions, ServeHelp>> parse_serve_options(
     std::vector<std::string> words) {
   ServeOptions options;
@@ -162,8 +170,11 @@ base::Result<std::variant<ServeOptions, ServeHelp>> parse_serve_options(
     return base::fail(base::ErrorCode::kInvalidArgument, error.what(), "see airlock serve --help");
   }
   AIRLOCK_TRY(take_key(texts, options));
-  AIRLOCK_TRY(take_listen(std::move(texts), options));
+  AIRLOCK_TRY(take_listen(texts, options));
   AIRLOCK_TRY(take_slots(options));
+  if (!texts.wait_max.empty()) {
+    AIRLOCK_ASSIGN(options.wait_max, base::parse_duration(texts.wait_max).with_context("--wait"));
+  }
   return std::variant<ServeOptions, ServeHelp>(std::move(options));
 }
 

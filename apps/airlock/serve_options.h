@@ -38,6 +38,9 @@ struct ServeHelp {
   std::string text;
 };
 
+// Where a service listens whose flags say nothing: by the variables, or the default.
+base::Result<ListenAddress> default_listen_address();
+
 base::Result<std::variant<ServeOptions, ServeHelp>> parse_serve_options(
     std::vector<std::string> words);
 
