@@ -28,7 +28,8 @@ printf '%s$ airlock serve%s\nlistens on %s\n' "$dim" "$plain" "$url"
 # ask EXPECTED ROUTE BODY: the line as a person would type it, then the answer.
 ask() {
   local expected=$1 route=$2 body=$3 answer
-  printf "\n%s\$ curl -sNd '%s' -H 'Content-Type: application/json' %s%s\n" "$dim" "$body" "$url$route" "$plain"
+  printf "\n%s\$ curl -sNd '%s' -H 'Content-Type: application/json' %s%s\n" \
+    "$dim" "$body" "$url$route" "$plain"
   answer=$(python3 post.py "$url$route" "$body")
   printf '%s\n' "$answer"
   [[ $answer == *"$expected"* ]] || wrong=1
@@ -38,5 +39,7 @@ ask '"stdout":"42\n"' /v1/run '{"language":"python","code":"print(6*7)"}'
 ask '"text":"two\n"' /v1/run/stream '{"language":"bash","code":"echo one; sleep 0.3; echo two"}'
 ask '"outcome":"out_of_memory"' /v1/run \
   '{"language":"python","code":"a = bytearray(1 << 30)","limits":{"memory_bytes":67108864}}'
-ask '"exit_code":3' /run '{"language":"bash","code":"cat /input/a; exit 3","input_files":[{"path":"a","content_b64":"aGkK"}]}'
+input='[{"path":"a","content_b64":"aGkK"}]'
+ask '"exit_code":3' /run \
+  '{"language":"bash","code":"cat /input/a; exit 3","input_files":'"$input"'}'
 exit "$wrong"
