@@ -46,15 +46,15 @@ std::string reachable(const std::string& host) {
 
 }  // namespace
 
-int health_verb(std::vector<std::string> words) {
+int health_verb(const std::vector<std::string>& words) {
   std::string url;
   bool ready = false;
   CLI::App app("Asks a service whether it is well; the exit status says it.", "airlock health");
   app.add_option("URL", url, "Of the service [where `airlock serve` would listen]")->type_name("");
   app.add_flag("--ready", ready, "Whether it can run programs, and not only answer");
-  std::ranges::reverse(words);
+  std::vector<std::string> reversed(words.rbegin(), words.rend());
   try {
-    app.parse(words);
+    app.parse(reversed);
   } catch (const CLI::CallForHelp& help) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {

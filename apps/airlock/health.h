@@ -9,6 +9,6 @@
 
 namespace airlock::apps {
 
-int health_verb(std::vector<std::string> words);
+int health_verb(const std::vector<std::string>& words);
 
 }  // namespace airlock::apps

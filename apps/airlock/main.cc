@@ -26,7 +26,7 @@ using Words = std::vector<std::string>;
 struct Verb {
   std::string_view name;
   std::string_view summary;
-  int (*run)(Words words);
+  int (*run)(const Words& words);
 };
 
 // A verb that describes itself to CLI11 and runs in its callback.
@@ -48,12 +48,12 @@ int run_with_cli11(const char* name, Words words) {
   return exit_code;
 }
 
-int run_languages(Words words) {
-  return run_with_cli11<add_languages_verb>("languages", std::move(words));
+int run_languages(const Words& words) {
+  return run_with_cli11<add_languages_verb>("languages", words);
 }
-int run_doctor(Words words) { return run_with_cli11<add_doctor_verb>("doctor", std::move(words)); }
-int run_help(Words words);
-int print_version(Words);
+int run_doctor(const Words& words) { return run_with_cli11<add_doctor_verb>("doctor", words); }
+int run_help(const Words& words);
+int print_version(const Words&);
 
 constexpr Verb kVerbs[] = {
     {"run", "run one program in a sandbox", run_verb},
@@ -92,7 +92,7 @@ int refuse_verb(std::string_view name) {
   return kExitUsage;
 }
 
-int run_help(Words words) {
+int run_help(const Words& words) {
   if (words.empty()) {
     print_usage(stdout);
     return 0;
@@ -103,7 +103,7 @@ int run_help(Words words) {
   return verb->run({"--help"});
 }
 
-int print_version(Words) {
+int print_version(const Words&) {
   (void)::puts("airlock " AIRLOCK_VERSION);
   return 0;
 }

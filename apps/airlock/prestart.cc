@@ -44,7 +44,8 @@ bool wants_sandbox(const long* stack) {
 }
 
 bool has_only_unified_cgroups() {
-  struct statfs status;
+  struct statfs status;  // the kernel fills it in
+  // NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult)
   return raw_call(SYS_statfs, raw_word("/sys/fs/cgroup"), raw_word(&status)) == 0 &&
          status.f_type == CGROUP2_SUPER_MAGIC;
 }
@@ -104,7 +105,7 @@ BegunSandbox prestart(const long* stack) {
       begun.program_fd >= 0 &&
       raw_call(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, raw_word(&pair[0])) == 0;
   if (!connected) return begun;
-  begun.channel_fd = pair[0];
+  begun.channel_fd = pair[0];  // NOLINT(clang-analyzer-core.uninitialized.Assign)
   const uid_t creator =
       own_uid == 0 ? jail::kPoolFirst + begun.slot * jail::kPoolIdsPerSlot + jail::kCreatorId
                    : uid_t{0};

@@ -146,13 +146,13 @@ void raise_descriptor_limit() {
 
 }  // namespace
 
-int run_verb(std::vector<std::string> words) {
+int run_verb(const std::vector<std::string>& words) {
   BackendResult backend = backend::native::start_backend(
       {.forked = early_launcher, .launcher_path = {}, .state_directory = {}, .single = true});
   raise_descriptor_limit();
   // A closed pipe is an error of write(2), which is dealt with where it happens.
   ::signal(SIGPIPE, SIG_IGN);
-  auto parsed = parse_run_options(std::move(words));
+  auto parsed = parse_run_options(words);
   if (!parsed) {
     print_error(parsed.error());
     return kExitUsage;

@@ -10,6 +10,6 @@
 namespace airlock::apps {
 
 // `words` are those after "run". Returns the exit code (exit_codes.h).
-int run_verb(std::vector<std::string> words);
+int run_verb(const std::vector<std::string>& words);
 
 }  // namespace airlock::apps

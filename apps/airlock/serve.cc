@@ -102,7 +102,7 @@ base::Result<std::string> make_key(const ServeOptions& options) {
       return std::string(text.data(), static_cast<std::size_t>(count));
     }
   }
-  const std::string key = random_key();
+  std::string key = random_key();
   file.reset(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (key.empty() || ::write(file.get(), key.data(), key.size()) != std::ssize(key)) {
     return base::fail_errno("keep a new key in " + path);
@@ -148,7 +148,7 @@ int fail_with(const base::Error& error) {
 
 }  // namespace
 
-int serve_verb(std::vector<std::string> words) {
+int serve_verb(const std::vector<std::string>& words) {
   const telemetry::Log log(STDERR_FILENO);
   const char* const names = std::getenv(kDaemonFdsVariable);
   auto parsed = parse_serve_options(words);

@@ -80,8 +80,8 @@ TEST_P(BothUsesTest, EndlessSequenceIsDroppedWithoutGrowing) {
 
 TEST(TerminalFilterTest, FullScreenProgramsWorkOnlyWithAPtyOfTheirOwn) {
   for (const char* text : {"\x1b[?1049h", "\x1b[6n", "\x1b[1;10r", "\x1b(0", "\x1b=",
-                           "\x1b"
-                           "7"}) {
+                           ("\x1b"
+                            "7")}) {
     expect_passes(text, TerminalUse::kInteractive);
     expect_dropped(text, TerminalUse::kPlain);
   }

@@ -22,7 +22,10 @@
 extern "C" {
 
 static int current_errno;
+// The names are glibc's and libstdc++'s own, here and below.
+// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming)
 int* __errno_location() noexcept { return &current_errno; }
+// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming)
 
 static long raw(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0,
                 long f = 0) {
@@ -225,9 +228,11 @@ __asm__(
 }  // extern "C"
 
 namespace std {
+// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming)
 // Reached when an index of ours is out of range.
 [[noreturn]] void __glibcxx_assert_fail(const char*, int, const char*, const char*) noexcept {
   abort();
 }
 [[noreturn]] void __throw_out_of_range_fmt(const char*, ...) { abort(); }
+// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming)
 }  // namespace std

@@ -73,7 +73,7 @@ class CountedBackend final : public Backend {
   Counts& counts_;
 };
 
-const WorkspaceSpec kUsual{
+constexpr WorkspaceSpec kUsual{
     .disk = base::mebibytes(64), .inodes = 1'000, .memory = {}, .reusable = false};
 
 class ParkedBackendTest : public testing::Test {
