@@ -76,7 +76,11 @@ base::Result<ListenAddress> parse_listen_address(std::string_view url) {
     }
     rest = rest.substr(0, colon);
   }
-  if (rest.starts_with('[') && rest.ends_with(']')) rest = rest.substr(1, rest.size() - 2);
+  if (rest.starts_with('[') && rest.ends_with(']')) {
+    rest = rest.substr(1, rest.size() - 2);
+  } else if (rest.find(':') != std::string_view::npos) {
+    return refuse(url, "an IPv6 address stands in brackets");
+  }
   address.host = rest == "localhost" ? "127.0.0.1" : std::string(rest);
   SocketAddress socket_address;
   if (!fill(address, &socket_address)) return refuse(url, "the host is no IP address");
