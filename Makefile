@@ -1,5 +1,5 @@
 # For fingers that type make: every target is a verb of ./dev, which does the work.
-VERBS := run build test test-integration soak bench lint format help
+VERBS := run build test test-integration install-service soak bench lint format help
 
 .DEFAULT_GOAL := help
 .PHONY: $(VERBS)

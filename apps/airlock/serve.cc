@@ -112,16 +112,22 @@ base::Result<std::string> make_key(const ServeOptions& options) {
   return key;
 }
 
-bool is_open_to_others(const ServeOptions& options) {
-  return std::ranges::any_of(options.listen,
-                             [](const ListenAddress& address) { return !address.loopback; });
+// Of the sockets as they are: a service manager may have opened them.
+base::Result<bool> is_open_to_others(const std::vector<UniqueFd>& listeners) {
+  for (const UniqueFd& listener : listeners) {
+    AIRLOCK_ASSIGN(const std::string url, listener_url(listener.get()));
+    AIRLOCK_ASSIGN(const ListenAddress address, parse_listen_address(url));
+    if (!address.loopback) return true;
+  }
+  return false;
 }
 
 base::Result<SupervisorOptions> prepare(const std::vector<std::string>& words,
                                         ServeOptions& options) {
   SupervisorOptions supervisor;
   AIRLOCK_ASSIGN(supervisor.listeners, open_listeners(options));
-  if (options.api_key.empty() && is_open_to_others(options)) {
+  AIRLOCK_ASSIGN(const bool open_to_others, is_open_to_others(supervisor.listeners));
+  if (options.api_key.empty() && open_to_others) {
     AIRLOCK_ASSIGN(options.api_key, make_key(options));
   }
   // The daemon may not be able to read the file that the key is in.

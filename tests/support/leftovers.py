@@ -81,7 +81,7 @@ def namespaces():
 
 
 def _below(top, depth=3):
-    for name in sorted(os.listdir(top)) if os.path.isdir(top) else []:
+    for name in sorted(os.listdir(top)) if os.access(top, os.R_OK | os.X_OK) else []:
         path = os.path.join(top, name)
         yield path
         if depth > 0 and os.path.isdir(path) and not os.path.islink(path):
