@@ -100,7 +100,7 @@ void try_place(HostProbe& probe, const CgroupPlace& place, Trials* trials) {
 std::string delegation_fix(HostProbe& probe, const Trials& trials) {
   if (systemd_is_running(probe)) {
     const bool offered = !trials.problems.empty();
-    const std::string scope = "systemd-run --user --scope -p Delegate=yes airlock run PROGRAM";
+    std::string scope = "systemd-run --user --scope -p Delegate=yes airlock run PROGRAM";
     if (offered) return scope;
     return "sudo mkdir -p /etc/systemd/system/user@.service.d\n"
            "printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' | sudo tee "

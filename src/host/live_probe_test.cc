@@ -81,6 +81,7 @@ TEST(LiveProbeTest, ReadsFilesFactsAndSpace) {
 
 TEST(LiveProbeTest, TheOwnerOfAListeningPortIsFound) {
   const base::UniqueFd listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ASSERT_TRUE(listener.valid());
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

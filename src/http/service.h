@@ -43,7 +43,7 @@ class Service final : public Handler {
 
  private:
   struct Route;
-  static const Route kRoutes[];  // NOLINT(readability-identifier-naming): it is a constant
+  static const Route kRoutes[];
   static const Route* find_route(const Request& head);
   static Response not_served(const Request& head);
 
