@@ -122,10 +122,8 @@ base::Status Daemon::start() {
   backend::ParkedOptions parked;
   parked.workspace.disk = usual.disk;
   parked.workspace.inodes = usual.inodes;
-  if (options_.parked_max != 0) {
-    parked.parked_max = options_.parked_max;
-    parked.parked_min = std::min(parked.parked_min, parked.parked_max);
-  }
+  parked.parked_max = options_.parked_max.value_or(runner::count_slots(options_.slots));
+  parked.parked_min = std::min(parked.parked_min, parked.parked_max);
   backend_ = std::make_unique<backend::ParkedBackend>(std::move(native), parked, clock_);
   runs_ = std::make_unique<runner::RunService>(*backend_, runs, clock_);
   AIRLOCK_ASSIGN(auto table, language::LanguageTable::builtin());
@@ -136,6 +134,12 @@ base::Status Daemon::start() {
                                .swissbrain = {},
                                .version = AIRLOCK_VERSION};
   service.access.hosts = http::loopback_hosts();
+  for (const UniqueFd& listener : fds_.listeners) {
+    AIRLOCK_ASSIGN(const std::string url, listener_url(listener.get()));
+    AIRLOCK_ASSIGN(const ListenAddress address, parse_listen_address(url));
+    const bool is_v6 = address.host.find(':') != std::string::npos;
+    service.access.hosts.push_back(is_v6 ? "[" + address.host + "]" : address.host);
+  }
   service_ = std::make_unique<http::Service>(*runs_, *catalog_, log_, std::move(service));
   server_ = std::make_unique<http::Server>(context_, *service_, http::ServerLimits{});
   boost::json::array urls;
@@ -164,9 +168,12 @@ void Daemon::watch_launcher() {
 }
 
 void Daemon::watch_signals() {
-  signals_.add(SIGTERM);
-  signals_.async_wait([this](boost::system::error_code error, int) {
-    if (!error) drain();
+  signals_.async_wait([this](boost::system::error_code error, int number) {
+    if (error) return;
+    if (number == SIGTERM) return drain();
+    catalog_->refresh();
+    log_.info("serve.refresh");
+    watch_signals();
   });
 }
 
@@ -210,8 +217,15 @@ void Daemon::end_when_drained(std::chrono::steady_clock::time_point deadline) {
 base::Status Daemon::run() {
   AIRLOCK_TRY(start());
   watch_launcher();
+  signals_.add(SIGTERM);
+  signals_.add(SIGHUP);
   watch_signals();
-  check_itself();
+  // Whoever asks for a language first would wait for all that is done once to find it, and with
+  // them everybody else.
+  const std::jthread scout([this] {
+    (void)catalog_->languages_json();
+    asio::post(context_, [this] { check_itself(); });
+  });
   context_.run();
   // Runs first: what they tell when they end is posted to a context that still exists.
   runs_.reset();

@@ -22,7 +22,7 @@ struct DaemonFds {
   std::vector<base::UniqueFd> listeners;
 };
 
-// From AIRLOCK_DAEMON_FDS, which is removed from the environment; nothing if it is not set.
+// `names` is what the supervisor has put into AIRLOCK_DAEMON_FDS.
 base::Result<DaemonFds> take_daemon_fds(const char* names);
 
 int run_daemon(DaemonFds fds, const ServeOptions& options, const telemetry::Log& log);

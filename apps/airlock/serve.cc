@@ -21,6 +21,7 @@
 #include "apps/airlock/print.h"
 #include "apps/airlock/serve_options.h"
 #include "apps/airlock/supervisor.h"
+#include "jail/launcher_host.h"
 #include "telemetry/log.h"
 
 namespace airlock::apps {
@@ -32,6 +33,15 @@ constexpr int kFirstActivatedFd = 3;  // sd_listen_fds(3)
 constexpr std::size_t kMadeKeyBytes = 32;
 constexpr const char* kKeyVariable = "AIRLOCK_API_KEY";
 
+bool is_tcp_listener(int fd) {
+  int listens = 0;
+  int family = 0;
+  socklen_t size = sizeof listens;
+  return ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0 &&
+         ::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) == 0 &&
+         (family == AF_INET || family == AF_INET6);
+}
+
 // Sockets that the service manager has opened for us.
 base::Result<std::vector<UniqueFd>> take_activated_sockets() {
   std::vector<UniqueFd> sockets;
@@ -39,13 +49,11 @@ base::Result<std::vector<UniqueFd>> take_activated_sockets() {
   const char* const count = std::getenv("LISTEN_FDS");
   if (pid == nullptr || count == nullptr || std::to_string(::getpid()) != pid) return sockets;
   for (int fd = kFirstActivatedFd; fd < kFirstActivatedFd + std::atoi(count); ++fd) {
-    int listens = 0;
-    socklen_t size = sizeof listens;
-    if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens == 0) {
+    if (!is_tcp_listener(fd)) {
       return base::fail(base::ErrorCode::kInvalidArgument,
                         "descriptor " + std::to_string(fd) +
-                            " of the service manager is no listening stream socket",
-                        "use ListenStream= in the socket unit");
+                            " of the service manager is no TCP socket that listens",
+                        "use ListenStream=ADDRESS:PORT in the socket unit");
     }
     ::fcntl(fd, F_SETFD, FD_CLOEXEC);
     ::fcntl(fd, F_SETFL, O_NONBLOCK);
@@ -66,15 +74,6 @@ base::Result<std::vector<UniqueFd>> open_listeners(const ServeOptions& options) 
   return listeners;
 }
 
-std::string state_directory(const ServeOptions& options) {
-  if (!options.state_directory.empty()) return options.state_directory;
-  if (::geteuid() == 0) return "/var/lib/airlock";
-  const char* const state = std::getenv("XDG_STATE_HOME");
-  if (state != nullptr && state[0] == '/') return std::string(state) + "/airlock";
-  const char* const home = std::getenv("HOME");
-  return std::string(home != nullptr && home[0] == '/' ? home : "/tmp") + "/.local/state/airlock";
-}
-
 std::string random_key() {
   std::array<unsigned char, kMadeKeyBytes> bytes;
   if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) return {};
@@ -87,25 +86,34 @@ std::string random_key() {
   return text;
 }
 
+// What anybody else could have put there is no key of ours.
+base::Result<std::string> read_own_key(int fd, const std::string& path) {
+  struct stat status{};
+  const bool own = ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
+                   status.st_uid == ::geteuid() && (status.st_mode & 077) == 0;
+  if (!own) {
+    return base::fail(base::ErrorCode::kPermissionDenied,
+                      path + " can be read or was made by others", "remove it: a new key is made");
+  }
+  return read_key_from(fd, path);
+}
+
 // Who can be reached from other machines has a key; one that nobody chose is kept for the next
 // start and shown once.
 base::Result<std::string> make_key(const ServeOptions& options) {
-  const std::string directory = state_directory(options);
+  const std::string directory =
+      options.state_directory.empty() ? jail::default_state_directory() : options.state_directory;
   const std::string path = directory + "/api-key";
   std::error_code error;
   std::filesystem::create_directories(directory, error);
-  UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (file.valid()) {
-    std::array<char, kApiKeyBytesMax> text;
-    const ssize_t count = ::read(file.get(), text.data(), text.size());
-    if (count >= static_cast<ssize_t>(kApiKeyBytesMin)) {
-      return std::string(text.data(), static_cast<std::size_t>(count));
-    }
-  }
+  const UniqueFd known(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (known.valid()) return read_own_key(known.get(), path);
   std::string key = random_key();
-  file.reset(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (key.empty() || ::write(file.get(), key.data(), key.size()) != std::ssize(key)) {
-    return base::fail_errno("keep a new key in " + path);
+  const UniqueFd file(
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!file.valid() || key.empty()) return base::fail_errno("keep a new key in " + path);
+  if (::write(file.get(), key.data(), key.size()) != std::ssize(key)) {
+    return base::fail_errno("write " + path);
   }
   print_line("listening beyond this machine needs a key, and none was given");
   print_line("this one was made, is kept in " + path + ", and is shown once: " + key);
@@ -130,7 +138,6 @@ base::Result<SupervisorOptions> prepare(const std::vector<std::string>& words,
   if (options.api_key.empty() && open_to_others) {
     AIRLOCK_ASSIGN(options.api_key, make_key(options));
   }
-  // The daemon may not be able to read the file that the key is in.
   if (!options.api_key.empty()) ::setenv(kKeyVariable, options.api_key.c_str(), 1);
   std::error_code error;
   const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
@@ -157,7 +164,9 @@ int fail_with(const base::Error& error) {
 int serve_verb(const std::vector<std::string>& words) {
   const telemetry::Log log(STDERR_FILENO);
   const char* const names = std::getenv(kDaemonFdsVariable);
-  auto parsed = parse_serve_options(words);
+  // The supervisor has read the key's file, which the daemon may not be able to.
+  const KeyFrom key_from = names == nullptr ? KeyFrom::kAnywhere : KeyFrom::kVariable;
+  auto parsed = parse_serve_options(words, key_from);
   if (!parsed) return fail_with(parsed.error());
   if (const auto* const help = std::get_if<ServeHelp>(&*parsed)) {
     (void)std::fputs(help->text.c_str(), stdout);
@@ -168,6 +177,7 @@ int serve_verb(const std::vector<std::string>& words) {
     auto fds = take_daemon_fds(names);
     ::unsetenv(kDaemonFdsVariable);
     ::unsetenv(kKeyVariable);
+    ::unsetenv("AMON_SANDBOX_API_KEY");
     if (!fds) return fail_with(fds.error());
     return run_daemon(std::move(*fds), options, log);
   }

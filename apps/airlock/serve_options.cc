@@ -63,7 +63,7 @@ void add_options(CLI::App& app, ServeOptions& options, Texts& texts) {
       ->envname("AIRLOCK_SLOTS");
   app.add_option("--waiting", options.waiting_max, "Requests that may wait for a slot [256]")
       ->type_name("N")
-      ->check(CLI::Range(0u, 1'000'000u))
+      ->check(CLI::Range(0u, kWaitingMax))
       ->envname("AIRLOCK_WAITING");
   app.add_option("--wait", texts.wait_max, "How long one may wait [10s]")
       ->type_name("TIME")
@@ -86,21 +86,11 @@ base::Status check_key(const std::string& key, const std::string& where) {
   return {};
 }
 
-base::Result<std::string> read_key(const std::string& path) {
-  const base::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.valid()) return base::fail_errno("--api-key-file " + path);
-  std::array<char, kApiKeyBytesMax + 2> text;
-  const ssize_t count = ::read(file.get(), text.data(), text.size());
-  if (count < 0) return base::fail_errno("--api-key-file " + path);
-  std::string key(text.data(), static_cast<std::size_t>(count));
-  while (!key.empty() && (key.back() == '\n' || key.back() == '\r')) key.pop_back();
-  AIRLOCK_TRY(check_key(key, path));
-  return key;
-}
-
-base::Status take_key(const Texts& texts, ServeOptions& options) {
-  if (!texts.api_key_file.empty()) {
-    AIRLOCK_ASSIGN(options.api_key, read_key(texts.api_key_file));
+base::Status take_key(const Texts& texts, KeyFrom key_from, ServeOptions& options) {
+  if (!texts.api_key_file.empty() && key_from == KeyFrom::kAnywhere) {
+    const base::UniqueFd file(::open(texts.api_key_file.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file.valid()) return base::fail_errno("--api-key-file " + texts.api_key_file);
+    AIRLOCK_ASSIGN(options.api_key, read_key_from(file.get(), texts.api_key_file));
     return {};
   }
   for (const char* const name : {"AIRLOCK_API_KEY", "AMON_SANDBOX_API_KEY"}) {
@@ -149,13 +139,23 @@ bool asks_for_help(const std::vector<std::string>& words) {
 
 }  // namespace
 
+base::Result<std::string> read_key_from(int fd, const std::string& where) {
+  std::array<char, kApiKeyBytesMax + 2> text;
+  const ssize_t count = ::read(fd, text.data(), text.size());
+  if (count < 0) return base::fail_errno("read the key in " + where);
+  std::string key(text.data(), static_cast<std::size_t>(count));
+  while (!key.empty() && (key.back() == '\n' || key.back() == '\r')) key.pop_back();
+  AIRLOCK_TRY(check_key(key, where));
+  return key;
+}
+
 base::Result<ListenAddress> default_listen_address() {
   const std::string own = variable("AIRLOCK_LISTEN");
   return parse_listen_address(own.empty() ? fallback_url() : own.substr(0, own.find(',')));
 }
 
 base::Result<std::variant<ServeOptions, ServeHelp>> parse_serve_options(
-    std::vector<std::string> words) {
+    std::vector<std::string> words, KeyFrom key_from) {
   ServeOptions options;
   Texts texts;
   CLI::App app("Serves runs over HTTP until it is told to end.", "airlock serve");
@@ -169,7 +169,7 @@ base::Result<std::variant<ServeOptions, ServeHelp>> parse_serve_options(
   } catch (const CLI::ParseError& error) {
     return base::fail(base::ErrorCode::kInvalidArgument, error.what(), "see airlock serve --help");
   }
-  AIRLOCK_TRY(take_key(texts, options));
+  AIRLOCK_TRY(take_key(texts, key_from, options));
   AIRLOCK_TRY(take_listen(texts, options));
   AIRLOCK_TRY(take_slots(options));
   if (!texts.wait_max.empty()) {

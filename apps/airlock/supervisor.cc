@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "base/child_process.h"
@@ -28,7 +29,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds kRestartMin{100};
 constexpr milliseconds kRestartMax{5'000};
-constexpr milliseconds kStableAfter{10'000};  // what ran so long is started anew without a pause
+constexpr milliseconds kStableAfter{10'000};  // the pause after what ran so long is the shortest
 constexpr milliseconds kLauncherEndMax{15'000};
 constexpr milliseconds kDrainMax{40'000};  // the daemon's own drain is shorter
 constexpr int kFirstPassedFd = 3;
@@ -79,7 +80,7 @@ class Supervisor {
   End watch(Generation& generation);
   End stop(Generation& generation);
   void wait_or_stop(milliseconds pause);
-  bool take_signal();
+  bool take_signal(Generation* generation);
 
   SupervisorOptions options_;
   const telemetry::Log& log_;
@@ -127,6 +128,13 @@ base::Result<Generation> Supervisor::start() {
   launcher.arguments = options_.launcher_words;
   launcher.passed_fds = {{1, 1}, {2, 2}, {launchers.get(), kFirstPassedFd}};
   launcher.own_process_group = true;
+  // It needs no key, and its keepers would all have it in theirs.
+  launcher.environment.emplace();
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    if (std::string_view(*entry).find("API_KEY=") == std::string_view::npos) {
+      launcher.environment->emplace_back(*entry);
+    }
+  }
   launcher.arguments.insert(launcher.arguments.end(),
                             {"--control-fd", std::to_string(kFirstPassedFd)});
   AIRLOCK_ASSIGN(ChildProcess jail, ChildProcess::start(launcher));
@@ -134,12 +142,19 @@ base::Result<Generation> Supervisor::start() {
   return Generation{std::move(jail), std::move(daemon), std::move(ready_here), Clock::now()};
 }
 
-bool Supervisor::take_signal() {
+// Whether we are to end.
+bool Supervisor::take_signal(Generation* generation) {
+  bool asked = false;
   signalfd_siginfo info;
   while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
-    if (info.ssi_signo != SIGCHLD) stopping_ = true;
+    if (info.ssi_signo != SIGHUP) {
+      asked = true;
+    } else if (generation != nullptr) {
+      generation->daemon->send_signal(SIGHUP);
+    }
   }
-  return stopping_;
+  stopping_ |= asked;
+  return asked;
 }
 
 Supervisor::End Supervisor::watch(Generation& generation) {
@@ -149,7 +164,7 @@ Supervisor::End Supervisor::watch(Generation& generation) {
                     {generation.daemon->pidfd(), POLLIN, 0},
                     {generation.ready.get(), POLLIN, 0}};
     if (::poll(set, 4, -1) < 0) continue;
-    if (set[0].revents != 0 && take_signal()) return stop(generation);
+    if (set[0].revents != 0 && take_signal(&generation)) return stop(generation);
     if (set[3].revents != 0) {
       char byte = 0;
       if (::read(generation.ready.get(), &byte, 1) == 1) {
@@ -181,14 +196,14 @@ Supervisor::End Supervisor::stop(Generation& generation) {
     ::poll(set, 2, static_cast<int>(left));
     if (set[1].revents != 0) break;
     // Asked twice: at once.
-    if (set[0].revents != 0 && take_signal()) generation.daemon->send_signal(SIGKILL);
+    if (set[0].revents != 0 && take_signal(&generation)) generation.daemon->send_signal(SIGKILL);
   }
   return End::kStopped;
 }
 
 void Supervisor::wait_or_stop(milliseconds pause) {
   pollfd set = {signals_.get(), POLLIN, 0};
-  if (::poll(&set, 1, static_cast<int>(pause.count())) > 0) take_signal();
+  if (::poll(&set, 1, static_cast<int>(pause.count())) > 0) take_signal(nullptr);
 }
 
 int Supervisor::run() {

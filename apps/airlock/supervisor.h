@@ -6,10 +6,10 @@
 //
 // When the launcher or the daemon dies, both are started anew; the listening sockets stay open
 // meanwhile, so that clients wait and are not refused. When the supervisor dies, the kernel ends
-// both. SIGTERM and SIGINT are passed to the daemon, which drains, and the supervisor ends with it.
+// both. SIGTERM and SIGINT are passed to the daemon, which drains, and the supervisor ends with it;
+// SIGHUP has it look for toolchains again.
 #pragma once
 
-#include <sys/types.h>
 #include <string>
 #include <vector>
 
@@ -23,8 +23,6 @@ struct SupervisorOptions {
   std::vector<std::string> daemon_words;    // "serve" and its flags
   std::vector<std::string> launcher_words;  // argv[0] is the program's path
   std::vector<base::UniqueFd> listeners;
-  uid_t daemon_uid = 0;  // 0: no change (an ordinary user supervises)
-  gid_t daemon_gid = 0;
 };
 
 // Names of the descriptors in the daemon's environment: "control,ready,listener...".

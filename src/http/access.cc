@@ -83,6 +83,10 @@ bool equals_in_constant_time(std::string_view given, std::string_view expected) 
   return difference == 0;
 }
 
+std::optional<ApiError> check_open_access(const AccessPolicy& policy, const Request& head) {
+  return policy.key.empty() ? check_as_of_a_web_page(policy, head) : std::nullopt;
+}
+
 std::optional<ApiError> check_access(const AccessPolicy& policy, const Request& head) {
   if (policy.key.empty()) return check_as_of_a_web_page(policy, head);
   if (equals_in_constant_time(given_key(head), policy.key)) return std::nullopt;

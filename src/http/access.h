@@ -25,7 +25,10 @@ struct AccessPolicy {
 // The hosts of a listener on loopback.
 std::vector<std::string> loopback_hosts();
 
+// For routes that need a key, if there is one.
 std::optional<ApiError> check_access(const AccessPolicy& policy, const Request& head);
+// For routes that need none: a page may not ask those of a keyless service either.
+std::optional<ApiError> check_open_access(const AccessPolicy& policy, const Request& head);
 
 // The same time for every `given` of one length.
 bool equals_in_constant_time(std::string_view given, std::string_view expected);

@@ -25,6 +25,8 @@ struct OutputPiece {
 class EventSink final : public runner::OutputSink {
  public:
   explicit EventSink(std::function<void()> news);
+  // False where no descriptor was left: then it must not be used.
+  bool valid() const { return writable_.valid(); }
 
   base::Result<std::size_t> write_some(runner::Stream stream, std::string_view bytes) override;
   int writable_fd(runner::Stream stream) const override;
@@ -37,7 +39,7 @@ class EventSink final : public runner::OutputSink {
   void make_writable(bool writable);
 
   std::function<void()> news_;
-  base::UniqueFd writable_;  // an eventfd: readable when there is room; see writable_fd
+  base::UniqueFd writable_;  // an eventfd: writable when there is room
   std::mutex mutex_;
   std::vector<OutputPiece> pieces_;
   std::size_t bytes_ = 0;

@@ -131,6 +131,9 @@ asio::awaitable<StreamedRun> stream_run(Exchange& exchange, runner::RunService& 
   };
   auto output = std::make_shared<EventSink>(news);
   auto compile_output = std::make_shared<EventSink>(news);
+  if (!output->valid() || !compile_output->valid()) {
+    co_return StreamedRun{.refused = base::errno_error("eventfd")};
+  }
   PhaseEvents compile("compile", compile_output);
   PhaseEvents run("run", output);
   submission->output = output;
@@ -143,7 +146,7 @@ asio::awaitable<StreamedRun> stream_run(Exchange& exchange, runner::RunService& 
   while (!pending->outcome) {
     const bool woken = co_await wait_for_news(*pending, kHeartbeat);
     std::string events = compile.take(false) + run.take(false);
-    if (!woken) events = ": still running\n\n";
+    if (events.empty() && !woken) events = ": still running\n\n";
     if (listening) listening = co_await exchange.write(events);
     if (!listening) (*ticket)->kill();
   }

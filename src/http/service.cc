@@ -1,6 +1,8 @@
 #include "http/service.h"
 
 #include <array>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/json/object.hpp>
 #include <chrono>
 #include <cmath>
@@ -24,16 +26,26 @@ constexpr std::string_view kRetryAfterSeconds = "1";
 Response json_response(int status, std::string body) {
   Response response{.status = status, .body = std::move(body)};
   response.body += '\n';
+  if (status == 429 || status == 503) {
+    response.headers.push_back({"Retry-After", std::string(kRetryAfterSeconds)});
+  }
+  if (status == 401) response.headers.push_back({"WWW-Authenticate", "Bearer"});
   return response;
 }
 
-Response error_response(const ApiError& error) {
-  Response response = json_response(error.status, error_json(error));
-  if (error.status == 429 || error.status == 503) {
-    response.headers.push_back({"Retry-After", std::string(kRetryAfterSeconds)});
-  }
-  if (error.status == 401) response.headers.push_back({"WWW-Authenticate", "Bearer"});
-  return response;
+using ErrorShape = std::string (*)(const ApiError&);
+
+Response error_response(const ApiError& error, ErrorShape shape = error_json) {
+  return json_response(error.status, shape(error));
+}
+
+// Versions may have to be asked for, which takes a second and would stop everybody else.
+asio::awaitable<std::string> describe_languages(const RunCatalog& catalog) {
+  co_return catalog.languages_json();
+}
+
+std::string amon_refusal(const ApiError& error) {
+  return error.status == 401 ? R"({"detail":"unauthorized"})" : amon_error_json(error);
 }
 
 std::shared_ptr<runner::Submission> make_submission(ParsedRun parsed) {
@@ -95,15 +107,21 @@ struct Service::Route {
   std::string_view method;
   std::string_view path;
   asio::awaitable<Response> (Service::*answer)(Exchange&);
-  bool open = false;  // needs no key, and may be asked by anybody
+  bool open = false;  // needs no key
+  ErrorShape errors = error_json;
 };
 
+// clang-format off
 const Service::Route Service::kRoutes[] = {
-    {"GET", "/health", &Service::health, true},         {"GET", "/ready", &Service::ready, true},
-    {"GET", "/v1/languages", &Service::languages},      {"POST", "/v1/run", &Service::run},
-    {"POST", "/v1/run/stream", &Service::run_stream},   {"POST", "/run", &Service::run_amon},
-    {"POST", "/execute", &Service::execute_swissbrain},
+    {"GET", "/health", &Service::health, true},
+    {"GET", "/ready", &Service::ready, true},
+    {"GET", "/v1/languages", &Service::languages},
+    {"POST", "/v1/run", &Service::run},
+    {"POST", "/v1/run/stream", &Service::run_stream},
+    {"POST", "/run", &Service::run_amon, false, amon_refusal},
+    {"POST", "/execute", &Service::execute_swissbrain, false, swissbrain_error_json},
 };
+// clang-format on
 
 Service::Service(runner::RunService& runs, const RunCatalog& catalog, const telemetry::Log& log,
                  ServiceOptions options)
@@ -119,10 +137,12 @@ const Service::Route* Service::find_route(const Request& head) {
 
 bool Service::admits(const Request& head, Response* refusal) {
   const Route* const route = find_route(head);
-  if (route != nullptr && route->open) return true;
+  const bool open = route != nullptr && route->open;
   // Who has no key learns nothing about what there is.
-  if (const auto error = check_access(options_.access, head)) {
-    *refusal = error_response(*error);
+  const auto error =
+      open ? check_open_access(options_.access, head) : check_access(options_.access, head);
+  if (error) {
+    *refusal = error_response(*error, route != nullptr ? route->errors : error_json);
     return false;
   }
   if (route != nullptr) return true;
@@ -196,11 +216,12 @@ asio::awaitable<Response> Service::ready(Exchange&) {
 }
 
 asio::awaitable<Response> Service::languages(Exchange&) {
-  co_return json_response(200, catalog_.languages_json());
+  co_return json_response(
+      200, co_await asio::co_spawn(background_, describe_languages(catalog_), asio::use_awaitable));
 }
 
 asio::awaitable<Response> Service::run(Exchange& exchange) {
-  auto parsed = parse_run(exchange.request().body, catalog_, options_.limits);
+  auto parsed = parse_run(exchange.take_body(), catalog_, options_.limits);
   if (!parsed) co_return error_response(parsed.error());
   const RunOutcome outcome =
       co_await await_run(exchange, runs_, make_submission(std::move(*parsed)));
@@ -208,7 +229,7 @@ asio::awaitable<Response> Service::run(Exchange& exchange) {
 }
 
 asio::awaitable<Response> Service::run_stream(Exchange& exchange) {
-  auto parsed = parse_run(exchange.request().body, catalog_, options_.limits);
+  auto parsed = parse_run(exchange.take_body(), catalog_, options_.limits);
   if (!parsed) co_return error_response(parsed.error());
   StreamedRun streamed = co_await stream_run(exchange, runs_, make_submission(std::move(*parsed)));
   if (streamed.refused) co_return error_response(from_error(*streamed.refused));
@@ -216,8 +237,8 @@ asio::awaitable<Response> Service::run_stream(Exchange& exchange) {
 }
 
 asio::awaitable<Response> Service::run_amon(Exchange& exchange) {
-  auto parsed = parse_amon_run(exchange.request().body, catalog_, options_.amon);
-  if (!parsed) co_return json_response(parsed.error().status, amon_error_json(parsed.error()));
+  auto parsed = parse_amon_run(exchange.take_body(), catalog_, options_.amon);
+  if (!parsed) co_return error_response(parsed.error(), amon_error_json);
   const AmonIds ids{
       .job_id = random_hex_id(),
       .request_id = parsed->request_id.empty() ? random_hex_id() : parsed->request_id};
@@ -238,21 +259,16 @@ asio::awaitable<Response> Service::run_amon(Exchange& exchange) {
                       : ApiResult<std::string>(std::unexpected(amon_error_of(outcome.error())));
   finish.ok = body.has_value();
   log_.raw(amon_finish_event_json(finish));
-  if (!body) co_return json_response(body.error().status, amon_error_json(body.error()));
+  if (!body) co_return error_response(body.error(), amon_error_json);
   co_return json_response(200, std::move(*body));
 }
 
 asio::awaitable<Response> Service::execute_swissbrain(Exchange& exchange) {
-  auto parsed = parse_swissbrain_run(exchange.request().body, catalog_, options_.swissbrain);
-  if (!parsed) {
-    co_return json_response(parsed.error().status, swissbrain_error_json(parsed.error()));
-  }
+  auto parsed = parse_swissbrain_run(exchange.take_body(), catalog_, options_.swissbrain);
+  if (!parsed) { co_return error_response(parsed.error(), swissbrain_error_json); }
   const RunOutcome outcome =
       co_await await_run(exchange, runs_, make_submission(std::move(parsed->run)));
-  if (!outcome) {
-    const ApiError error = from_error(outcome.error());
-    co_return json_response(error.status, swissbrain_error_json(error));
-  }
+  if (!outcome) { co_return error_response(from_error(outcome.error()), swissbrain_error_json); }
   co_return json_response(200, swissbrain_result_json(*outcome));
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <functional>
 #include <string>
 
@@ -59,6 +60,7 @@ class Service final : public Handler {
   const RunCatalog& catalog_;
   const telemetry::Log& log_;
   ServiceOptions options_;
+  boost::asio::thread_pool background_{1};  // for what must not hold up the server's thread
   bool ready_ = false;
 };
 

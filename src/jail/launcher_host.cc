@@ -20,6 +20,8 @@ using base::UniqueFd;
 
 constexpr std::size_t kInitBytesMax = 4u << 20;
 
+}  // namespace
+
 std::string default_state_directory() {
   if (geteuid() == 0) return "/var/lib/airlock";
   if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && state[0] == '/') {
@@ -29,6 +31,8 @@ std::string default_state_directory() {
   if (home != nullptr && home[0] == '/') return std::string(home) + "/.local/state/airlock";
   return default_run_directory() + "/state";  // that directory is checked to be ours
 }
+
+namespace {
 
 std::string beside_ourselves(const char* name) {
   char path[4096];

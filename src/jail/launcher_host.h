@@ -18,6 +18,9 @@
 
 namespace airlock::jail {
 
+// /var/lib/airlock, or in the home directory of an ordinary user.
+std::string default_state_directory();
+
 struct LauncherHost {
   // What init needs until it has made its mounts. The view may be that of the launcher before us,
   // unchecked.

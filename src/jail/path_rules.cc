@@ -124,9 +124,11 @@ bool is_printable_utf8(std::string_view text) {
   return true;
 }
 
-bool matches_glob(std::string_view pattern, std::string_view path) {
+bool matches_glob(std::string_view pattern, std::string_view path, std::uint64_t* steps) {
   GlobMatcher matcher;
-  return matcher.match(pattern, path);
+  const bool matched = matcher.match(pattern, path);
+  if (steps != nullptr) *steps += matcher.steps;
+  return matched;
 }
 
 }  // namespace airlock::jail

@@ -24,6 +24,7 @@ bool is_printable_utf8(std::string_view text);
 // '*' and '?' match within one part, "**" any number of whole parts; '\' quotes. Linear in memory,
 // at most kGlobStepsMax steps: a pattern that needs more does not match.
 inline constexpr std::uint32_t kGlobStepsMax = 100'000;
-bool matches_glob(std::string_view pattern, std::string_view path);
+// Steps that were needed are added to `steps`, if there is one.
+bool matches_glob(std::string_view pattern, std::string_view path, std::uint64_t* steps = nullptr);
 
 }  // namespace airlock::jail

@@ -24,11 +24,6 @@ using std::chrono::steady_clock;
 constexpr std::uint32_t kSlotsMin = 4;
 constexpr std::uint32_t kSlotsPerProcessor = 2;
 
-std::uint32_t count_slots(std::uint32_t asked) {
-  if (asked != 0) return asked;
-  return std::max(kSlotsMin, kSlotsPerProcessor * std::thread::hardware_concurrency());
-}
-
 void count_duration(DurationCounts& counts, steady_clock::duration duration) {
   const auto us = static_cast<std::uint64_t>(
       std::max<std::int64_t>(0, duration_cast<std::chrono::microseconds>(duration).count()));
@@ -42,6 +37,11 @@ base::Error busy_error(const char* message) {
 }
 
 }  // namespace
+
+std::uint32_t count_slots(std::uint32_t asked) {
+  if (asked != 0) return asked;
+  return std::max(kSlotsMin, kSlotsPerProcessor * std::thread::hardware_concurrency());
+}
 
 class RunService::Job final : public RunTicket, public std::enable_shared_from_this<Job> {
  public:

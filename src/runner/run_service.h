@@ -88,6 +88,9 @@ struct RunServiceStats {
   DurationCounts ran;     // from the slot to the result
 };
 
+// What RunServiceOptions::slots comes to.
+std::uint32_t count_slots(std::uint32_t asked);
+
 class RunService {
  public:
   // `backend` must allow open_workspace from several threads; it and `clock` outlive this.

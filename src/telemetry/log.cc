@@ -1,5 +1,6 @@
 #include "telemetry/log.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <array>
@@ -41,7 +42,9 @@ std::string_view level_name(Level level) {
 
 void Log::raw(std::string line) const {
   line += '\n';
-  // One try: who reads the log may be slow or gone, and the service goes on.
+  // Who reads the log may be slow or gone, and the service goes on: a pipe that is full takes none.
+  pollfd set = {fd_, POLLOUT, 0};
+  if (::poll(&set, 1, 0) != 1 || (set.revents & POLLOUT) == 0) return;
   if (::write(fd_, line.data(), line.size()) < 0) return;
 }
 

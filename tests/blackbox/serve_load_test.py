@@ -129,6 +129,7 @@ class Load(unittest.TestCase):
                         os.kill(pid, signal.SIGKILL)
                 service.wait_for("serve.ready", kill + 2, seconds=60 * SLOW)
             self.end(clients)
+            self.assertGreater(sum(client.answers for client in clients), KILLS)
             self.assertEqual(service.run(argv=["true"])[1]["outcome"], "exited")
         self.assertEqual(leftovers.remaining(before), [])
 

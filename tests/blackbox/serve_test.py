@@ -149,6 +149,18 @@ class Runs(ServiceCase):
         connection.close()
         self.wait_for_running(0)
 
+    def test_one_that_sends_more_and_hangs_up_is_noticed_too(self):
+        connection = self.service.raw()
+        body = json.dumps({"argv": ["sleep", "1000"], "limits": {"wall_ms": 60000}})
+        head = ("POST /v1/run HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n")
+        connection.sendall((head + body).encode())
+        self.wait_for_running(1)
+        connection.sendall(b"GET /health HTT")
+        time.sleep(0.2)
+        connection.close()
+        self.wait_for_running(0)
+
     def wait_for_running(self, count):
         deadline = time.monotonic() + 10 * SLOW
         while time.monotonic() < deadline:
@@ -256,9 +268,6 @@ class Http(ServiceCase):
 
 
 class Key(ServiceCase):
-    def setUp(self):
-        pass
-
     @classmethod
     def setUpClass(cls):
         os.environ["AIRLOCK_API_KEY"] = KEY
@@ -272,11 +281,14 @@ class Key(ServiceCase):
         self.assertEqual(self.service.ask("GET", "/ready")[0], 200)
         for method, path in (("POST", "/v1/run"), ("POST", "/run"), ("POST", "/execute"),
                              ("GET", "/v1/languages"), ("GET", "/nowhere")):
-            self.assertEqual(self.service.ask(method, path, "{}")[0], 401, path)
+            body = "{}" if method == "POST" else None
+            self.assertEqual(self.service.ask(method, path, body)[0], 401, path)
         for headers in ({"Authorization": f"Bearer {KEY}"}, {"X-API-Key": KEY},
                         {"Authorization": f"bearer {KEY}", "Host": "anything.example"}):
             answer = self.service.ask_json("POST", "/v1/run", {"argv": ["true"]}, headers)
             self.assertEqual(answer[0], 200, answer)
+        self.assertEqual(self.service.ask_json("POST", "/run", "{}"),
+                         (401, {"detail": "unauthorized"}))
         wrong = {"Authorization": f"Bearer {KEY}x"}
         self.assertEqual(self.service.ask("POST", "/v1/run", "{}", wrong)[0], 401)
 
@@ -298,6 +310,48 @@ class Life(unittest.TestCase):
             answer = connection.getresponse()
             self.assertEqual(json.loads(answer.read())["outcome"], "exited")
             self.assertEqual(service.process.wait(30 * SLOW), 0)
+
+    def test_a_stream_that_runs_is_finished_and_then_nothing_is_waited_for(self):
+        with Service() as service:
+            connection = service.connect()
+            connection.request("POST", "/v1/run/stream", json.dumps({"argv": ["sleep", "1"]}),
+                               {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            started = time.monotonic()
+            service.process.send_signal(signal.SIGTERM)
+            self.assertIn(b"event: result", answer.read())
+            self.assertEqual(service.process.wait(30 * SLOW), 0)
+            self.assertLess(time.monotonic() - started, 10 * SLOW)
+
+    def test_health_says_it_by_its_status(self):
+        def health(*words):
+            return subprocess.run([str(airlock.binary()), "health", *words], capture_output=True,
+                                  timeout=30 * SLOW, check=False)
+
+        with Service() as service:
+            done = health("--ready", service.url)
+            self.assertEqual((done.returncode, done.stdout), (0, b'{"status":"ready"}\n'))
+            self.assertEqual(health(service.url).returncode, 0)
+        done = health(service.url)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"refused", done.stderr)
+        self.assertEqual(health("nonsense").returncode, 2)
+
+    def test_a_full_service_says_when_to_come_back(self):
+        with Service("--slots", "1", "--waiting", "0") as service:
+            sleeper = service.connect()
+            sleeper.request("POST", "/v1/run", json.dumps({"argv": ["sleep", "2"]}),
+                            {"Content-Type": "application/json"})
+            time.sleep(0.5)
+            status, headers, body = service.ask("POST", "/v1/run", {"argv": ["true"]})
+            self.assertEqual((status, headers["Retry-After"]), (429, "1"))
+            self.assertEqual(json.loads(body)["error"]["code"], "busy")
+            sleeper.close()
+
+    def test_without_parked_sandboxes_it_works_as_well(self):
+        with Service("--parked", "0") as service:
+            for _ in range(3):
+                self.assertEqual(service.run(argv=["true"])[1]["outcome"], "exited")
 
     def test_it_is_back_after_either_process_was_killed(self):
         before = leftovers.snapshot()

@@ -8,6 +8,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <functional>
+#include <string>
 #include <string_view>
 
 #include "http/server/message.h"
@@ -18,6 +19,8 @@ class Exchange {
  public:
   virtual ~Exchange() = default;
   virtual const Request& request() const = 0;
+  // The body, which is then no longer held for as long as the request is answered.
+  virtual std::string take_body() = 0;
   virtual boost::asio::any_io_executor executor() = 0;
   virtual void on_hangup(std::function<void()> gone) = 0;
   // Sends the head of a response whose length nobody knows yet.

@@ -22,6 +22,7 @@ struct Request {
   std::vector<Header> headers;
   std::string body;
   bool keep_alive = true;  // the client would send another one on this connection
+  bool has_chunks = true;  // HTTP/1.1: it understands a body in chunks
 
   // The value of the first header of that name; empty if there is none.
   std::string_view header(std::string_view name) const;
@@ -33,7 +34,6 @@ struct Response {
   std::string body = {};
   std::string content_type = "application/json";
   std::vector<Header> headers = {};  // beside content type, length, date and connection
-  bool close = false;                // the connection ends with this
 };
 
 bool equals_ignoring_case(std::string_view a, std::string_view b);

@@ -1,5 +1,6 @@
 #include "http/server/request_parser.h"
 
+#include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -30,6 +31,10 @@ ParseFailure explain(beast::http::error error, const ParserLimits& limits) {
   }
 }
 
+bool is_number(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+}
+
 }  // namespace
 
 struct RequestParser::State {
@@ -38,7 +43,6 @@ struct RequestParser::State {
 
 RequestParser::RequestParser(const ParserLimits& limits)
     : limits_(limits), state_(std::make_unique<State>()) {
-  state_->parser.eager(true);
   state_->parser.header_limit(limits.header_bytes_max);
   state_->parser.body_limit(limits.body_bytes_max);
 }
@@ -49,20 +53,25 @@ std::size_t RequestParser::feed(std::string_view bytes) {
   if (bytes.empty() || failure_.status != 0) return 0;
   started_ = true;
   std::size_t taken = 0;
-  while (taken < bytes.size() && !state_->parser.is_done()) {
+  while (taken < bytes.size() && !state_->parser.is_done() && failure_.status == 0) {
     const std::string_view rest = bytes.substr(taken);
     beast::error_code error;
     const std::size_t count =
         state_->parser.put(boost::asio::const_buffer(rest.data(), rest.size()), error);
     taken += count;
-    if (error == beast::http::error::need_more) break;
-    if (error) {
+    if (error && error != beast::http::error::need_more) {
       failure_ = explain(static_cast<beast::http::error>(error.value()), limits_);
       return taken;
     }
-    if (count == 0) break;
+    // Trailers come into the same fields: what counts is there before any of them.
+    if (head_complete() && !head_filled_) check_head();
+    if (count == 0 || error) break;
   }
-  if (head_complete() && !head_filled_) check_head();
+  // The line that tells a chunk's size, and trailers, are not taken before they are whole.
+  if (!complete() && failure_.status == 0 && bytes.size() - taken > limits_.header_bytes_max) {
+    failure_ = {431, "the head of a chunk, or the trailers, are longer than " +
+                         std::to_string(limits_.header_bytes_max) + " bytes"};
+  }
   return taken;
 }
 
@@ -79,30 +88,39 @@ void RequestParser::fill_head() {
   for (const auto& field : message) {
     request_.headers.push_back({std::string(field.name_string()), std::string(field.value())});
   }
-  request_.keep_alive = message.keep_alive();
+  request_.has_chunks = message.version() >= 11;
+  // A 1.0 client that wants more would have to be told so; it opens another connection instead.
+  request_.keep_alive = request_.has_chunks && message.keep_alive();
   head_filled_ = true;
 }
 
 // What two readers could understand in two ways is refused.
 void RequestParser::check_head() {
   fill_head();
+  const bool is_old = !request_.has_chunks;
+  const std::size_t hosts = request_.count_headers("Host");
+  const std::string_view length = request_.header("Content-Length");
+  const bool has_length = request_.count_headers("Content-Length") > 0;
+  const bool has_coding = request_.count_headers("Transfer-Encoding") > 0;
+  const bool takes_no_body = request_.method == "GET" || request_.method == "HEAD";
   if (request_.headers.size() > limits_.headers_max) {
     failure_ = {431, "more than " + std::to_string(limits_.headers_max) + " headers"};
-  } else if (request_.count_headers("Host") > 1) {
+  } else if (hosts > 1) {
     failure_ = {400, "more than one Host header"};
-  } else if (state_->parser.get().version() >= 11 && request_.count_headers("Host") == 0) {
+  } else if (hosts == 0 && !is_old) {
     failure_ = {400, "HTTP/1.1 needs a Host header"};
-  } else if (request_.count_headers("Content-Length") > 1) {
-    failure_ = {400, "more than one Content-Length header"};
-  } else if (request_.count_headers("Transfer-Encoding") > 0 &&
-             request_.count_headers("Content-Length") > 0) {
-    failure_ = {400, "both Transfer-Encoding and Content-Length"};
-  } else if (request_.count_headers("Transfer-Encoding") > 0 &&
-             !equals_ignoring_case(request_.header("Transfer-Encoding"), "chunked")) {
+  } else if (has_length && (request_.count_headers("Content-Length") > 1 || !is_number(length))) {
+    failure_ = {400, "Content-Length is one number"};
+  } else if (has_coding && (has_length || is_old)) {
+    failure_ = {400, "Transfer-Encoding is for HTTP/1.1, and without Content-Length"};
+  } else if (has_coding && !equals_ignoring_case(request_.header("Transfer-Encoding"), "chunked")) {
     failure_ = {400, "Transfer-Encoding can only be chunked"};
+  } else if (takes_no_body && (has_coding || (has_length && length != "0"))) {
+    failure_ = {400, request_.method + " has no body here"};
   } else if (request_.path.empty() || request_.path[0] != '/') {
     failure_ = {400, "the target has to be a path that begins with /"};
   }
+  state_->parser.eager(true);
 }
 
 bool RequestParser::expects_continue() const {

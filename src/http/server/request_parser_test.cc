@@ -85,6 +85,8 @@ TEST(RequestParserTest, WhatTwoReadersCouldReadInTwoWaysIsRefused) {
   EXPECT_EQ(refused("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"), 400);
   EXPECT_EQ(refused("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), 400);
   EXPECT_EQ(refused("GET / HTTP/1.1\r\n\r\n"), 400);
+  EXPECT_EQ(refused("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3, 3\r\n\r\nabc"), 400);
+  EXPECT_EQ(refused("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 400);
   EXPECT_EQ(refused("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +3\r\n\r\nabc"), 400);
   EXPECT_EQ(refused("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x3\r\n\r\nabc"), 400);
   EXPECT_EQ(refused("POST / HTTP/1.1\r\nHost: a\r\nContent-Length : 3\r\n\r\nabc"), 400);
@@ -119,6 +121,37 @@ TEST(RequestParserTest, AnEndlessHeaderIsRefusedBeforeItEnds) {
     pending.erase(0, parser.feed(pending));
   }
   EXPECT_EQ(parser.failure().status, 431);
+}
+
+TEST(RequestParserTest, NothingGrowsWithoutBoundAfterTheHead) {
+  const ParserLimits limits{.header_bytes_max = 256};
+  const std::string head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (const char* const begun : {"1;a=", "3\r\nabc\r\n0\r\nX: "}) {
+    RequestParser parser(limits);
+    std::string pending = head + begun;
+    for (int i = 0; i < 1'000 && parser.failure().status == 0; ++i) {
+      pending += "aaaaaaaaaa";
+      pending.erase(0, parser.feed(pending));
+    }
+    EXPECT_EQ(parser.failure().status, 431) << begun;
+    EXPECT_LT(pending.size(), 1'000u);
+  }
+}
+
+TEST(RequestParserTest, TrailersAreNoHeaders) {
+  const std::string text =
+      "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "0\r\nX-API-Key: k\r\nContent-Type: application/json\r\n\r\n";
+  EXPECT_EQ(parse(text).header("X-API-Key"), "");
+  EXPECT_EQ(refused("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    "0\r\nHost: a\r\n\r\n"),
+            400);
+}
+
+TEST(RequestParserTest, WhatTakesNoBodyIsRefusedOne) {
+  EXPECT_EQ(refused("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 33554432\r\n\r\n"), 400);
+  EXPECT_EQ(refused("HEAD / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"), 400);
+  EXPECT_TRUE(parse("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n").body.empty());
 }
 
 TEST(RequestParserTest, HttpOneZeroEndsItsConnection) {

@@ -9,6 +9,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <ctime>
+#include <exception>
 #include <utility>
 
 #include "http/server/tcp_transport.h"
@@ -46,7 +47,7 @@ Server::Server(asio::io_context& context, Handler& handler, const ServerLimits& 
       connections_max_(limits.connections_max),
       common_{handler, limits.session, http_date(), std::vector<char>(kReadBytes)},
       ticker_(context),
-      room_(context) {
+      room_(context, asio::steady_timer::time_point::max()) {
   tick();
 }
 
@@ -74,7 +75,6 @@ asio::awaitable<void> Server::accept(Listener& listener) {
   while (!draining_) {
     boost::system::error_code error;
     if (sessions_.size() >= connections_max_) {
-      room_.expires_at(asio::steady_timer::time_point::max());
       co_await room_.async_wait(asio::redirect_error(asio::use_awaitable, error));
       continue;
     }
@@ -95,7 +95,9 @@ asio::awaitable<void> Server::accept(Listener& listener) {
 
 asio::awaitable<void> Server::serve(std::shared_ptr<Session> session) {
   const auto place = sessions_.insert(sessions_.end(), session);
-  co_await session->run();
+  try {
+    co_await session->run();
+  } catch (const std::exception&) { session->close(); }  // no memory: others may still have some
   sessions_.erase(place);
   room_.cancel();
 }
@@ -111,7 +113,7 @@ void Server::drain() {
 
 void Server::tick() {
   const auto now = std::chrono::steady_clock::now();
-  for (const auto& session : sessions_) session->expire(now);
+  for (const auto& session : sessions_) session->close_if_late(now);
   common_.date = http_date();
   ticker_.expires_after(kTick);
   ticker_.async_wait([this](boost::system::error_code error) {

@@ -38,7 +38,6 @@ class Server {
   void drain();
   // Nothing is left to be answered.
   bool idle() const { return sessions_.empty(); }
-  std::size_t connections() const { return sessions_.size(); }
 
  private:
   struct Listener;
@@ -50,7 +49,7 @@ class Server {
   const std::size_t connections_max_;
   Session::Common common_;
   boost::asio::steady_timer ticker_;
-  boost::asio::steady_timer room_;  // rings when a connection has ended
+  boost::asio::steady_timer room_;  // cancelled when a connection has ended, which wakes who waits
   std::list<std::unique_ptr<Listener>> listeners_;
   std::list<std::shared_ptr<Session>> sessions_;
   bool draining_ = false;

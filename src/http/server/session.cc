@@ -25,10 +25,8 @@ void Session::set_deadline(std::chrono::milliseconds from_now) {
   deadline_ = std::chrono::steady_clock::now() + from_now;
 }
 
-bool Session::expire(TimePoint now) {
-  if (now < deadline_) return false;
-  transport_->close();
-  return true;
+void Session::close_if_late(TimePoint now) {
+  if (now >= deadline_) transport_->close();
 }
 
 void Session::drain() {
@@ -38,47 +36,50 @@ void Session::drain() {
 
 asio::awaitable<void> Session::run() {
   bool alive = true;
-  while (alive) {
-    const Read read = co_await read_request();
-    if (read != Read::kRequest) break;
+  while (alive && !draining_) {
+    if (!co_await read_request()) break;
     alive = co_await answer();
     set_deadline(common_.limits.idle_max);
   }
   transport_->close();
 }
 
-asio::awaitable<Session::Read> Session::read_request() {
+asio::awaitable<bool> Session::read_request() {
   RequestParser parser(common_.limits.parser);
+  bool begun = false;
   bool admitted = false;
   idle_ = pending_.empty();
   for (;;) {
     pending_.erase(0, parser.feed(pending_));
-    if (parser.started() && idle_) {
+    if (parser.started() && !begun) {
+      begun = true;
       idle_ = false;
       set_deadline(common_.limits.head_max);
     }
     if (parser.failure().status != 0) {
+      head_only_ = false;
       co_await refuse(common_.handler.refuse(parser.failure().status, parser.failure().message));
-      co_return Read::kAnswered;
+      co_return false;
     }
     if (parser.head_complete() && !admitted) {
       admitted = true;
+      head_only_ = parser.head().method == "HEAD";
       Response refusal;
       if (!common_.handler.admits(parser.head(), &refusal)) {
         co_await refuse(std::move(refusal));
-        co_return Read::kAnswered;
+        co_return false;
       }
       set_deadline(common_.limits.body_max);
       const bool waits = !parser.complete() && parser.expects_continue();
-      if (waits && !co_await transport_->write_all(kContinue, {})) co_return Read::kEnd;
+      if (waits && !co_await transport_->write_all(kContinue, {})) co_return false;
     }
     if (parser.complete()) {
       request_ = parser.take();
       deadline_ = kNoDeadline;
-      co_return Read::kRequest;
+      co_return true;
     }
     const std::size_t count = co_await transport_->read_some(common_.buffer);
-    if (count == 0) co_return Read::kEnd;
+    if (count == 0) co_return false;
     pending_.append(common_.buffer.data(), count);
   }
 }
@@ -95,9 +96,10 @@ asio::awaitable<bool> Session::answer() {
     failed = true;
   }
   transport_->watch_hangup({});
-  if (streaming_) co_return co_await end_stream() && keep_alive_ && !failed;
+  // A stream that broke off must not look whole.
+  if (streaming_) co_return !failed && co_await end_stream() && keep_alive_;
   if (failed) response = common_.handler.refuse(500, "internal error");
-  if (response.close || draining_) keep_alive_ = false;
+  if (draining_) keep_alive_ = false;
   if (!co_await send(response)) co_return false;
   if (!keep_alive_) co_await transport_->close_gently();
   co_return keep_alive_;
@@ -116,9 +118,9 @@ std::string Session::head_of(const Response& response, bool chunked) const {
   head += status_text(response.status);
   head += "\r\nDate: " + common_.date;
   if (!response.content_type.empty()) head += "\r\nContent-Type: " + response.content_type;
-  if (chunked) {
+  if (chunked && request_.has_chunks) {
     head += "\r\nTransfer-Encoding: chunked";
-  } else {
+  } else if (!chunked) {
     head += "\r\nContent-Length: " + std::to_string(response.body.size());
   }
   head += "\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store";
@@ -130,14 +132,14 @@ std::string Session::head_of(const Response& response, bool chunked) const {
 asio::awaitable<bool> Session::send(const Response& response) {
   set_deadline(common_.limits.write_max);
   const std::string head = head_of(response, false);
-  const bool has_body = request_.method != "HEAD";
   co_return co_await transport_->write_all(
-      head, has_body ? std::string_view(response.body) : std::string_view());
+      head, head_only_ ? std::string_view() : std::string_view(response.body));
 }
 
 asio::awaitable<bool> Session::begin_stream(Response response) {
   streaming_ = true;
   set_deadline(common_.limits.write_max);
+  if (!request_.has_chunks) keep_alive_ = false;  // its end is the connection's
   const std::string head = head_of(response, true);
   const bool sent = co_await transport_->write_all(head, {});
   deadline_ = kNoDeadline;
@@ -147,9 +149,12 @@ asio::awaitable<bool> Session::begin_stream(Response response) {
 asio::awaitable<bool> Session::write(std::string_view piece) {
   if (piece.empty()) co_return true;  // an empty chunk would end the stream
   std::array<char, 32> size;
-  const int digits = std::snprintf(size.data(), size.size(), "%zx\r\n", piece.size());
+  int digits = 0;
   std::string rest(piece);
-  rest += "\r\n";
+  if (request_.has_chunks) {
+    digits = std::snprintf(size.data(), size.size(), "%zx\r\n", piece.size());
+    rest += "\r\n";
+  }
   set_deadline(common_.limits.write_max);
   const bool sent = co_await transport_->write_all(
       std::string_view(size.data(), static_cast<std::size_t>(digits)), rest);
@@ -158,6 +163,7 @@ asio::awaitable<bool> Session::write(std::string_view piece) {
 }
 
 asio::awaitable<bool> Session::end_stream() {
+  if (!request_.has_chunks) co_return true;
   set_deadline(common_.limits.write_max);
   co_return co_await transport_->write_all("0\r\n\r\n", {});
 }

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "http/server/exchange.h"
@@ -44,21 +45,21 @@ class Session final : public Exchange, public std::enable_shared_from_this<Sessi
           Common& common);
 
   boost::asio::awaitable<void> run();
-  // Ends it at once if `now` is past its deadline. True if it has.
-  bool expire(TimePoint now);
+  void close_if_late(TimePoint now);
   // No further request; an idle connection ends now.
   void drain();
   void close() { transport_->close(); }
 
   const Request& request() const override { return request_; }
+  std::string take_body() override { return std::exchange(request_.body, {}); }
   boost::asio::any_io_executor executor() override { return executor_; }
   void on_hangup(std::function<void()> gone) override { transport_->watch_hangup(std::move(gone)); }
   boost::asio::awaitable<bool> begin_stream(Response head) override;
   boost::asio::awaitable<bool> write(std::string_view piece) override;
 
  private:
-  enum class Read { kRequest, kAnswered, kEnd };
-  boost::asio::awaitable<Read> read_request();
+  // False when the connection has no more of them.
+  boost::asio::awaitable<bool> read_request();
   boost::asio::awaitable<bool> answer();
   boost::asio::awaitable<bool> send(const Response& response);
   boost::asio::awaitable<void> refuse(Response response);
@@ -76,6 +77,7 @@ class Session final : public Exchange, public std::enable_shared_from_this<Sessi
   bool idle_ = true;
   bool draining_ = false;
   bool streaming_ = false;
+  bool head_only_ = false;  // the request that is answered is a HEAD
   bool keep_alive_ = true;
 };
 

@@ -18,6 +18,7 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 
 constexpr int kDrainReadsMax = 16;
+constexpr std::size_t kEarlyBytesMax = 64 * 1024;
 
 class TcpTransport final : public Transport, public std::enable_shared_from_this<TcpTransport> {
  public:
@@ -27,6 +28,11 @@ class TcpTransport final : public Transport, public std::enable_shared_from_this
   }
 
   asio::awaitable<std::size_t> read_some(std::span<char> buffer) override {
+    if (!early_.empty()) {
+      const std::size_t count = early_.copy(buffer.data(), buffer.size());
+      early_.erase(0, count);
+      co_return count;
+    }
     for (;;) {
       const ssize_t count =
           ::recv(socket_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
@@ -49,16 +55,11 @@ class TcpTransport final : public Transport, public std::enable_shared_from_this
   void watch_hangup(std::function<void()> gone) override {
     const bool watched = gone_ != nullptr;
     gone_ = std::move(gone);
-    if (watched || gone_ == nullptr) {
-      if (gone_ == nullptr && watched) socket_.cancel();
-      return;
+    if (gone_ == nullptr) {
+      if (watched) socket_.cancel();
+    } else if (!watched) {
+      wait_for_hangup();
     }
-    socket_.async_wait(tcp::socket::wait_read,
-                       [self = shared_from_this()](boost::system::error_code error) {
-                         if (!error && self->gone_ != nullptr && self->has_ended()) {
-                           std::exchange(self->gone_, nullptr)();
-                         }
-                       });
   }
 
   asio::awaitable<void> close_gently() override {
@@ -78,14 +79,27 @@ class TcpTransport final : public Transport, public std::enable_shared_from_this
   }
 
  private:
-  bool has_ended() {
-    char byte = 0;
-    const ssize_t count = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    return count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR);
+  void wait_for_hangup() {
+    socket_.async_wait(tcp::socket::wait_read,
+                       [self = shared_from_this()](boost::system::error_code error) {
+                         if (error || self->gone_ == nullptr) return;
+                         if (self->take_early()) return self->wait_for_hangup();
+                         std::exchange(self->gone_, nullptr)();
+                       });
+  }
+
+  // What came before it was asked for; false at the end, or when it is too much.
+  bool take_early() {
+    std::array<char, 4096> piece;
+    const ssize_t count = ::recv(socket_.native_handle(), piece.data(), piece.size(), MSG_DONTWAIT);
+    if (count < 0) return errno == EAGAIN || errno == EINTR;
+    early_.append(piece.data(), static_cast<std::size_t>(count));
+    return count > 0 && early_.size() <= kEarlyBytesMax;
   }
 
   tcp::socket socket_;
   std::function<void()> gone_;
+  std::string early_;
 };
 
 }  // namespace

@@ -23,8 +23,8 @@ class Transport {
   // Both, one after the other; false when the peer does not take them.
   virtual boost::asio::awaitable<bool> write_all(std::string_view first,
                                                  std::string_view second) = 0;
-  // Calls `gone` once if the peer hangs up before watch_hangup({}) ends the watch. A peer that
-  // sends more has not hung up, and is watched no longer.
+  // Calls `gone` once if the peer hangs up before watch_hangup({}) ends the watch. What it sends
+  // meanwhile is kept for the next read; more than 64 KiB of it count as hanging up.
   virtual void watch_hangup(std::function<void()> gone) = 0;
   // Says that nothing more comes, and takes a little of what the peer is still sending: closing on
   // unread bytes would reset the connection, and the peer might never see the answer.
