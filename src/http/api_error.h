@@ -37,7 +37,7 @@ inline constexpr std::string_view kLimitExceededCode = "limit_exceeded";
 // {"error":{"code","message","hint"?,"field"?}}: one line, without a newline at its end.
 std::string error_json(const ApiError& error);
 
-// 400 invalid_argument, 403 permission_denied, 404 not_found, 413 limit_exceeded, 500 internal,
+// 400 invalid_argument, 403 permission_denied, 404 not_found, 413 limit_exceeded, 429 busy, 500 internal,
 // 502 protocol, 503 unavailable.
 ApiError from_error(const base::Error& error);
 
