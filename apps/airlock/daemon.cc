@@ -44,6 +44,7 @@ constexpr uid_t kDaemonId = 0x77ff'0000;
 constexpr std::chrono::milliseconds kDrainMax{30'000};
 constexpr std::chrono::milliseconds kDrainStep{20};
 constexpr int kExitLauncherGone = 3;
+constexpr std::size_t kDescriptorsLeast = 1'024;
 
 base::Result<std::pair<uid_t, gid_t>> find_ids(const std::string& user) {
   if (user.empty()) return std::pair<uid_t, gid_t>(kDaemonId, kDaemonId);
@@ -73,11 +74,13 @@ bool follow_supervisor(int ready_fd) {
   return ::poll(&reader, 1, 0) >= 0 && (reader.revents & POLLERR) == 0;
 }
 
-void raise_descriptor_limit() {
+// How many descriptors we may have.
+std::size_t raise_descriptor_limit() {
   rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return kDescriptorsLeast;
+  const rlim_t before = limit.rlim_cur;
   limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
+  return ::setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_max : before;
 }
 
 class Daemon {
@@ -113,6 +116,8 @@ class Daemon {
 };
 
 base::Status Daemon::start() {
+  // Half for the files of requests, a quarter for connections, the rest for runs.
+  const std::size_t descriptors = raise_descriptor_limit();
   const int watched = ::fcntl(fds_.control.get(), F_DUPFD_CLOEXEC, 0);
   launcher_ = std::make_unique<asio::posix::stream_descriptor>(context_, watched);
   auto native = backend::native::connect_backend(std::move(fds_.control));
@@ -132,7 +137,8 @@ base::Status Daemon::start() {
                                .limits = options_.limits,
                                .amon = options_.amon,
                                .swissbrain = {},
-                               .version = AIRLOCK_VERSION};
+                               .version = AIRLOCK_VERSION,
+                               .files_held_max = descriptors / 2};
   service.access.hosts = http::loopback_hosts();
   for (const UniqueFd& listener : fds_.listeners) {
     AIRLOCK_ASSIGN(const std::string url, listener_url(listener.get()));
@@ -141,7 +147,9 @@ base::Status Daemon::start() {
     service.access.hosts.push_back(is_v6 ? "[" + address.host + "]" : address.host);
   }
   service_ = std::make_unique<http::Service>(*runs_, *catalog_, log_, std::move(service));
-  server_ = std::make_unique<http::Server>(context_, *service_, http::ServerLimits{});
+  http::ServerLimits limits;
+  limits.connections_max = std::min(limits.connections_max, descriptors / 4);
+  server_ = std::make_unique<http::Server>(context_, *service_, limits);
   boost::json::array urls;
   for (UniqueFd& listener : fds_.listeners) {
     AIRLOCK_ASSIGN(const std::string url, listener_url(listener.get()));
@@ -269,7 +277,6 @@ int run_daemon(DaemonFds fds, const ServeOptions& options, const telemetry::Log&
   }
   if (!follow_supervisor(fds.ready.get())) return 1;
   ::signal(SIGPIPE, SIG_IGN);
-  raise_descriptor_limit();
   Daemon daemon(std::move(fds), options, log);
   if (const auto done = daemon.run(); !done) {
     log.error("serve.start_failed",

@@ -37,8 +37,8 @@ inline constexpr std::string_view kLimitExceededCode = "limit_exceeded";
 // {"error":{"code","message","hint"?,"field"?}}: one line, without a newline at its end.
 std::string error_json(const ApiError& error);
 
-// 400 invalid_argument, 403 permission_denied, 404 not_found, 413 limit_exceeded, 429 busy, 500 internal,
-// 502 protocol, 503 unavailable.
+// 400 invalid_argument, 403 permission_denied, 404 not_found, 413 limit_exceeded, 429 busy,
+// 500 internal, 502 protocol, 503 unavailable or cancelled.
 ApiError from_error(const base::Error& error);
 
 // 400 invalid_argument. The message begins with the field: "limits.pids is 0; ...".

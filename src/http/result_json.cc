@@ -1,5 +1,6 @@
 #include "http/result_json.h"
 
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
@@ -12,6 +13,8 @@
 
 namespace airlock::http {
 namespace {
+
+constexpr std::size_t kEscapedBytesFew = 4'096;  // coloured output is text
 
 boost::json::value text_or_null(const std::string& text) {
   if (text.empty()) return nullptr;
@@ -78,6 +81,15 @@ boost::json::array refused_json(const std::vector<model::RefusedOutput>& refused
   return array;
 }
 
+// Control characters take six bytes each in JSON: a stream of them is better off as base64.
+bool is_worth_being_text(std::string_view bytes) {
+  const auto is_escaped = [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t' && c != '\r';
+  };
+  const auto escaped = static_cast<std::size_t>(std::ranges::count_if(bytes, is_escaped));
+  return escaped <= kEscapedBytesFew + bytes.size() / 16 && is_utf8(bytes);
+}
+
 void add_streams(boost::json::object& object, const model::RunResult& result) {
   const std::string_view out = result.stdout_truncated
                                    ? without_partial_character(result.stdout_bytes)
@@ -85,7 +97,7 @@ void add_streams(boost::json::object& object, const model::RunResult& result) {
   const std::string_view err = result.stderr_truncated
                                    ? without_partial_character(result.stderr_bytes)
                                    : std::string_view(result.stderr_bytes);
-  if (is_utf8(out) && is_utf8(err)) {
+  if (is_worth_being_text(out) && is_worth_being_text(err)) {
     object["stdout"] = out;
     object["stderr"] = err;
     object["encoding"] = "utf8";

@@ -132,5 +132,15 @@ TEST(TextEncodingTest, Base64IsThatOfTheRfc) {
   EXPECT_EQ(base64("foobar"), "Zm9vYmFy");
 }
 
+TEST(ResultJsonTest, WhatEscapingWouldBlowUpIsBase64) {
+  model::RunResult result;
+  result.stdout_bytes = std::string(1'000'000, '\x01');
+  const std::string json = result_json(result);
+  EXPECT_LT(json.size(), 1'500'000u);
+  EXPECT_NE(json.find("\"encoding\":\"base64\""), std::string::npos);
+  result.stdout_bytes = "\x1b[31mred\x1b[0m";
+  EXPECT_NE(result_json(result).find("\"encoding\":\"utf8\""), std::string::npos);
+}
+
 }  // namespace
 }  // namespace airlock::http

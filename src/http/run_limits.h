@@ -26,7 +26,7 @@ struct RunLimitsPolicy {
       .memory = base::gibibytes(4),
       .pids = 1'024,
       .cpu_rate_percent = 0,
-      .output = base::mebibytes(16),
+      .output = base::mebibytes(8),
       .disk = base::gibibytes(1),
       .inodes = 1'048'576,
       .open_files = 65'536,

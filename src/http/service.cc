@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "base/ids.h"
@@ -123,6 +124,30 @@ const Service::Route Service::kRoutes[] = {
 };
 // clang-format on
 
+// Counts a request's files for as long as it lives.
+class Service::HeldFiles {
+ public:
+  HeldFiles(Service& service, const ParsedRun& run)
+      : service_(service), count_(run.request.files.size() + 1) {
+    service_.files_held_ += count_;
+  }
+  HeldFiles(const HeldFiles&) = delete;
+  HeldFiles& operator=(const HeldFiles&) = delete;
+  ~HeldFiles() { service_.files_held_ -= count_; }
+
+  std::optional<ApiError> too_many() const {
+    if (service_.files_held_ <= service_.options_.files_held_max) return std::nullopt;
+    return ApiError{.status = 429,
+                    .code = "busy",
+                    .message = "requests that wait hold as many files as the service may have open",
+                    .hint = "come back later"};
+  }
+
+ private:
+  Service& service_;
+  const std::size_t count_;
+};
+
 Service::Service(runner::RunService& runs, const RunCatalog& catalog, const telemetry::Log& log,
                  ServiceOptions options)
     : runs_(runs), catalog_(catalog), log_(log), options_(std::move(options)) {}
@@ -223,6 +248,8 @@ asio::awaitable<Response> Service::languages(Exchange&) {
 asio::awaitable<Response> Service::run(Exchange& exchange) {
   auto parsed = parse_run(exchange.take_body(), catalog_, options_.limits);
   if (!parsed) co_return error_response(parsed.error());
+  const HeldFiles held(*this, *parsed);
+  if (const auto error = held.too_many()) co_return error_response(*error);
   const RunOutcome outcome =
       co_await await_run(exchange, runs_, make_submission(std::move(*parsed)));
   co_return run_response(outcome);
@@ -231,6 +258,8 @@ asio::awaitable<Response> Service::run(Exchange& exchange) {
 asio::awaitable<Response> Service::run_stream(Exchange& exchange) {
   auto parsed = parse_run(exchange.take_body(), catalog_, options_.limits);
   if (!parsed) co_return error_response(parsed.error());
+  const HeldFiles held(*this, *parsed);
+  if (const auto error = held.too_many()) co_return error_response(*error);
   StreamedRun streamed = co_await stream_run(exchange, runs_, make_submission(std::move(*parsed)));
   if (streamed.refused) co_return error_response(from_error(*streamed.refused));
   co_return Response{};

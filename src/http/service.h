@@ -27,6 +27,7 @@ struct ServiceOptions {
   AmonLimits amon;
   SwissbrainLimits swissbrain;
   std::string version;
+  std::size_t files_held_max = 4'096;  // by all requests together
 };
 
 class Service final : public Handler {
@@ -48,6 +49,7 @@ class Service final : public Handler {
   static const Route* find_route(const Request& head);
   static Response not_served(const Request& head);
 
+  class HeldFiles;
   boost::asio::awaitable<Response> health(Exchange& exchange);
   boost::asio::awaitable<Response> ready(Exchange& exchange);
   boost::asio::awaitable<Response> languages(Exchange& exchange);
@@ -61,6 +63,7 @@ class Service final : public Handler {
   const telemetry::Log& log_;
   ServiceOptions options_;
   boost::asio::thread_pool background_{1};  // for what must not hold up the server's thread
+  std::size_t files_held_ = 0;              // by requests that wait or run; each is a descriptor
   bool ready_ = false;
 };
 
