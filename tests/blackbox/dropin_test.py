@@ -8,6 +8,7 @@ Amon's runner: GET /health and POST /run. The SwissBrain executor: POST /execute
 
 import base64
 import json
+import shutil
 import sys
 import threading
 import time
@@ -142,6 +143,9 @@ class SwissBrain(Dropin):
         self.assertEqual(answer["security_warnings"], [])
         self.assertGreater(answer["execution_time_ms"], 0)
         self.assertEqual(self.execute("echo $((6*7)); exit 3", "shell")[1]["exit_code"], 3)
+
+    @unittest.skipUnless(shutil.which("node"), "needs Node.js")
+    def test_other_languages_are_taken_too(self):
         self.assertEqual(self.execute("console.log(6*7)", "javascript")[1]["stdout"], "42\n")
 
     def test_the_tier_limits(self):
