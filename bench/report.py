@@ -83,6 +83,14 @@ def rest_table(peers: list[Peer], rested: dict[str, Series]) -> str:
     return "\n".join(lines)
 
 
+def client_table(clients: dict[int, Series]) -> str:
+    lines = ["| clients | p50 ms | p99 ms | runs per second | runs |", "|---:|---:|---:|---:|---:|"]
+    for count, one in sorted(clients.items()):
+        runs = f"{len(one)}" + (f", {one.failed} failed" if one.failed else "")
+        lines.append(f"| {count} | {ms(one.p50)} | {ms(one.p99)} | {one.rate:.0f} | {runs} |")
+    return "\n".join(lines)
+
+
 def step_table(steps: dict[str, float]) -> str:
     whole = steps.get("", 0.0)
     lines = [f"| part of the floor ({whole:.0f} us) | faster without it by us |", "|---|---:|"]
@@ -105,6 +113,10 @@ def check_budgets(table: dict[int, dict[str, Series]], realtime: bool) -> list[B
         return Budget(text, "not measured" if value is None else f"{value:.2f}x",
                       None if value is None else value <= bound)
 
+    spread = one["http"].p99 / one["http"].p50 if "http" in one else None
+    http_rate = None
+    if {"http", "floor"} <= two.keys():
+        http_rate = two["http"].rate / two["floor"].rate
     rate = None
     if {"protocol", "floor"} <= two.keys():
         rate = two["protocol"].rate / two["floor"].rate
@@ -121,6 +133,14 @@ def check_budgets(table: dict[int, dict[str, Series]], realtime: bool) -> list[B
                "the floor",
                "not measured" if rate is None else f"{rate:.2f}x",
                None if rate is None else rate >= 0.6),
+        at_most("`POST /v1/run` of the no-op, one client, at most 4x fork + exec of it",
+                compare(one, "http", "fork"), 4.0),
+        at_most("and below half of `bwrap --unshare-all` of it", compare(one, "http", "bwrap"),
+                0.5),
+        at_most("its p99 at most 10x its p50", spread, 10.0),
+        Budget("two clients reach at least 0.6x the rate of the floor",
+               "not measured" if http_rate is None else f"{http_rate:.2f}x",
+               None if http_rate is None else http_rate >= 0.6),
         Budget("`docker run` of the no-op is at least 100x slower than ours through "
                "the protocol",
                "not measured" if docker is None else f"{docker:.0f}x",
@@ -143,7 +163,7 @@ def command_table(peers: list[Peer]) -> str:
 
 
 def render(machine: dict, peers: list[Peer], table: dict, rested: dict, steps: dict,
-           budgets: list[Budget]) -> str:
+           clients: dict, budgets: list[Budget]) -> str:
     template = Path(__file__).with_name("performance.template.md").read_text()
     return template.format(
         **machine,
@@ -152,5 +172,6 @@ def render(machine: dict, peers: list[Peer], table: dict, rested: dict, steps: d
         two=peer_table(peers, table[2]),
         rest=rest_table(peers, rested),
         steps=step_table(steps),
+        clients=client_table(clients),
         commands=command_table(peers),
     )

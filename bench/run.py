@@ -27,6 +27,7 @@ import report
 from measure import MeasureError, Series, kill_all_of, run_measurer
 from peers import (Peer, cgroup_parent, docker_peer, own_peers, process_peers, runtime_peers,
                    write_view)
+from service_peer import measure_clients, service_peer
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CONCURRENCIES = (1, 2)
@@ -146,6 +147,8 @@ def main() -> int:
         peers = own_peers(bin_dir, noop, view) + process_peers(noop) + runtime_peers(folder, noop)
         if not wanted or "docker" in wanted:
             peers.append(stack.enter_context(docker_peer(folder, noop)))
+        if not wanted or "http" in wanted:
+            peers.append(stack.enter_context(service_peer(bin_dir, folder, noop)))
         peers = [peer for peer in peers if not wanted or peer.key in wanted]
         if arguments.realtime:
             for peer in peers:
@@ -154,8 +157,10 @@ def main() -> int:
         rested = measure_after_rest(peers, harness)
         floor = next((peer for peer in peers if peer.key == "floor"), None)
         steps = measure_steps(floor) if floor is not None else {}
+        service = next((peer for peer in peers if peer.key == "http"), None)
+        clients = measure_clients(service) if service is not None else {}
     budgets = report.check_budgets(table, arguments.realtime)
-    page = report.render(machine, peers, table, rested, steps, budgets)
+    page = report.render(machine, peers, table, rested, steps, clients, budgets)
     print(page)
     if arguments.json:
         figures = {str(workers): {key: series.summary() for key, series in row.items()}
