@@ -22,9 +22,8 @@
 
 namespace airlock::http {
 
-// That runner starts programs in /work. Here it is the workspace, the one folder that both the
-// program's files and its own can be in.
-inline constexpr const char* kAmonWorkingDirectory = "/workspace";
+// A link to the workspace in every sandbox: programs name it, and see the workspace.
+inline constexpr const char* kAmonWorkingDirectory = "/work";
 inline constexpr std::string_view kAmonInputPrefix = "input/";
 
 inline constexpr int kAmonTimeoutSecondsMin = 1;

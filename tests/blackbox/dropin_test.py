@@ -77,6 +77,11 @@ class Amon(Dropin):
                           for f in answer["output_files"]],
                          [("a", b"A", 1), ("sub/z", b"\x00\xff", 2)])
 
+    def test_a_program_starts_in_work(self):
+        answer = self.run_amon("echo x > /work/f && cat f && ls /work", language="bash")
+        self.assertEqual((answer["exit_code"], answer["stdout"].split()[0]), (0, "x"))
+        self.assertIn("f", answer["stdout"].split()[1:])
+
     def test_a_program_that_fails_is_an_answer(self):
         self.assertEqual(self.run_amon("exit 7", language=" BASH ")["exit_code"], 7)
         self.assertEqual(self.run_amon("kill -SEGV $$", language="bash")["exit_code"], 139)
