@@ -1,9 +1,11 @@
 // airlock: the one program that a user sees. Picks the verb and builds that verb's command line
 // only, because building all of them would cost as much time as a whole run.
 #include <stdio.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <exception>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,7 +17,6 @@
 #include "apps/airlock/languages.h"
 #include "apps/airlock/print.h"
 #include "apps/airlock/run.h"
-#include "apps/airlock/serve.h"
 #include "language/nearest_name.h"
 
 namespace airlock::apps {
@@ -53,11 +54,12 @@ int run_languages(const Words& words) {
 }
 int run_doctor(const Words& words) { return run_with_cli11<add_doctor_verb>("doctor", words); }
 int run_help(const Words& words);
+int run_serve(const Words& words);
 int print_version(const Words&);
 
 constexpr Verb kVerbs[] = {
     {"run", "run one program in a sandbox", run_verb},
-    {"serve", "run programs for whoever asks over HTTP", serve_verb},
+    {"serve", "run programs for whoever asks over HTTP", run_serve},
     {"health", "ask a service whether it is well", health_verb},
     {"languages", "list the languages that this host can run", run_languages},
     {"doctor", "check this host, with the fix for everything that is wrong", run_doctor},
@@ -101,6 +103,21 @@ int run_help(const Words& words) {
   if (verb == nullptr) return refuse_verb(words[0]);
   if (verb->run == run_help) return run_help({});
   return verb->run({"--help"});
+}
+
+// The service is a program beside ours (serve_main.cc says why), with the verb as its first word.
+int run_serve(const Words& words) {
+  std::error_code error;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
+  const std::string program = (self.parent_path() / "airlock-daemon").string();
+  Words named = {"airlock", "serve"};
+  named.insert(named.end(), words.begin(), words.end());
+  std::vector<char*> argv;
+  for (std::string& word : named) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  ::execv(program.c_str(), argv.data());
+  print_error(base::errno_error("start " + program));
+  return kExitFailed;
 }
 
 int print_version(const Words&) {

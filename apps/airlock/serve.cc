@@ -161,7 +161,7 @@ int fail_with(const base::Error& error) {
 
 }  // namespace
 
-int serve_verb(const std::vector<std::string>& words) {
+int serve(const std::vector<std::string>& words) {
   const telemetry::Log log(STDERR_FILENO);
   const char* const names = std::getenv(kDaemonFdsVariable);
   // The supervisor has read the key's file, which the daemon may not be able to.

@@ -9,6 +9,6 @@
 
 namespace airlock::apps {
 
-int serve_verb(const std::vector<std::string>& words);
+int serve(const std::vector<std::string>& words);
 
 }  // namespace airlock::apps
