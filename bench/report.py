@@ -69,7 +69,7 @@ def peer_table(peers: list[Peer], row: dict[str, Series]) -> str:
                      f"{ratio(one, row.get('fork'))} | {ratio(one, row.get('floor'))} | "
                      f"{ratio(one, row.get('airlock'))} | {count} |")
     for peer in peers:
-        if peer.key not in row:
+        if peer.key not in row and peer.key != "http":
             lines.append(f"| {peer.title} | not measured: {peer.missing} | | | | | | 0 |")
     return "\n".join(lines)
 
@@ -106,8 +106,11 @@ def compare(row: dict[str, Series], left: str, right: str) -> float | None:
     return row[left].p50 / row[right].p50
 
 
-def check_budgets(table: dict[int, dict[str, Series]], realtime: bool) -> list[Budget]:
-    one, two = table[1], table[2]
+def check_budgets(table: dict[int, dict[str, Series]], clients: dict[int, Series],
+                  realtime: bool) -> list[Budget]:
+    one, two = dict(table[1]), dict(table[2])
+    if {1, 2} <= clients.keys():
+        one["http"], two["http"] = clients[1], clients[2]
 
     def at_most(text: str, value: float | None, bound: float) -> Budget:
         return Budget(text, "not measured" if value is None else f"{value:.2f}x",

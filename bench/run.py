@@ -147,8 +147,6 @@ def main() -> int:
         peers = own_peers(bin_dir, noop, view) + process_peers(noop) + runtime_peers(folder, noop)
         if not wanted or "docker" in wanted:
             peers.append(stack.enter_context(docker_peer(folder, noop)))
-        if not wanted or "http" in wanted:
-            peers.append(stack.enter_context(service_peer(bin_dir, folder, noop)))
         peers = [peer for peer in peers if not wanted or peer.key in wanted]
         if arguments.realtime:
             for peer in peers:
@@ -157,9 +155,13 @@ def main() -> int:
         rested = measure_after_rest(peers, harness)
         floor = next((peer for peer in peers if peer.key == "floor"), None)
         steps = measure_steps(floor) if floor is not None else {}
-        service = next((peer for peer in peers if peer.key == "http"), None)
-        clients = measure_clients(service) if service is not None else {}
-    budgets = report.check_budgets(table, arguments.realtime)
+        clients = {}
+        if not wanted or "http" in wanted:
+            # Last and alone: its parked sandboxes are somebody to every other run of airlock.
+            with service_peer(bin_dir, folder, noop) as service:
+                clients = measure_clients(service)
+                peers.append(service)
+    budgets = report.check_budgets(table, clients, arguments.realtime)
     page = report.render(machine, peers, table, rested, steps, clients, budgets)
     print(page)
     if arguments.json:
