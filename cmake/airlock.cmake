@@ -42,8 +42,10 @@ endif()
 
 find_program(airlock_ccache ccache)
 if(airlock_ccache)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${airlock_ccache})
-  set(CMAKE_C_COMPILER_LAUNCHER ${airlock_ccache})
+  # Another clone of this repository finds what this one compiled.
+  set(airlock_launcher env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${airlock_ccache})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${airlock_launcher})
+  set(CMAKE_C_COMPILER_LAUNCHER ${airlock_launcher})
 endif()
 
 set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g")

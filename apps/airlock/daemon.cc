@@ -43,7 +43,7 @@ using base::UniqueFd;
 constexpr uid_t kDaemonId = 0x77ff'0000;
 constexpr std::chrono::milliseconds kDrainMax{30'000};
 constexpr std::chrono::milliseconds kDrainStep{20};
-constexpr int kExitLauncherGone = 3;
+constexpr std::chrono::milliseconds kCheckAgainAfter{250};
 constexpr std::size_t kDescriptorsLeast = 1'024;
 
 base::Result<std::pair<uid_t, gid_t>> find_ids(const std::string& user) {
@@ -96,6 +96,9 @@ class Daemon {
   void watch_launcher();
   void watch_signals();
   void check_itself();
+  void check_again();
+  void become_ready();
+  void finish_check(const base::Result<model::RunResult>& result);
   void drain();
   void end_when_drained(std::chrono::steady_clock::time_point deadline);
 
@@ -113,6 +116,7 @@ class Daemon {
   std::unique_ptr<http::Service> service_;
   std::unique_ptr<http::Server> server_;
   int exit_code_ = 0;
+  bool draining_ = false;
 };
 
 base::Status Daemon::start() {
@@ -185,29 +189,49 @@ void Daemon::watch_signals() {
   });
 }
 
-// Ready is who has run something.
+// Ready is who has run something. Clients who came first may have every slot and the whole queue:
+// a run of theirs that exits is as good, and until then the check asks again.
 void Daemon::check_itself() {
   runner::Submission submission;
   submission.request.spec.run.argv = {"/usr/bin/true"};
   submission.done = [this](base::Result<model::RunResult> result) {
-    const bool worked = result && result->outcome.kind == model::OutcomeKind::kExited;
-    const std::string reason = result ? result->outcome.detail : result.error().to_string();
-    asio::post(context_, [this, worked, reason] {
-      if (!worked) {
-        log_.error("serve.cannot_run", {{"reason", reason}, {"hint", "see: airlock doctor"}});
-        exit_code_ = 1;
-        context_.stop();
-        return;
-      }
-      service_->set_ready(true);
-      log_.info("serve.ready");
-      if (::write(fds_.ready.get(), "1", 1) == 1) fds_.ready.reset();
-    });
+    asio::post(context_, [this, result = std::move(result)] { finish_check(result); });
   };
-  (void)runs_->submit(std::move(submission));
+  if (!runs_->submit(std::move(submission))) check_again();
+}
+
+void Daemon::check_again() {
+  if (draining_) return;
+  step_.expires_after(kCheckAgainAfter);
+  step_.async_wait([this](boost::system::error_code error) {
+    if (error) return;
+    const auto exited = static_cast<std::size_t>(model::OutcomeKind::kExited);
+    if (runs_->stats().outcomes[exited] > 0) return become_ready();
+    check_itself();
+  });
+}
+
+void Daemon::finish_check(const base::Result<model::RunResult>& result) {
+  if (draining_) return;
+  if (!result && result.error().code == base::ErrorCode::kBusy) return check_again();
+  if (!result || result->outcome.kind != model::OutcomeKind::kExited ||
+      result->outcome.exit_code != 0) {
+    const std::string reason = result ? result->outcome.detail : result.error().to_string();
+    log_.error("serve.cannot_run", {{"reason", reason}, {"hint", "see: airlock doctor"}});
+    exit_code_ = 1;
+    return context_.stop();
+  }
+  become_ready();
+}
+
+void Daemon::become_ready() {
+  service_->set_ready(true);
+  log_.info("serve.ready");
+  if (::write(fds_.ready.get(), "1", 1) == 1) fds_.ready.reset();
 }
 
 void Daemon::drain() {
+  draining_ = true;
   log_.info("serve.drain", {{"running", runs_->stats().running}});
   service_->set_ready(false);
   server_->drain();

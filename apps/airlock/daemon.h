@@ -16,6 +16,10 @@
 
 namespace airlock::apps {
 
+// How the daemon ends when the launcher has ended before it. What that means the launcher's own
+// status says.
+inline constexpr int kExitLauncherGone = 3;
+
 struct DaemonFds {
   base::UniqueFd control;  // to the launcher
   base::UniqueFd ready;    // one byte when a run has worked

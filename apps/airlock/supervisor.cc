@@ -17,6 +17,7 @@
 #include <string_view>
 #include <utility>
 
+#include "apps/airlock/daemon.h"
 #include "base/child_process.h"
 
 namespace airlock::apps {
@@ -78,6 +79,7 @@ class Supervisor {
   base::Result<Generation> start();
   base::Result<ChildProcess> start_daemon(int control, int ready);
   End watch(Generation& generation);
+  End judge_end(Generation& generation, bool daemon_died);
   End stop(Generation& generation);
   void wait_or_stop(milliseconds pause);
   bool take_signal(Generation* generation);
@@ -174,15 +176,23 @@ Supervisor::End Supervisor::watch(Generation& generation) {
       generation.ready.reset();
     }
     if (set[1].revents == 0 && set[2].revents == 0) continue;
-    const bool daemon_died = set[2].revents != 0;
-    ChildProcess& dead = daemon_died ? *generation.daemon : generation.launcher;
-    const int status = dead.wait().value_or(0);
-    // What never got ready has said why; again it would say the same.
-    if (!ever_ready_ && WIFEXITED(status) && WEXITSTATUS(status) != 0) return End::kRefused;
-    log_.error("serve.died",
-               {{"process", daemon_died ? "daemon" : "launcher"}, {"end", describe_end(status)}});
-    return End::kCrashed;
+    return judge_end(generation, set[2].revents != 0);
   }
+}
+
+// One of the two has ended by itself.
+Supervisor::End Supervisor::judge_end(Generation& generation, bool daemon_died) {
+  int status = daemon_died ? generation.daemon->wait().value_or(0) : 0;
+  if (!daemon_died || (WIFEXITED(status) && WEXITSTATUS(status) == kExitLauncherGone)) {
+    daemon_died = false;
+    const auto ended = generation.launcher.wait_for(kLauncherEndMax);
+    status = ended.value_or(std::nullopt).value_or(0);
+  }
+  // What never got ready has said why; again it would say the same.
+  if (!ever_ready_ && WIFEXITED(status) && WEXITSTATUS(status) != 0) return End::kRefused;
+  log_.error("serve.died",
+             {{"process", daemon_died ? "daemon" : "launcher"}, {"end", describe_end(status)}});
+  return End::kCrashed;
 }
 
 Supervisor::End Supervisor::stop(Generation& generation) {

@@ -7,6 +7,7 @@ AIRLOCK names the binary to test.
 """
 
 import base64
+import contextlib
 import http.client
 import json
 import os
@@ -16,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 import urllib.request
@@ -361,6 +363,50 @@ class Life(unittest.TestCase):
                 service.wait_for("serve.ready", round_number)
                 self.assertEqual(service.run(argv=["true"])[1]["outcome"], "exited")
         self.assertEqual(leftovers.remaining(before), [])
+
+    def test_clients_that_come_before_it_is_ready_do_not_keep_it_from_that(self):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        ended = threading.Event()
+
+        def crowd():
+            while not ended.is_set():
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30 * SLOW)
+                    connection.request("POST", "/v1/run", '{"argv":["sleep","0.1"]}',
+                                       {"Content-Type": "application/json"})
+                    connection.getresponse().read()
+
+        clients = [threading.Thread(target=crowd) for _ in range(8)]
+        for client in clients:
+            client.start()
+        try:
+            # Too impatient for a check that waits for its turn once.
+            with Service("--listen", f"http://127.0.0.1:{port}", "--slots", "1", "--waiting", "1",
+                         "--wait", "150ms") as service:
+                self.assertEqual(service.ask("GET", "/ready")[0], 200)
+        finally:
+            ended.set()
+            for client in clients:
+                client.join()
+
+    def test_a_launcher_that_is_killed_before_anything_ran_is_started_again(self):
+        service = Service()
+        killer = threading.Thread(target=self.kill_launcher_soon, args=[service])
+        killer.start()
+        with service:
+            killer.join()
+            service.wait_for("serve.died")
+            self.assertEqual(service.run(argv=["true"])[1]["outcome"], "exited")
+
+    @staticmethod
+    def kill_launcher_soon(service):
+        deadline = time.monotonic() + 10 * SLOW
+        while time.monotonic() < deadline:
+            launcher = getattr(service, "process", None) and service.children().get("launcher")
+            if launcher:
+                os.kill(launcher, signal.SIGKILL)
+                return
 
     def test_nothing_survives_the_supervisor(self):
         before = leftovers.snapshot()

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -90,7 +91,7 @@ class Service:
         found = {}
         for pid in filter(str.isdigit, os.listdir("/proc")):
             with contextlib.suppress(OSError, IndexError):
-                fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+                fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
                 if int(fields[1]) != self.process.pid or fields[0] == "Z":
                     continue
                 name = os.path.basename(os.readlink(f"/proc/{pid}/exe"))
