@@ -54,12 +54,19 @@ bool is_same(const OpenWorkspace& a, const OpenWorkspace& b) {
          a.reusable == b.reusable;
 }
 
+// Of the one keeper that a process is at a time. Pages are touched only as far as messages are
+// long, and then again and again.
+char received[kMessageBytesMax];
+char encoded[kMessageBytesMax];
+
 bool is_regular(int fd) {
   struct stat status{};
   return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 }
 
 }  // namespace
+
+std::span<char> Keeper::buffer() { return received; }
 
 void Keeper::take_slot() {
   auto slot = host_.slots.take();
@@ -249,7 +256,6 @@ bool Keeper::exec(const Exec& request, Packet* packet) {
 
 StageFailure Keeper::forward_exec(const Exec& request, UniqueFd handshake, Packet* packet,
                                   std::span<const UniqueFd> entrances) {
-  const auto encoded = std::make_unique_for_overwrite<char[]>(kMessageBytesMax);
   int fds[kMessageFdsMax] = {handshake.get()};
   for (std::size_t i = 1; i < packet->fd_count; ++i) fds[i] = packet->fds[i].get();
   std::size_t count = packet->fd_count;
@@ -257,8 +263,7 @@ StageFailure Keeper::forward_exec(const Exec& request, UniqueFd handshake, Packe
     if (count < kMessageFdsMax) fds[count++] = entrance.get();
   }
   const std::span<const int> passed(fds, count);
-  const std::string_view message =
-      encode(request, std::span(encoded.get(), kMessageBytesMax), passed.size());
+  const std::string_view message = encode(request, encoded, passed.size());
   if (message.empty()) return {Stage::kRequest, E2BIG};
   if (const int error = send_packet(sandbox_->channel.get(), message, passed)) {
     return check_sent(error);
@@ -360,6 +365,8 @@ void Keeper::finish(GuestProcess* process) {
   Report report = process->make_report(host_.cgroups.kind, sandbox_->missing, !host_.privileged());
   report.disk_full |= disk_is_watched() && store_->over_limit();
   if (process->last() && sandbox_->pid > 0) {
+    // Nobody of the guest's is left. Who shares the processors with us waits for the rest as well.
+    if (!ends_with_last_) process->send_report(report);
     // Out of the list first, which ends with the sandbox.
     const auto place = std::ranges::find(sandbox_->processes, process,
                                          [](const auto& owner) { return owner.get(); });

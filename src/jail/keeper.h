@@ -51,8 +51,10 @@ class Keeper {
   void renew();
   // Everything ends with the sandbox that ends with its process; nobody has to close the channel.
   void end_with_last() { ends_with_last_ = true; }
-  // Until the caller's channel closes. The exit status of the process.
+  // Until the caller's channel closes. Not 0: it cannot go on.
   int run();
+  // To tell the caller, by closing it, that all is gone; the keeper itself has to go first.
+  base::UniqueFd take_caller() { return std::move(caller_); }
 
  private:
   struct Sandbox {
@@ -84,7 +86,7 @@ class Keeper {
   void end_init();
   void destroy_sandbox();
 
-  std::span<char> buffer() const { return {buffer_.get(), kMessageBytesMax}; }
+  static std::span<char> buffer();
   void take_slot();
   void make_store();
   void drop_ahead();
@@ -130,8 +132,6 @@ class Keeper {
   bool ends_with_last_ = false;
   bool ended_ = false;
   std::unique_ptr<Sandbox> sandbox_;
-  // Not a vector: its pages are touched only as far as messages are long.
-  std::unique_ptr<char[]> buffer_ = std::make_unique_for_overwrite<char[]>(kMessageBytesMax);
 };
 
 }  // namespace airlock::jail

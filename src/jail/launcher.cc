@@ -1,6 +1,6 @@
 // Theory of operation: the launcher learns what its host offers, removes what dead owners left,
-// then forks one keeper (jail/keeper.h) for every kOpenWorkspace, with the channel that came with
-// it. It does nothing slow itself and trusts no number that a caller sends.
+// then hands every kOpenWorkspace, with the channel that came with it, to a keeper (jail/keeper.h)
+// of its pool. It does nothing slow itself and trusts no number that a caller sends.
 //
 // With `single` it is the keeper. It has a sandbox begun as soon as it knows what a clone needs;
 // the rest it learns while that sandbox's init mounts on another core.
@@ -17,6 +17,7 @@
 
 #include "jail/channel.h"
 #include "jail/keeper.h"
+#include "jail/keeper_pool.h"
 #include "jail/launcher_host.h"
 #include "jail/test_hooks.h"
 
@@ -25,8 +26,6 @@ namespace {
 
 using base::UniqueFd;
 
-constexpr std::size_t kKeepersMax = 4'096;
-constexpr std::uint32_t kSlotsForSpare = 8;  // with fewer, none is held without a request
 constexpr std::size_t kOpenWorkspaceBytesMax = 4'096;
 
 bool receive(int control_fd, std::span<char> buffer, Packet* packet, OpenWorkspace* request) {
@@ -45,100 +44,41 @@ class Launcher {
     sigaddset(&children, SIGCHLD);
     sigprocmask(SIG_BLOCK, &children, nullptr);
     children_.reset(signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK));
-    fork_spare();
-    while (control_.valid() || keepers_ > 0) {
-      pollfd set[] = {{control_.get(), POLLIN, 0}, {children_.get(), POLLIN, 0}};
-      if (poll(set, 2, -1) < 0 && errno != EINTR) return 1;
-      if (set[1].revents != 0) reap();
-      if (set[0].revents != 0 && !serve()) {
+    KeeperPool keepers(host_, {&control_, &children_});
+    while (control_.valid() || !keepers.empty()) {
+      pollfd set[] = {{control_.get(), POLLIN, 0},
+                      {children_.get(), POLLIN, 0},
+                      {keepers.news_fd(), POLLIN, 0}};
+      if (poll(set, 3, -1) < 0 && errno != EINTR) return 1;
+      if (set[1].revents != 0) reap(&keepers);
+      if (set[2].revents != 0) keepers.take_news();
+      if (set[0].revents != 0 && !serve(&keepers)) {
         control_.reset();
-        spare_.reset();
+        keepers.close();
       }
     }
     return 0;
   }
 
  private:
-  bool serve() {
+  bool serve(KeeperPool* keepers) {
     char buffer[kOpenWorkspaceBytesMax];
     Packet packet;
     OpenWorkspace request;
     if (!receive(control_.get(), buffer, &packet, &request)) return false;
-    if (keepers_ >= kKeepersMax) return true;  // the channel closes: the caller sees a refusal
-    const int fds[] = {packet.fds[0].get()};
-    if (!spare_.valid() || send_packet(spare_.get(), packet.bytes, fds) != 0) {
-      fork_keeper([&] {
-        Keeper keeper(host_);
-        return serve_workspace(keeper, request, std::move(packet.fds[0]));
-      });
-    }
-    packet.fds[0].reset();  // or the next keeper would have it, too
-    last_ = request;
-    fork_spare();
+    keepers->give(request, std::move(packet.fds[0]));
     return true;
   }
 
-  template <typename Body>
-  void fork_keeper(Body&& body) {
-    const pid_t pid = fork();
-    if (pid == 0) {
-      control_.reset();
-      children_.reset();
-      spare_.reset();
-      signal(SIGCHLD, SIG_DFL);
-      _exit(body());
-    }
-    crash_point("crash:keeper_forked");
-    if (pid > 0) ++keepers_;
-  }
-
-  // A keeper that waits for the next request, with a sandbox for one like the last.
-  void fork_spare() {
-    spare_.reset();
-    if (host_.ids.slots_max < kSlotsForSpare) return;
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return;
-    UniqueFd ours(pair[0]);
-    UniqueFd theirs(pair[1]);
-    fork_keeper([&] {
-      ours.reset();
-      Keeper keeper(host_);
-      keeper.begin_ahead({});
-      keeper.release_ahead(/*detach_early=*/true);
-      if (last_.disk_bytes != 0) keeper.settle_ahead(last_);
-      char buffer[kOpenWorkspaceBytesMax];
-      Packet packet;
-      OpenWorkspace request;
-      if (!receive(theirs.get(), buffer, &packet, &request)) return 0;
-      theirs.reset();
-      return serve_workspace(keeper, request, std::move(packet.fds[0]));
-    });
-    spare_ = std::move(ours);
-  }
-
-  static int serve_workspace(Keeper& keeper, const OpenWorkspace& request, UniqueFd channel) {
-    keeper.open(request, std::move(channel));
-    return keeper.run();
-  }
-
-  void reap() {
+  void reap(KeeperPool* keepers) {
     signalfd_siginfo ignored;
     while (read(children_.get(), &ignored, sizeof ignored) > 0) {}
-    int status = 0;
-    bool killed = false;
-    while (waitpid(-1, &status, WNOHANG) > 0) {
-      --keepers_;
-      killed |= status != 0;
-    }
-    if (killed) sweep(host_);
+    if (keepers->reap()) sweep(host_);
   }
 
   const LauncherHost& host_;
   UniqueFd control_;
   UniqueFd children_;
-  UniqueFd spare_;      // to the keeper that waits
-  OpenWorkspace last_;  // the next one is expected to be like it
-  std::size_t keepers_ = 0;
 };
 
 int refuse(const base::Error& error) {

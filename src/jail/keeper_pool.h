@@ -1,0 +1,61 @@
+// KeeperPool: the launcher's keepers, each a process that serves one workspace after another.
+//
+// Forking one for every workspace would cost as much as its cgroups: the fork, the pages that it
+// copies, its end. Between two workspaces nothing of the first is left in it, and it sleeps. One of
+// those that sleep has a sandbox made ahead, for a request like the last one.
+//
+// A keeper that dies is forgotten, whatever it did: what it leaves is the sweep's.
+#pragma once
+
+#include <sys/types.h>
+#include <cstddef>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "jail/launcher_host.h"
+#include "jail/wire.h"
+
+namespace airlock::jail {
+
+class KeeperPool {
+ public:
+  // `launchers_own` is closed in every keeper.
+  KeeperPool(const LauncherHost& host, std::vector<base::UniqueFd*> launchers_own);
+
+  // Hands request and channel to a keeper that sleeps, or to a new one. Where none can be had the
+  // channel closes, which is what the caller sees.
+  void give(const OpenWorkspace& request, base::UniqueFd channel);
+  // Readable when a keeper has something to say: it sleeps again.
+  int news_fd() const { return news_.get(); }
+  void take_news();
+  // Reaps those that have ended; true if one did not end by itself.
+  bool reap();
+  // From here on whoever has nothing to do ends.
+  void close();
+  bool empty() const { return keepers_.empty(); }
+
+ private:
+  struct Link {
+    pid_t pid;
+    base::UniqueFd socket;
+    bool asleep = false;
+    bool has_spare = false;  // a sandbox made ahead; only who sleeps
+  };
+
+  bool send(Link* link, const OpenWorkspace& request, int channel);  // -1: a spare is wanted
+  Link* fork_keeper();
+  Link* find_asleep(bool with_spare);
+  void prepare_spare();
+  void retire_surplus();
+  [[noreturn]] void run_keeper(base::UniqueFd requests);
+
+  const LauncherHost& host_;
+  std::vector<base::UniqueFd*> launchers_own_;
+  base::UniqueFd news_;
+  base::UniqueFd news_sender_;  // every keeper has it
+  std::vector<Link> keepers_;
+  OpenWorkspace last_;  // the next one is expected to be like it
+  bool closed_ = false;
+};
+
+}  // namespace airlock::jail
