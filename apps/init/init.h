@@ -34,7 +34,8 @@ struct SetupState {
 inline bool can_set_groups(const jail::ViewSetup& view) { return view.init_id != kGuestId; }
 // Gives numbers that are handed out later to nobody else until then. To be called first.
 void reserve_descriptors();
-void begin_setup(SetupState* state);
+// Where we have no network namespace of the sandbox yet, it is made first.
+void begin_setup(SetupState* state, bool has_network);
 void finish_setup(SetupState* state);
 
 // What the keeper said at the start, kept for every process.

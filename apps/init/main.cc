@@ -109,9 +109,9 @@ bool read_exec_setup(const jail::ViewSetup& view) {
 }
 
 // Until a process can be started.
-bool make_sandbox() {
+bool make_sandbox(bool has_network) {
   SetupState state;
-  begin_setup(&state);
+  begin_setup(&state, has_network);
   take_core_cookie();  // which children inherit
   if (!read_exec_setup(state.view)) return false;
   standby = start_standby(settings);
@@ -244,7 +244,7 @@ bool serve() {
   }
 }
 
-int run() {
+int run(bool has_network) {
   prctl(PR_SET_NAME, "airlock-init", 0L, 0L, 0L);
   prctl(PR_SET_PDEATHSIG, static_cast<long>(SIGKILL), 0L, 0L, 0L);
   reserve_descriptors();
@@ -253,7 +253,7 @@ int run() {
   syscall(SYS_rt_sigprocmask, static_cast<long>(SIG_SETMASK), &mask, nullptr, 8L);
   const int children =
       static_cast<int>(syscall(SYS_signalfd4, -1L, &mask, 8L, static_cast<long>(SFD_CLOEXEC)));
-  if (children < 0 || !make_sandbox()) return 1;
+  if (children < 0 || !make_sandbox(has_network)) return 1;
   while (true) {
     pollfd set[] = {{kChannelFd, POLLIN, 0}, {children, POLLIN, 0}};
     if (poll(set, 2, -1) < 0 && errno != EINTR) return 1;
@@ -270,4 +270,4 @@ int run() {
 }  // namespace airlock::init
 
 // What runtime.cc starts.
-extern "C" int airlock_init_main() { return airlock::init::run(); }
+extern "C" int airlock_init_main(bool has_network) { return airlock::init::run(has_network); }

@@ -218,12 +218,16 @@ cmsghdr* __cmsg_nxthdr(msghdr* message, cmsghdr* entry) noexcept {
   return reinterpret_cast<cmsghdr*>(next);
 }
 
-int airlock_init_main();
+int airlock_init_main(bool has_network);
 
-// The kernel starts us here with the stack aligned to 16 bytes.
-[[noreturn]] void airlock_init_start() { _exit(airlock_init_main()); }
+// The kernel starts us with the number of arguments on the stack, which is aligned to 16 bytes. An
+// argument says that we were born in the network namespace of the sandbox.
+[[noreturn]] void airlock_init_start(const long* argument_count) {
+  _exit(airlock_init_main(*argument_count > 1));
+}
 __asm__(
-    ".globl _start\n_start:\n xor %ebp, %ebp\n and $-16, %rsp\n call airlock_init_start\n hlt\n");
+    ".globl _start\n_start:\n xor %ebp, %ebp\n mov %rsp, %rdi\n and $-16, %rsp\n"
+    " call airlock_init_start\n hlt\n");
 
 }  // extern "C"
 

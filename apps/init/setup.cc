@@ -104,10 +104,7 @@ bool raise_loopback() {
 
 // First of all, while the keeper does other things: the kernel takes about as long for it as for
 // everything else here.
-void make_network() {
-  require(unshare(CLONE_NEWNET) == 0 && raise_loopback(), Stage::kNetwork);
-  require(call(SYS_sethostname, kHostname.data(), kHostname.size()), Stage::kNetwork);
-}
+void make_network() { require(unshare(CLONE_NEWNET) == 0 && raise_loopback(), Stage::kNetwork); }
 
 // What the keeper sends needs no check but that it is there; a keeper that is gone has nobody to be
 // told.
@@ -282,9 +279,10 @@ void reserve_descriptors() {
   }
 }
 
-void begin_setup(SetupState* state) {
+void begin_setup(SetupState* state, bool has_network) {
   umask(0);
-  make_network();
+  if (!has_network) make_network();
+  require(call(SYS_sethostname, kHostname.data(), kHostname.size()), Stage::kNetwork);
   jail::Packet packet;
   const jail::ViewSetup& view = state->view = await<jail::ViewSetup>(state->view_bytes, &packet);
   if (!view.workspace_directory.empty()) {

@@ -101,14 +101,23 @@ void GuestProcess::on_notification(const sys::SeccompProfile& profile) {
     listener_.reset();
     return;
   }
+  const sys::DenialEntry* const entry = sys::find_denial(profile, call);
+  const bool recorded = notifications_++ < kNotificationsMax;
+  if (!recorded && notifications_ % kNotificationsPerPause == 0) {
+    listens_again_ns_ = monotonic_ns() + kNotificationPauseNs;
+  }
+  if (entry != nullptr && entry->told) {
+    asked_for_internet_ = true;
+    sys::continue_notification(listener_.get(), call.id);
+    return;
+  }
   if (sys::is_foreign_call(call)) {
     record_denial(kForeignCall);
     set_cause(KillCause::kPolicy);
-  } else if (const sys::DenialEntry* entry = sys::find_denial(profile, call); entry != nullptr) {
+  } else if (entry != nullptr && recorded) {
     record_denial(static_cast<std::uint16_t>(entry - profile.denials.data()));
   }
   sys::answer_notification(listener_.get(), call.id, EPERM);
-  if (++notifications_ >= kNotificationsMax) listener_.reset();
 }
 
 void GuestProcess::on_memory_event() {
@@ -129,6 +138,7 @@ std::optional<std::uint64_t> GuestProcess::next_check_ns() const {
   if (next_cpu_check_ns_ != 0) next = std::min(next, next_cpu_check_ns_);
   if (kill_at_ns_ != 0) next = std::min(next, kill_at_ns_);
   if (memory_event_at_ns_ != 0) next = std::min(next, memory_event_at_ns_);
+  if (listens_again_ns_ > monotonic_ns()) next = std::min(next, listens_again_ns_);
   if (memory_watch_until_ns_ != 0) next = std::min(next, monotonic_ns() + kMemoryWatchStepNs);
   return next;
 }

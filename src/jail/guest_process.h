@@ -18,9 +18,11 @@ namespace airlock::jail {
 
 // A program that is not running this long after its request was accepted has failed to start.
 inline constexpr std::uint64_t kSetupTimeoutNs = 30'000'000'000;
-// Reported system calls that are answered one by one; then the listener is closed and the kernel
-// answers ENOSYS by itself, so that a guest cannot keep the keeper busy.
+// Reported system calls that are recorded, and answered as they come; from then on only so many in a
+// millisecond, so that a guest cannot keep the keeper busy.
 inline constexpr std::uint32_t kNotificationsMax = 1'000;
+inline constexpr std::uint32_t kNotificationsPerPause = 10;
+inline constexpr std::uint64_t kNotificationPauseNs = 1'000'000;
 
 std::uint64_t monotonic_ns();
 
@@ -47,7 +49,10 @@ class GuestProcess {
   int channel_fd() const { return channel_.get(); }
   // Once started it has nothing to say but that its exec failed, and then its end comes as well.
   int handshake_fd() const { return starting() ? handshake_.get() : -1; }
-  int listener_fd() const { return listener_.get(); }
+  // Not while it pauses.
+  int listener_fd() const { return listens_again_ns_ <= monotonic_ns() ? listener_.get() : -1; }
+  // It may have made a socket that is not a unix socket.
+  bool asked_for_internet() const { return asked_for_internet_; }
   sys::Cgroup* group() { return group_.get(); }
   // The group that init is in until this process has started; its end would end init.
   void keep_until_started(std::shared_ptr<sys::Cgroup> group) { former_group_ = std::move(group); }
@@ -113,6 +118,8 @@ class GuestProcess {
   std::uint64_t memory_event_at_ns_ = 0;  // when the kernel is asked for events
   std::uint64_t memory_watch_until_ns_ = 0;
   std::uint32_t notifications_ = 0;
+  std::uint64_t listens_again_ns_ = 0;
+  bool asked_for_internet_ = false;
   bool ended_ = false;
   KillCause cause_ = KillCause::kNone;
   StageFailure failure_;

@@ -361,6 +361,7 @@ void Keeper::finish(GuestProcess* process) {
       usleep(1'000);
     }
   }
+  sandbox_->touched_network |= process->asked_for_internet();
   crash_point("crash:before_report");
   Report report = process->make_report(host_.cgroups.kind, sandbox_->missing, !host_.privileged());
   report.disk_full |= disk_is_watched() && store_->over_limit();

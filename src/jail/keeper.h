@@ -18,6 +18,7 @@
 #include "jail/guest_process.h"
 #include "jail/launcher.h"
 #include "jail/launcher_host.h"
+#include "jail/network_home.h"
 #include "jail/wire.h"
 #include "jail/workspace_store.h"
 
@@ -28,7 +29,8 @@ inline constexpr const char* kUsualProfile = "default";
 
 class Keeper {
  public:
-  explicit Keeper(const LauncherHost& host) : host_(host) {}
+  explicit Keeper(const LauncherHost& host, NetworkHome* network = nullptr)
+      : host_(host), network_(network) {}
   ~Keeper();
 
   // Takes over a sandbox of the common kind that was begun before anyone asked for one, or begins
@@ -65,6 +67,8 @@ class Keeper {
     bool ahead = false;                  // begun, and not asked for yet
     bool born_in_group = false;
     bool group_used = false;
+    bool in_network_home = false;
+    bool touched_network = false;
     const sys::SeccompProfile* profile = nullptr;
     StageFailure failure;
     std::uint32_t missing = 0;
@@ -85,6 +89,7 @@ class Keeper {
   void signal_init(int number) const;
   void end_init();
   void destroy_sandbox();
+  bool has_touched_network() const;
 
   static std::span<char> buffer();
   void take_slot();
@@ -120,6 +125,7 @@ class Keeper {
   GuestProcess* find(std::uint32_t id);
 
   const LauncherHost& host_;
+  NetworkHome* network_;  // nullptr: sandboxes make their own
   OpenWorkspace request_;
   base::UniqueFd caller_;
   Slot slot_;

@@ -34,10 +34,11 @@ bool receive(int fd, OpenWorkspace* request, UniqueFd* channel) {
 
 // One workspace, from the request to the end of all that it needed; false when nobody asks any
 // more. The caller's channel, whose end tells that everything is gone.
-bool serve_workspace(const LauncherHost& host, int requests, UniqueFd* channel) {
+bool serve_workspace(const LauncherHost& host, NetworkHome* network, int requests,
+                     UniqueFd* channel) {
   OpenWorkspace request;
   if (!receive(requests, &request, channel)) return false;
-  Keeper keeper(host);
+  Keeper keeper(host, network);
   if (!channel->valid()) {
     keeper.begin_ahead({});
     keeper.release_ahead(/*detach_early=*/true);
@@ -65,7 +66,9 @@ KeeperPool::KeeperPool(const LauncherHost& host, std::vector<UniqueFd*> launcher
 void KeeperPool::run_keeper(UniqueFd requests) {
   const pid_t own = getpid();
   UniqueFd channel;
-  while (serve_workspace(host_, requests.get(), &channel)) {
+  NetworkHome network;
+  while (
+      serve_workspace(host_, host_.privileged() ? &network : nullptr, requests.get(), &channel)) {
     // Before the caller knows: the next request that it sends finds us asleep.
     if (::send(news_sender_.get(), &own, sizeof own, MSG_NOSIGNAL) != sizeof own) break;
     channel.reset();

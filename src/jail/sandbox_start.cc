@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <utility>
@@ -106,10 +107,12 @@ StageFailure Keeper::begin_sandbox() {
   const UniqueFd init_channel(pair[1]);
   sandbox_->born_in_group = sandbox_->group != nullptr && sandbox_->group->unified_fd() >= 0;
   const bool own_creator = host_.ids.kind == IdMapKind::kPool;
+  sandbox_->in_network_home = network_ != nullptr && network_->provide();
   const sys::RawChild child =
       start_init({.program_fd = host_.init.get(),
                   .channel_fd = init_channel.get(),
                   .directory = host_.view.roots.c_str(),
+                  .has_network = sandbox_->in_network_home,
                   .cgroup_fd = sandbox_->born_in_group ? sandbox_->group->unified_fd() : -1,
                   .creator = own_creator ? host_uid(host_.ids, slot_.number(), kCreatorId) : 0});
   if (child.pid < 0) return {Stage::kClone, static_cast<std::int32_t>(-child.pid)};
@@ -272,7 +275,17 @@ void Keeper::destroy_sandbox() {
     process->set_cause(KillCause::kCancelled);
     finish(process.get());
   }
+  if (sandbox_->in_network_home) network_->give_back(has_touched_network());
   sandbox_.reset();
+}
+
+// Only the usual profile, and only with a listener, tells of the first internet socket.
+bool Keeper::has_touched_network() const {
+  if (sandbox_->profile == nullptr) return false;  // nothing ever ran in it
+  return sandbox_->touched_network || !host_.seccomp_listener ||
+         sandbox_->profile != sys::find_seccomp_profile(kUsualProfile) ||
+         std::ranges::any_of(sandbox_->processes,
+                             [](const auto& p) { return p->asked_for_internet(); });
 }
 
 }  // namespace airlock::jail

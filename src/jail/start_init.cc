@@ -12,6 +12,7 @@ namespace {
 constexpr std::uint64_t kNamespaces =
     CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
 constexpr long kUnchanged = -1;
+constexpr const char* kHasNetwork = "has-network";  // that there is an argument says it
 
 }  // namespace
 
@@ -25,14 +26,16 @@ sys::RawChild start_init(const InitStart& start) {
     sys::raw_call(SYS_setresuid, creator, creator, kUnchanged);
     sys::raw_call(SYS_setfsuid, 0);  // files are still opened as ourselves
   }
-  const sys::RawChild child = sys::clone_and_execute({.namespaces = kNamespaces,
-                                                      .cgroup_fd = start.cgroup_fd,
-                                                      .program_fd = start.program_fd,
-                                                      .name = "airlock-init",
-                                                      .directory = start.directory,
-                                                      .passed_fd = start.channel_fd,
-                                                      .passed_as = kInitChannelFd,
-                                                      .capabilities = kSetupCapabilities});
+  const sys::RawChild child =
+      sys::clone_and_execute({.namespaces = kNamespaces,
+                              .cgroup_fd = start.cgroup_fd,
+                              .program_fd = start.program_fd,
+                              .name = "airlock-init",
+                              .argument = start.has_network ? kHasNetwork : nullptr,
+                              .directory = start.directory,
+                              .passed_fd = start.channel_fd,
+                              .passed_as = kInitChannelFd,
+                              .capabilities = kSetupCapabilities});
   if (creator != 0) sys::raw_call(SYS_setresuid, 0, 0, kUnchanged);
   if (death_signal != 0) sys::raw_call(SYS_prctl, PR_SET_PDEATHSIG, death_signal);
   return child;

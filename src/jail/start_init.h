@@ -1,8 +1,8 @@
 // Starting airlock-init in the namespaces of a new sandbox: all of them but the network's, which
-// takes longest and which init makes itself. For the launcher, and for the first instructions of
-// `airlock run` (apps/airlock/prestart.h), which run before the C library is ready: allocates
-// nothing and touches no errno. While it lasts our effective uid is the creator's, which makes us
-// not dumpable.
+// takes longest and which init makes itself if it was not born in one. For the launcher, and for
+// the first instructions of `airlock run` (apps/airlock/prestart.h), which run before the C library
+// is ready: allocates nothing and touches no errno. While it lasts our effective uid is the
+// creator's, which makes us not dumpable.
 #pragma once
 
 #include <sys/types.h>
@@ -16,6 +16,7 @@ struct InitStart {
   int program_fd = -1;              // airlock-init
   int channel_fd = -1;              // its end
   const char* directory = nullptr;  // to start in; nullptr: ours
+  bool has_network = false;         // we are in the namespace of the sandbox already
   int cgroup_fd = -1;               // a v2 group to be born in
   // Whom the kernel counts things of the new user namespace for (inotify instances, pending
   // signals, ...) besides its own users; 0: ourselves.

@@ -45,7 +45,7 @@ void keep_capabilities(std::uint64_t wanted) {
   raw_call(__NR_close_range, plan->passed_as + 1, ~0u, CLOSE_RANGE_CLOEXEC);
   keep_capabilities(plan->capabilities);
   long failed = plan->directory != nullptr ? raw_call(__NR_chdir, raw_word(plan->directory)) : 0;
-  const char* const argv[] = {plan->name, nullptr};
+  const char* const argv[] = {plan->name, plan->argument, nullptr};
   const char* const environment[] = {nullptr};
   if (failed == 0) {
     failed = raw_call(__NR_execveat, program, raw_word(""), raw_word(&argv[0]),

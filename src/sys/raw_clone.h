@@ -37,6 +37,7 @@ struct RawClone {
   int cgroup_fd = -1;               // a v2 group to be born in
   int program_fd = -1;              // of a static program
   const char* name = nullptr;       // its argv[0]; it gets no environment
+  const char* argument = nullptr;   // its argv[1]
   const char* directory = nullptr;  // to execute it in; nullptr: ours
   int passed_fd = -1;               // becomes descriptor `passed_as`; it keeps none above
   int passed_as = -1;

@@ -46,6 +46,18 @@ bool sizes_fit() {
          sizes.seccomp_notif_resp <= kNotificationBytesMax;
 }
 
+// SECCOMP_USER_NOTIF_FLAG_CONTINUE is younger (Linux 5.5) than the listener, and cannot be asked
+// for by itself; this call came a version after it.
+bool can_continue() { return syscall(SYS_pidfd_getfd, -1, -1, 0) == 0 || errno != ENOSYS; }
+
+int send_response(int listener, const seccomp_notif_resp& response) {
+  alignas(seccomp_notif_resp) std::array<std::byte, kNotificationBytesMax> buffer{};
+  std::memcpy(buffer.data(), &response, sizeof(response));
+  // Why safe: has_user_notification() says no where the kernel's struct is larger than the buffer;
+  // what it reads beyond ours is zero.
+  return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, buffer.data()) == 0 ? 0 : -errno;
+}
+
 }  // namespace
 
 int install_seccomp(const SeccompProgram& program, SeccompListener listener) {
@@ -83,19 +95,25 @@ int receive_notification(int listener, SeccompNotification* notification) {
 }
 
 int answer_notification(int listener, std::uint64_t id, int error_number) {
-  alignas(seccomp_notif_resp) std::array<std::byte, kNotificationBytesMax> buffer{};
   seccomp_notif_resp response{};
   response.id = id;
-  response.error = -error_number;  // flags stay 0: the call is never continued
-  std::memcpy(buffer.data(), &response, sizeof(response));
-  // Why safe: as above; the kernel reads its own struct's size, the rest of which is zero.
-  return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, buffer.data()) == 0 ? 0 : -errno;
+  response.error = -error_number;
+  return send_response(listener, response);
+}
+
+int continue_notification(int listener, std::uint64_t id) {
+  seccomp_notif_resp response{};
+  response.id = id;
+  response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+  return send_response(listener, response);
 }
 
 bool is_foreign_call(const SeccompNotification& notification) {
   return notification.arch != kNativeArch || notification.syscall >= kForeignNumbersFrom;
 }
 
-bool has_user_notification() { return action_available(SECCOMP_RET_USER_NOTIF) && sizes_fit(); }
+bool has_user_notification() {
+  return action_available(SECCOMP_RET_USER_NOTIF) && sizes_fit() && can_continue();
+}
 
 }  // namespace airlock::sys

@@ -3,8 +3,9 @@
 // The programs themselves are made at build time from policies/seccomp/*.yaml (seccomp_profiles.h);
 // nothing here parses or allocates. install_seccomp() is meant for the time between clone and exec:
 // raw system calls only. The listener functions are for the keeper, which owns the listener fd,
-// polls it, and must answer or close it: a guest waits in its system call until then. None of them
-// ever lets a reported call continue, because its arguments may change after they were looked at.
+// polls it, and must answer or close it: a guest waits in its system call until then. A call is let
+// go on only if nothing but registers decides about it: they cannot change while the caller waits,
+// as memory that they point to can.
 #pragma once
 
 #include <linux/filter.h>
@@ -44,6 +45,9 @@ int receive_notification(int listener, SeccompNotification* notification);
 // Makes the reported call fail with `error_number` (1..4095). Returns 0 or -errno; -ENOENT: the
 // caller is gone.
 int answer_notification(int listener, std::uint64_t id, int error_number);
+
+// Lets it go on: for a call that the profile allows, and only tells of.
+int continue_notification(int listener, std::uint64_t id);
 
 // True for a call that did not come through the native table (int 0x80 or x32 numbers): the guest
 // is killed for it.

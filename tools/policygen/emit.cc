@@ -43,11 +43,14 @@ std::string emit_tests(const std::string& prefix, const CallCase& call_case, std
   return prefix + "_tests";
 }
 
+std::string yes_no(bool value) { return value ? "true" : "false"; }
+
 std::string denial_row(std::string_view number, const std::string& tests, const Profile& profile,
                        const CallCase& denied) {
   const std::string rule = "seccomp " + profile.name + "/" + denied.rule + ": " + denied.reason;
   return "    {" + std::string(number) + ", " + (tests.empty() ? "{}" : tests) + ", " +
-         quote(denied.what) + ", " + quote(rule) + ",\n     " + quote(denied.fix) + "},\n";
+         yes_no(denied.action.kind == ActionKind::kTell) + ", " + quote(denied.what) + ", " +
+         quote(rule) + ",\n     " + quote(denied.fix) + "},\n";
 }
 
 std::string emit_denials(const Profile& profile) {
@@ -56,7 +59,8 @@ std::string emit_denials(const Profile& profile) {
   std::string rows;
   for (const auto& [number, call] : profile.calls) {
     for (std::size_t i = 0; i < call.cases.size(); ++i) {
-      if (call.cases[i].action.kind != ActionKind::kReport) continue;
+      const ActionKind kind = call.cases[i].action.kind;
+      if (kind != ActionKind::kReport && kind != ActionKind::kTell) continue;
       const std::string name = prefix + "_" + call.name + std::to_string(i);
       rows += denial_row(std::to_string(number), emit_tests(name, call.cases[i], tests), profile,
                          call.cases[i]);
@@ -69,8 +73,6 @@ std::string emit_denials(const Profile& profile) {
   rows += denial_row("kForeignCall", "", profile, foreign);
   return tests + "constexpr DenialEntry " + prefix + "_denials[] = {\n" + rows + "};\n";
 }
-
-std::string yes_no(bool value) { return value ? "true" : "false"; }
 
 // One table and its accessor. An empty row list cannot happen: the lists are checked on reading.
 template <typename Row>

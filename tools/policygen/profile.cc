@@ -81,12 +81,13 @@ Result<Action> read_action(const YamlFile& file, const YamlMap& map, std::string
   AIRLOCK_ASSIGN(const std::string text, map.text(key));
   if (text == "allow") return Action{ActionKind::kAllow, 0};
   if (text == "report") return Action{ActionKind::kReport, 0};
+  if (text == "tell") return Action{ActionKind::kTell, 0};
   if (text == "ignore") return Action{ActionKind::kErrno, 0};
   if (const auto number = find_constant(errno_constants(), text)) {
     return Action{ActionKind::kErrno, static_cast<int>(*number)};
   }
   std::vector<std::string_view> valid = names_of(errno_constants());
-  valid.insert(valid.end(), {"allow", "report", "ignore"});
+  valid.insert(valid.end(), {"allow", "report", "tell", "ignore"});
   return base::fail(
       yaml_error(file, map.node(key), "unknown action '" + text + "'" + suggest_name(text, valid)));
 }

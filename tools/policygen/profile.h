@@ -18,6 +18,7 @@ namespace airlock::policygen {
 enum class ActionKind {
   kAllow,
   kReport,  // EPERM, and known to the keeper
+  kTell,    // the kernel does it once the keeper knows
   kErrno,   // error_number; 0 pretends success
 };
 

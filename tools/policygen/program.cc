@@ -188,6 +188,8 @@ std::uint32_t return_value(const Action& action, Variant variant) {
     case ActionKind::kAllow: return SECCOMP_RET_ALLOW;
     case ActionKind::kReport:
       return variant == Variant::kReport ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ERRNO | EPERM;
+    case ActionKind::kTell:
+      return variant == Variant::kReport ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW;
     case ActionKind::kErrno: break;
   }
   return SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(action.error_number);

@@ -18,8 +18,8 @@
 namespace airlock::policygen {
 
 enum class Variant {
-  kReport,  // reported and foreign calls become SECCOMP_RET_USER_NOTIF
-  kPlain,   // reported calls become EPERM, foreign ones kill the process
+  kReport,  // reported, told and foreign calls become SECCOMP_RET_USER_NOTIF
+  kPlain,   // reported calls become EPERM, told ones are allowed, foreign ones kill the process
 };
 
 // The value that the program returns for an action.
