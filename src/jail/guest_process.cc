@@ -207,11 +207,11 @@ void GuestProcess::add_group_usage(Report* report) const {
     report->missing |= kLacksPidsPeak;
   }
   if (!usage.cpu_ns.has_value() || started_ns_ == 0) return;
-  // The split follows the kernel's own ratio; the sum is what the limit is measured against.
+  // The split follows what was waited for; the sum is what the limit is measured against.
   const std::uint64_t total_us =
       (*usage.cpu_ns - std::min(*usage.cpu_ns, cpu_baseline_ns_)) / 1'000;
-  const std::uint64_t user = usage.user_ns.value_or(0);
-  const std::uint64_t both = user + usage.system_ns.value_or(0);
+  const std::uint64_t user = report->user_us;
+  const std::uint64_t both = user + report->system_us;
   report->user_us =
       both == 0
           ? total_us

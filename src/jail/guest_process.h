@@ -18,8 +18,8 @@ namespace airlock::jail {
 
 // A program that is not running this long after its request was accepted has failed to start.
 inline constexpr std::uint64_t kSetupTimeoutNs = 30'000'000'000;
-// Reported system calls that are recorded, and answered as they come; from then on only so many in a
-// millisecond, so that a guest cannot keep the keeper busy.
+// Reported system calls that are recorded, and answered as they come; from then on only so many in
+// a millisecond, so that a guest cannot keep the keeper busy.
 inline constexpr std::uint32_t kNotificationsMax = 1'000;
 inline constexpr std::uint32_t kNotificationsPerPause = 10;
 inline constexpr std::uint64_t kNotificationPauseNs = 1'000'000;

@@ -46,7 +46,9 @@ bool valid_workspace(const OpenWorkspace& request) {
 
 // With one thread for each core there is nobody to listen.
 bool threads_share_cores() {
-  return sys::read_number_at(AT_FDCWD, "/sys/devices/system/cpu/smt/active") != 0;
+  static const bool share =
+      sys::read_number_at(AT_FDCWD, "/sys/devices/system/cpu/smt/active") != 0;
+  return share;
 }
 
 bool is_same(const OpenWorkspace& a, const OpenWorkspace& b) {

@@ -370,15 +370,6 @@ CgroupUsage Cgroup::usage() const {
   CgroupUsage usage;
   usage.oom_kills = oom_kills();
   usage.cpu_ns = cpu_ns();
-  if (const Group* cpu = find(kControllerCpuacct); cpu != nullptr && cpu->hierarchy->unified) {
-    if (const auto text = read_file_at(cpu->fd.get(), "cpu.stat"); text.has_value()) {
-      usage.user_ns = scaled(find_keyed_number(*text, "user_usec"), 1'000);
-      usage.system_ns = scaled(find_keyed_number(*text, "system_usec"), 1'000);
-    }
-  } else if (cpu != nullptr) {
-    usage.user_ns = read_number_at(cpu->fd.get(), "cpuacct.usage_user");
-    usage.system_ns = read_number_at(cpu->fd.get(), "cpuacct.usage_sys");
-  }
   if (const Group* memory = find(kControllerMemory); memory != nullptr) {
     usage.memory_peak_bytes = read_number_at(
         memory->fd.get(), memory->hierarchy->unified ? "memory.peak" : "memory.max_usage_in_bytes");

@@ -56,8 +56,6 @@ struct CgroupLimits {
 
 struct CgroupUsage {
   std::optional<std::uint64_t> cpu_ns;
-  std::optional<std::uint64_t> user_ns;
-  std::optional<std::uint64_t> system_ns;
   std::optional<std::uint64_t> memory_peak_bytes;
   std::optional<std::uint64_t> pids_peak;
   std::uint64_t oom_kills = 0;
