@@ -8,7 +8,8 @@ from pathlib import Path
 from measure import Series
 from peers import Peer
 from service_figures import ServiceFigures
-from service_report import beside_table, client_table, service_budgets
+from service_report import (beside_table, burst_text, client_table, language_table, memory_table,
+                            service_budgets, size_table, where_table)
 from tables import Budget, at_most, budget_table, compare, ms, ratio, samples_text
 
 
@@ -122,6 +123,11 @@ def render(machine: dict, peers: list[Peer], table: dict, rested: dict, steps: d
         steps=step_table(steps),
         beside=beside_table(figures, peers, table),
         clients=client_table(figures.clients),
+        where=where_table(figures),
+        burst=burst_text(figures),
+        languages=language_table(figures),
+        sizes=size_table(figures),
+        memory=memory_table(figures),
         commands=command_table(peers + figures.peers),
     )
 
@@ -130,9 +136,13 @@ def render_service(machine: dict, peers: list[Peer], figures: ServiceFigures,
                    budgets: list[Budget]) -> str:
     """What was measured of the service alone, for whoever works on it."""
     parts = [f"load average {machine['load']}"]
-    if figures.beside:
-        parts.append(beside_table(figures, peers, {}))
-    if figures.clients:
-        parts.append(client_table(figures.clients))
+    parts += [make(figures) for measured, make in (
+        (figures.beside, lambda found: beside_table(found, peers, {})),
+        (figures.clients, lambda found: client_table(found.clients)),
+        (figures.where, where_table),
+        (figures.burst is not None, burst_text),
+        (figures.languages, language_table),
+        (figures.sizes, size_table),
+        (figures.memory is not None, memory_table)) if measured]
     parts.append(budget_table([budget for budget in budgets if budget.holds is not None]))
     return "\n\n".join(parts)

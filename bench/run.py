@@ -5,8 +5,9 @@
                  [--realtime] [--write-docs] [--check]
 
 --only names peers (fork, floor, airlock, bwrap, docker, ...) or parts of what is measured of
-`airlock serve`: http (runs over HTTP beside fork + exec, floor and bwrap), clients; "service" is
-all of these. Parts of the service alone are printed without the page around them.
+`airlock serve`: http (runs over HTTP beside fork + exec, floor and bwrap), clients, where (by
+step), burst, languages, sizes, memory; "service" is all of these. Parts of the service alone are
+printed without the page around them.
 
 Every round starts each peer a few times, one peer after the other, so that noise of the machine
 hits all alike; the order is another one in every round, since the kernel still tidies up after one
