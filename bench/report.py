@@ -8,7 +8,7 @@ from pathlib import Path
 from measure import Series
 from peers import Peer
 from service_figures import ServiceFigures
-from service_report import (beside_table, burst_text, client_table, language_table, memory_table,
+from service_report import (beside_table, burst_table, client_table, language_table, memory_table,
                             service_budgets, size_table, where_table)
 from tables import Budget, at_most, budget_table, compare, ms, ratio, samples_text
 
@@ -124,10 +124,10 @@ def render(machine: dict, peers: list[Peer], table: dict, rested: dict, steps: d
         beside=beside_table(figures, peers, table),
         clients=client_table(figures.clients),
         where=where_table(figures),
-        burst=burst_text(figures),
+        burst=burst_table(figures),
         languages=language_table(figures),
         sizes=size_table(figures),
-        memory=memory_table(figures),
+        service_memory=memory_table(figures),
         commands=command_table(peers + figures.peers),
     )
 
@@ -140,7 +140,7 @@ def render_service(machine: dict, peers: list[Peer], figures: ServiceFigures,
         (figures.beside, lambda found: beside_table(found, peers, {})),
         (figures.clients, lambda found: client_table(found.clients)),
         (figures.where, where_table),
-        (figures.burst is not None, burst_text),
+        (figures.burst is not None, burst_table),
         (figures.languages, language_table),
         (figures.sizes, size_table),
         (figures.memory is not None, memory_table)) if measured]

@@ -51,6 +51,7 @@ class ServiceFigures:
     burst_answers: Series | None = None            # each answer
     languages: dict = field(default_factory=dict)  # {language: {"bare" or "http": Series}}
     sizes: dict = field(default_factory=dict)      # {"in", "stdout" or "out": {bytes: Series}}
+    largest: dict = field(default_factory=dict)    # {"in", ...: {step: Series}} of the largest
     memory: Memory | None = None
 
 
@@ -81,8 +82,22 @@ def measure_clients(service: Service, noop: Path) -> dict[int, Series]:
     return found
 
 
+def add_steps(into: dict[str, Series], result: dict | None) -> None:
+    """The steps that the service has told of, and as "rest" what the client waited besides. Only
+    of runs that all succeeded: then every run has told every step, and the lists belong together.
+    """
+    if result is None or result["failed"]:
+        return
+    steps = result["steps_us"]
+    for name, samples in steps.items():
+        into.setdefault(name, Series()).samples_us += samples
+    into.setdefault("rest", Series()).samples_us += [
+        whole - sum(parts)
+        for whole, *parts in zip(result["samples_us"], *steps.values(), strict=True)]
+
+
 def measure_where(service: Service, noop: Path) -> dict[int, dict[str, Series]]:
-    """The steps that the service tells of, and the rest of what the client waits."""
+    """{clients: {step: Series}}, the whole as step ""."""
     found: dict[int, dict[str, Series]] = {clients: {} for clients in WHERE_CLIENTS}
     argv = service.argv("where", program_request(noop))
     for _ in range(WHERE_ROUNDS):
@@ -90,15 +105,7 @@ def measure_where(service: Service, noop: Path) -> dict[int, dict[str, Series]]:
             into = found[clients]
             result = collect(into, "", lambda n=clients: ask(argv, RUNS_PER_MEASUREMENT // n, 8, n),
                              "where")
-            if result is None or result["failed"]:
-                continue
-            steps = result["steps_us"]
-            for name, samples in steps.items():
-                into.setdefault(name, Series()).samples_us += samples
-            # Every run has told every step, so that the lists are of the same runs.
-            into.setdefault("rest", Series()).samples_us += [
-                whole - sum(parts)
-                for whole, *parts in zip(result["samples_us"], *steps.values(), strict=True)]
+            add_steps(into, result)
     return found
 
 
@@ -139,15 +146,19 @@ def size_requests(size: int, noop: Path, emit: Path) -> dict[str, dict]:
             "out": {**out, "outputs": ["data"]}}
 
 
-def measure_sizes(service: Service, noop: Path, emit: Path) -> dict[str, dict[int, Series]]:
+def measure_sizes(service: Service, noop: Path, emit: Path,
+                  largest: dict) -> dict[str, dict[int, Series]]:
+    """{way: {bytes: Series}}; the steps of the largest are added to `largest`."""
     found: dict[str, dict[int, Series]] = {}
     for _ in range(SIZE_ROUNDS):
         for size in SIZES:
             count = max(2, min(SIZE_RUNS_MAX, SIZE_BYTES_PER_ROUND // size))
             for way, request in size_requests(size, noop, emit).items():
                 argv = service.argv("size", request)
-                collect(found.setdefault(way, {}), size,
-                        lambda words=argv, n=count: ask(words, n), way)
+                result = collect(found.setdefault(way, {}), size,
+                                 lambda words=argv, n=count: ask(words, n), way)
+                if size == SIZES[-1]:
+                    add_steps(largest.setdefault(way, {}), result)
     return found
 
 
@@ -173,5 +184,6 @@ def measure_service(sections: set[str], bin_dir: Path, folder: Path, noop: Path,
         if "languages" in sections:
             figures.languages = measure_languages(service, str(bin_dir / "bench-harness"))
         if "sizes" in sections:
-            figures.sizes = measure_sizes(service, noop, bin_dir / "bench-emit")
+            figures.sizes = measure_sizes(service, noop, bin_dir / "bench-emit",
+                                          figures.largest)
     return figures
