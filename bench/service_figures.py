@@ -7,7 +7,7 @@ airlock, whose sweep then lists them.
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from measure import MeasureError, Series, run_measurer
@@ -173,7 +173,8 @@ def measure_service(sections: set[str], bin_dir: Path, folder: Path, noop: Path,
     with start_service(bin_dir, folder) as service:
         figures.peers = service_peers(service, noop, bin_dir / "bench-noop-libc")
         if "http" in sections:
-            beside = [peer for peer in others if peer.key in BESIDE]
+            # The service has ordinary priority, whatever the others had among themselves.
+            beside = [replace(peer, priority=[]) for peer in others if peer.key in BESIDE]
             figures.beside = take_turns(beside + figures.peers)
         if "clients" in sections:
             figures.clients = measure_clients(service, noop)

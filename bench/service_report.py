@@ -29,6 +29,8 @@ def beside_table(figures: ServiceFigures, peers: list[Peer], table: dict) -> str
                      f"{ratio(series, one.get('fork'))} | {ratio(series, one.get('fork_libc'))} | "
                      f"{ratio(series, one.get('bwrap'))} | {rate} | {to_floor} | "
                      f"{samples_text(series)} |")
+    lines += [f"| {peer.title} | not measured: {peer.missing} | | | | | | | 0 |"
+              for peer in figures.peers if peer.missing]
     return "\n".join(lines)
 
 
