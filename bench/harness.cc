@@ -14,21 +14,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
-#include <charconv>
-#include <chrono>
-#include <cstdio>
-#include <cstring>
+#include <cerrno>
 #include <optional>
 #include <string>
-#include <string_view>
-#include <thread>
 #include <vector>
+
+#include "bench/measuring.h"
 
 namespace airlock::bench {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 struct Options {
   int count = 0;
@@ -38,39 +34,19 @@ struct Options {
   std::vector<std::string> argv;
 };
 
-double microseconds(Clock::duration duration) {
-  return std::chrono::duration<double, std::micro>(duration).count();
-}
-
-std::optional<int> parse_count(std::string_view text) {
-  int value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < 0) return std::nullopt;
-  return value;
-}
-
-std::optional<Options> parse_options(int argc, char** argv) {
+std::optional<Options> parse_words(int argc, char** argv) {
   Options options;
-  int at = 1;
-  for (; at + 1 < argc && std::string_view(argv[at]) != "--"; at += 2) {
-    const std::string_view name = argv[at];
-    const std::optional<int> value = parse_count(argv[at + 1]);
-    if (!value.has_value()) return std::nullopt;
-    if (name == "--count") {
-      options.count = *value;
-    } else if (name == "--warmup") {
-      options.warmup = *value;
-    } else if (name == "--workers") {
-      options.workers = *value;
-    } else if (name == "--gap-ms") {
-      options.gap_ms = *value;
-    } else {
-      return std::nullopt;
-    }
+  char** const end = argv + argc;
+  char** const dashes = std::find(argv + 1, end, std::string_view("--"));
+  if (dashes == end || dashes + 1 == end) return std::nullopt;
+  if (!parse_options({argv + 1, dashes}, {{"--count", &options.count},
+                                          {"--warmup", &options.warmup},
+                                          {"--workers", &options.workers},
+                                          {"--gap-ms", &options.gap_ms}})) {
+    return std::nullopt;
   }
-  if (at >= argc || std::string_view(argv[at]) != "--") return std::nullopt;
-  options.argv.assign(argv + at + 1, argv + argc);
-  if (options.argv.empty() || options.count < 1 || options.workers < 1) return std::nullopt;
+  options.argv.assign(dashes + 1, end);
+  if (options.count < 1 || options.workers < 1) return std::nullopt;
   return options;
 }
 
@@ -79,7 +55,7 @@ class Worker {
   Worker(const Options& options, const posix_spawn_file_actions_t& streams,
          std::atomic<unsigned>& numbers)
       : options_(options), streams_(streams), numbers_(numbers) {
-    samples_.reserve(static_cast<std::size_t>(options.count));
+    samples_.us.reserve(static_cast<std::size_t>(options.count));
   }
 
   void run() {
@@ -90,13 +66,12 @@ class Worker {
       const auto start = Clock::now();
       const bool passed = start_and_wait();
       if (i < 0) continue;
-      samples_.push_back(microseconds(Clock::now() - start));
-      if (!passed) ++failed_;
+      samples_.add(Clock::now() - start);
+      if (!passed) samples_.fail();
     }
   }
 
-  const std::vector<double>& samples() const { return samples_; }
-  int failed() const { return failed_; }
+  const Samples& samples() const { return samples_; }
 
  private:
   void fill_arguments() {
@@ -126,8 +101,7 @@ class Worker {
   std::atomic<unsigned>& numbers_;
   std::vector<std::string> words_;
   std::vector<char*> arguments_;
-  std::vector<double> samples_;
-  int failed_ = 0;
+  Samples samples_;
 };
 
 int measure(const Options& options) {
@@ -139,28 +113,9 @@ int measure(const Options& options) {
   std::atomic<unsigned> numbers{1};
   std::vector<Worker> workers;
   for (int i = 0; i < options.workers; ++i) workers.emplace_back(options, streams, numbers);
-  const auto start = Clock::now();
-  {
-    std::vector<std::jthread> threads;
-    for (std::size_t i = 1; i < workers.size(); ++i) {
-      threads.emplace_back([&worker = workers[i]] { worker.run(); });
-    }
-    workers.front().run();
-  }
-  const double wall_s = microseconds(Clock::now() - start) / 1e6;
+  const double wall_s = run_at_once(workers, [](Worker& worker) { worker.run(); });
   posix_spawn_file_actions_destroy(&streams);
-
-  int failed = 0;
-  const char* separator = "";
-  std::printf("{\"wall_s\": %.6f, \"samples_us\": [", wall_s);
-  for (const Worker& worker : workers) {
-    failed += worker.failed();
-    for (const double sample : worker.samples()) {
-      std::printf("%s%.1f", separator, sample);
-      separator = ", ";
-    }
-  }
-  std::printf("], \"failed\": %d}\n", failed);
+  print_samples("bench-harness", workers, wall_s);
   return 0;
 }
 
@@ -168,7 +123,7 @@ int measure(const Options& options) {
 }  // namespace airlock::bench
 
 int main(int argc, char** argv) {
-  const auto options = airlock::bench::parse_options(argc, argv);
+  const auto options = airlock::bench::parse_words(argc, argv);
   if (!options.has_value()) {
     std::fputs(
         "usage: harness --count N [--warmup W] [--workers C] [--gap-ms G] -- PROGRAM ARGS...\n",

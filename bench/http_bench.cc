@@ -5,29 +5,31 @@
 // C clients, each with a connection of its own, send the request in BODY-FILE N times and read the
 // whole answer. A sample is the time from the first byte sent to the last one read. An answer that
 // is no 200, or whose outcome is not "exited" with 0, counts as failed. Written against sockets,
-// so that the client costs as little as it can. Prints
-// {"samples_us": [...], "wall_s": s, "failed": n}.
+// so that the client costs as little as it can. Prints what bench/measuring.h says, and what the
+// service has told of its steps: "steps_us": {"parse": [...], "wait": [...], ...}.
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <charconv>
-#include <chrono>
+#include <cmath>
+#include <cstdint>
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <fstream>
+#include <map>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
+
+#include "bench/measuring.h"
 
 namespace airlock::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+constexpr std::size_t kErrorBytesMax = 400;
 
 struct Options {
   int port = 0;
@@ -38,32 +40,37 @@ struct Options {
   std::string body_file;
 };
 
-double microseconds(Clock::duration duration) {
-  return std::chrono::duration<double, std::micro>(duration).count();
+std::optional<Options> parse_words(int argc, char** argv) {
+  Options options;
+  if (argc < 2 || !parse_options({argv + 1, argv + argc - 1}, {{"--port", &options.port},
+                                                               {"--count", &options.count},
+                                                               {"--warmup", &options.warmup},
+                                                               {"--workers", &options.workers},
+                                                               {"--path", &options.path}})) {
+    return std::nullopt;
+  }
+  if (options.port < 1 || options.count < 1 || options.workers < 1) return std::nullopt;
+  options.body_file = argv[argc - 1];
+  return options;
 }
 
-bool parse_options(int argc, char** argv, Options* options) {
-  for (int at = 1; at + 1 < argc; at += 2) {
-    const std::string_view name = argv[at];
-    if (name == "--path") {
-      options->path = argv[at + 1];
-      continue;
-    }
-    const int value = std::atoi(argv[at + 1]);
-    if (name == "--port") {
-      options->port = value;
-    } else if (name == "--count") {
-      options->count = value;
-    } else if (name == "--warmup") {
-      options->warmup = value;
-    } else if (name == "--workers") {
-      options->workers = value;
-    } else {
-      return false;
-    }
+// Samples in microseconds by the names that the service has for its steps.
+using Steps = std::map<std::string, std::vector<double>, std::less<>>;
+
+// Takes "parse;dur=0.021, wait;dur=0.004" apart; what is not like that ends it.
+void add_steps(std::string_view header, Steps* steps) {
+  constexpr std::string_view kDuration = ";dur=";
+  for (;;) {
+    const std::size_t at = header.find(kDuration);
+    if (at == std::string_view::npos) return;
+    double ms = 0;
+    const char* const digits = header.data() + at + kDuration.size();
+    const auto [end, error] = std::from_chars(digits, header.data() + header.size(), ms);
+    if (error != std::errc()) return;
+    (*steps)[std::string(header.substr(0, at))].push_back(ms * 1'000);
+    header.remove_prefix(static_cast<std::size_t>(end - header.data()));
+    if (header.starts_with(", ")) header.remove_prefix(2);
   }
-  options->body_file = argv[argc - 1];
-  return argc % 2 == 0 && options->port > 0 && options->count > 0 && options->workers > 0;
 }
 
 class Client {
@@ -73,21 +80,23 @@ class Client {
 
   void run() {
     if (!connect_to(options_.port)) {
-      failed_ = options_.count;
+      samples_.failed = options_.count;
+      samples_.error = "cannot connect";
       return;
     }
     for (int i = -options_.warmup; i < options_.count; ++i) {
       const auto start = Clock::now();
       const bool passed = ask();
       if (i < 0) continue;
-      samples_.push_back(microseconds(Clock::now() - start));
-      if (!passed) ++failed_;
+      samples_.add(Clock::now() - start);
+      if (!passed) samples_.fail(answer_.substr(0, kErrorBytesMax));
+      add_steps(find_header("\r\nServer-Timing: "), &steps_);
     }
     ::close(fd_);
   }
 
-  const std::vector<double>& samples() const { return samples_; }
-  int failed() const { return failed_; }
+  const Samples& samples() const { return samples_; }
+  const Steps& steps() const { return steps_; }
 
  private:
   bool connect_to(int port) {
@@ -118,24 +127,30 @@ class Client {
            answer_.find("\"outcome\":\"exited\",\"exit_code\":0") != std::string::npos;
   }
 
+  // "" if the head is not there, or has none of that name.
+  std::string_view find_header(std::string_view name) const {
+    const std::string_view head = std::string_view(answer_).substr(0, answer_.find("\r\n\r\n"));
+    if (head.size() == answer_.size()) return {};
+    const std::size_t at = head.find(name);
+    if (at == std::string_view::npos) return {};
+    const std::string_view value = head.substr(at + name.size());
+    return value.substr(0, value.find('\r'));
+  }
+
   // Of head and body together; 0 while the head is not there.
   std::size_t find_size() const {
-    constexpr std::string_view kLength = "\r\nContent-Length: ";
-    const std::size_t end = answer_.find("\r\n\r\n");
-    const std::size_t at = answer_.find(kLength);
-    if (end == std::string::npos || at == std::string::npos) return 0;
+    const std::string_view digits = find_header("\r\nContent-Length: ");
     std::size_t length = 0;
-    const char* const digits = answer_.data() + at + kLength.size();
-    std::from_chars(digits, answer_.data() + end, length);
-    return end + 4 + length;
+    std::from_chars(digits.data(), digits.data() + digits.size(), length);
+    return digits.empty() ? 0 : answer_.find("\r\n\r\n") + 4 + length;
   }
 
   const Options& options_;
   const std::string request_;
   int fd_ = -1;
   std::string answer_;
-  std::vector<double> samples_;
-  int failed_ = 0;
+  Samples samples_;
+  Steps steps_;
 };
 
 std::string make_request(const Options& options) {
@@ -148,30 +163,31 @@ std::string make_request(const Options& options) {
          std::to_string(text.size()) + "\r\n\r\n" + text;
 }
 
+std::string steps_text(const std::vector<Client>& clients) {
+  Steps all;
+  for (const Client& client : clients) {
+    for (const auto& [name, samples] : client.steps()) {
+      all[name].insert(all[name].end(), samples.begin(), samples.end());
+    }
+  }
+  std::string text;
+  for (const auto& [name, samples] : all) {
+    text += (text.empty() ? "\"" : ", \"") + name + "\": [";
+    for (const double sample : samples) {
+      if (text.back() != '[') text += ", ";
+      text += std::to_string(std::lround(sample));
+    }
+    text += "]";
+  }
+  return text;
+}
+
 int measure(const Options& options) {
   const std::string request = make_request(options);
   std::vector<Client> clients;
   for (int i = 0; i < options.workers; ++i) clients.emplace_back(options, request);
-  const auto start = Clock::now();
-  {
-    std::vector<std::jthread> threads;
-    for (std::size_t i = 1; i < clients.size(); ++i) {
-      threads.emplace_back([&client = clients[i]] { client.run(); });
-    }
-    clients.front().run();
-  }
-  const double wall_s = microseconds(Clock::now() - start) / 1e6;
-  int failed = 0;
-  const char* separator = "";
-  std::printf("{\"wall_s\": %.6f, \"samples_us\": [", wall_s);
-  for (const Client& client : clients) {
-    failed += client.failed();
-    for (const double sample : client.samples()) {
-      std::printf("%s%.1f", separator, sample);
-      separator = ", ";
-    }
-  }
-  std::printf("], \"failed\": %d}\n", failed);
+  const double wall_s = run_at_once(clients, [](Client& client) { client.run(); });
+  print_samples("bench-http", clients, wall_s, ", \"steps_us\": {" + steps_text(clients) + "}");
   return 0;
 }
 
@@ -179,12 +195,12 @@ int measure(const Options& options) {
 }  // namespace airlock::bench
 
 int main(int argc, char** argv) {
-  airlock::bench::Options options;
-  if (!airlock::bench::parse_options(argc, argv, &options)) {
+  const auto options = airlock::bench::parse_words(argc, argv);
+  if (!options.has_value()) {
     std::fputs(
         "usage: bench-http --port P --count N [--warmup W] [--workers C] [--path P] BODY-FILE\n",
         stderr);
     return 2;
   }
-  return airlock::bench::measure(options);
+  return airlock::bench::measure(*options);
 }

@@ -9,21 +9,16 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <charconv>
-#include <chrono>
 #include <cstdio>
 #include <optional>
 #include <string>
-#include <string_view>
-#include <thread>
 #include <vector>
 
 #include "backend/native/native_backend.h"
+#include "bench/measuring.h"
 
 namespace airlock::bench {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 struct Options {
   int count = 0;
@@ -32,25 +27,14 @@ struct Options {
   std::string program;
 };
 
-std::optional<Options> parse_options(int argc, char** argv) {
+std::optional<Options> parse_words(int argc, char** argv) {
   Options options;
-  for (int at = 1; at + 1 < argc; at += 2) {
-    const std::string_view name = argv[at];
-    const std::string_view text = argv[at + 1];
-    int value = -1;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size() || value < 0) return std::nullopt;
-    if (name == "--count") {
-      options.count = value;
-    } else if (name == "--warmup") {
-      options.warmup = value;
-    } else if (name == "--workers") {
-      options.workers = value;
-    } else {
-      return std::nullopt;
-    }
+  if (argc < 2 || !parse_options({argv + 1, argv + argc - 1}, {{"--count", &options.count},
+                                                               {"--warmup", &options.warmup},
+                                                               {"--workers", &options.workers}})) {
+    return std::nullopt;
   }
-  if (argc % 2 != 0 || options.count < 1 || options.workers < 1) return std::nullopt;
+  if (options.count < 1 || options.workers < 1) return std::nullopt;
   options.program = argv[argc - 1];
   return options;
 }
@@ -85,42 +69,21 @@ base::Status run_once(backend::Backend& backend, const std::string& program) {
 class Worker {
  public:
   void run(backend::Backend& backend, const Options& options) {
-    samples_.reserve(static_cast<std::size_t>(options.count));
+    samples_.us.reserve(static_cast<std::size_t>(options.count));
     for (int i = -options.warmup; i < options.count; ++i) {
       const auto start = Clock::now();
       const base::Status status = run_once(backend, options.program);
       if (i < 0) continue;
-      samples_.push_back(std::chrono::duration<double, std::micro>(Clock::now() - start).count());
-      if (status.has_value()) continue;
-      ++failed_;
-      error_ = status.error().to_string();
+      samples_.add(Clock::now() - start);
+      if (!status.has_value()) samples_.fail(status.error().to_string());
     }
   }
 
-  const std::vector<double>& samples() const { return samples_; }
-  int failed() const { return failed_; }
-  const std::string& error() const { return error_; }
+  const Samples& samples() const { return samples_; }
 
  private:
-  std::vector<double> samples_;
-  int failed_ = 0;
-  std::string error_;
+  Samples samples_;
 };
-
-void print_samples(const std::vector<Worker>& workers, double wall_s) {
-  int failed = 0;
-  const char* separator = "";
-  std::printf("{\"wall_s\": %.6f, \"samples_us\": [", wall_s);
-  for (const Worker& worker : workers) {
-    failed += worker.failed();
-    if (worker.failed() > 0) std::fprintf(stderr, "bench-launcher: %s\n", worker.error().c_str());
-    for (const double sample : worker.samples()) {
-      std::printf("%s%.1f", separator, sample);
-      separator = ", ";
-    }
-  }
-  std::printf("], \"failed\": %d}\n", failed);
-}
 
 int measure(const Options& options) {
   auto backend = backend::native::start_backend({});
@@ -129,16 +92,9 @@ int measure(const Options& options) {
     return 1;
   }
   std::vector<Worker> workers(static_cast<std::size_t>(options.workers));
-  const auto start = Clock::now();
-  {
-    std::vector<std::jthread> threads;
-    for (std::size_t i = 1; i < workers.size(); ++i) {
-      threads.emplace_back(
-          [&worker = workers[i], &backend, &options] { worker.run(**backend, options); });
-    }
-    workers.front().run(**backend, options);
-  }
-  print_samples(workers, std::chrono::duration<double>(Clock::now() - start).count());
+  const double wall_s =
+      run_at_once(workers, [&](Worker& worker) { worker.run(**backend, options); });
+  print_samples("bench-launcher", workers, wall_s);
   return 0;
 }
 
@@ -146,7 +102,7 @@ int measure(const Options& options) {
 }  // namespace airlock::bench
 
 int main(int argc, char** argv) {
-  const auto options = airlock::bench::parse_options(argc, argv);
+  const auto options = airlock::bench::parse_words(argc, argv);
   if (!options.has_value()) {
     std::fputs("usage: bench-launcher --count N [--warmup W] [--workers C] PROGRAM\n", stderr);
     return 2;

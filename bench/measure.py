@@ -45,6 +45,10 @@ class Series:
         return self.percentile(99)
 
     @property
+    def mean(self) -> float:
+        return sum(self.samples_us) / len(self.samples_us)
+
+    @property
     def rate(self) -> float:
         return len(self) / self.wall_s if self.wall_s > 0 else 0.0
 
@@ -65,11 +69,11 @@ def kill_all_of(folder: str) -> None:
                     os.kill(int(entry), signal.SIGKILL)
 
 
-def run_measurer(argv: list[str], timeout_s: float) -> dict:
+def run_measurer(argv: list[str], timeout_s: float, env: dict[str, str] | None = None) -> dict:
     """Runs a program that prints samples as JSON, in a process group of its own that is killed
     whole when it takes too long: some peers hang, and leave children that would go on running."""
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                               start_new_session=True)
+                               start_new_session=True, env=env)
     try:
         output, errors = process.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired:

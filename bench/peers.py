@@ -33,6 +33,8 @@ class Peer:
     measurer: str = "harness"  # "self": argv takes --count and --workers and prints the samples
     wrapper: list[str] = field(default_factory=list)  # put before the harness
     priority: list[str] = field(default_factory=list)  # put before everything else
+    warmup: int = 1           # starts before those that count
+    settle_s: float = 0       # rest after a measurement, so that what it left to do hits nobody
     timeout_s: float = 60
     version: str = ""
     missing: str = ""         # why it cannot be measured

@@ -3,18 +3,14 @@
 import datetime
 import os
 import platform
-from dataclasses import dataclass
 from pathlib import Path
 
 from measure import Series
 from peers import Peer
-
-
-@dataclass
-class Budget:
-    text: str
-    found: str
-    holds: bool | None  # None: not measured
+from service_figures import ServiceFigures
+from service_report import (beside_table, burst_table, client_table, language_table, memory_table,
+                            service_budgets, size_table, where_table)
+from tables import Budget, at_most, budget_table, compare, ms, ratio, samples_text
 
 
 def describe_machine() -> dict:
@@ -40,17 +36,6 @@ def describe_machine() -> dict:
     }
 
 
-def ms(us: float) -> str:
-    return f"{us / 1000:.2f}" if us < 100_000 else f"{us / 1000:.0f}"
-
-
-def ratio(series: Series, base: Series | None) -> str:
-    if base is None or not base.samples_us:
-        return ""
-    value = series.p50 / base.p50
-    return f"{value:.2f}" if value < 10 else f"{value:.0f}"
-
-
 def peer_table(peers: list[Peer], row: dict[str, Series]) -> str:
     lines = [
         "| peer | p50 ms | p99 ms | per second "
@@ -62,14 +47,14 @@ def peer_table(peers: list[Peer], row: dict[str, Series]) -> str:
     for peer in ordered:
         one = row[peer.key]
         name = f"**{peer.title}**" if "airlock" in peer.title else peer.title
-        count = f"{len(one)}" + (f", {one.failed} failed" if one.failed else "")
+        count = samples_text(one)
         if peer.missing:
             count += f"; stopped: {peer.missing}"
         lines.append(f"| {name} | {ms(one.p50)} | {ms(one.p99)} | {one.rate:.0f} | "
                      f"{ratio(one, row.get('fork'))} | {ratio(one, row.get('floor'))} | "
                      f"{ratio(one, row.get('airlock'))} | {count} |")
     for peer in peers:
-        if peer.key not in row and peer.key != "http":
+        if peer.key not in row:
             lines.append(f"| {peer.title} | not measured: {peer.missing} | | | | | | 0 |")
     return "\n".join(lines)
 
@@ -83,14 +68,6 @@ def rest_table(peers: list[Peer], rested: dict[str, Series]) -> str:
     return "\n".join(lines)
 
 
-def client_table(clients: dict[int, Series]) -> str:
-    lines = ["| clients | p50 ms | p99 ms | runs per second | runs |", "|---:|---:|---:|---:|---:|"]
-    for count, one in sorted(clients.items()):
-        runs = f"{len(one)}" + (f", {one.failed} failed" if one.failed else "")
-        lines.append(f"| {count} | {ms(one.p50)} | {ms(one.p99)} | {one.rate:.0f} | {runs} |")
-    return "\n".join(lines)
-
-
 def step_table(steps: dict[str, float]) -> str:
     whole = steps.get("", 0.0)
     lines = [f"| part of the floor ({whole:.0f} us) | faster without it by us |", "|---|---:|"]
@@ -100,26 +77,9 @@ def step_table(steps: dict[str, float]) -> str:
     return "\n".join(lines)
 
 
-def compare(row: dict[str, Series], left: str, right: str) -> float | None:
-    if left not in row or right not in row:
-        return None
-    return row[left].p50 / row[right].p50
-
-
-def check_budgets(table: dict[int, dict[str, Series]], clients: dict[int, Series],
+def check_budgets(table: dict[int, dict[str, Series]], figures: ServiceFigures,
                   realtime: bool) -> list[Budget]:
-    one, two = dict(table[1]), dict(table[2])
-    if {1, 2} <= clients.keys():
-        one["http"], two["http"] = clients[1], clients[2]
-
-    def at_most(text: str, value: float | None, bound: float) -> Budget:
-        return Budget(text, "not measured" if value is None else f"{value:.2f}x",
-                      None if value is None else value <= bound)
-
-    spread = one["http"].p99 / one["http"].p50 if "http" in one else None
-    http_rate = None
-    if {"http", "floor"} <= two.keys():
-        http_rate = two["http"].rate / two["floor"].rate
+    one, two = table[1], table[2]
     rate = None
     if {"protocol", "floor"} <= two.keys():
         rate = two["protocol"].rate / two["floor"].rate
@@ -136,26 +96,12 @@ def check_budgets(table: dict[int, dict[str, Series]], clients: dict[int, Series
                "the floor",
                "not measured" if rate is None else f"{rate:.2f}x",
                None if rate is None else rate >= 0.6),
-        at_most("`POST /v1/run` of the no-op, one client, at most 4x fork + exec of it",
-                compare(one, "http", "fork"), 4.0),
-        at_most("and below half of `bwrap --unshare-all` of it", compare(one, "http", "bwrap"),
-                0.5),
-        at_most("its p99 at most 10x its p50", spread, 10.0),
-        Budget("two clients reach at least 0.6x the rate of the floor",
-               "not measured" if http_rate is None else f"{http_rate:.2f}x",
-               None if http_rate is None else http_rate >= 0.6),
         Budget("`docker run` of the no-op is at least 100x slower than ours through "
                "the protocol",
                "not measured" if docker is None else f"{docker:.0f}x",
                None if docker is None else docker >= 100),
+        *service_budgets(figures),
     ]
-
-
-def budget_table(budgets: list[Budget]) -> str:
-    words = {True: "holds", False: "**does not hold**", None: "not measured"}
-    lines = ["| budget | found | |", "|---|---:|---|"]
-    lines += [f"| {budget.text} | {budget.found} | {words[budget.holds]} |" for budget in budgets]
-    return "\n".join(lines)
 
 
 def command_table(peers: list[Peer]) -> str:
@@ -166,7 +112,7 @@ def command_table(peers: list[Peer]) -> str:
 
 
 def render(machine: dict, peers: list[Peer], table: dict, rested: dict, steps: dict,
-           clients: dict, budgets: list[Budget]) -> str:
+           figures: ServiceFigures, budgets: list[Budget]) -> str:
     template = Path(__file__).with_name("performance.template.md").read_text()
     return template.format(
         **machine,
@@ -175,6 +121,28 @@ def render(machine: dict, peers: list[Peer], table: dict, rested: dict, steps: d
         two=peer_table(peers, table[2]),
         rest=rest_table(peers, rested),
         steps=step_table(steps),
-        clients=client_table(clients),
-        commands=command_table(peers),
+        beside=beside_table(figures, peers, table),
+        clients=client_table(figures.clients),
+        where=where_table(figures),
+        burst=burst_table(figures),
+        languages=language_table(figures),
+        sizes=size_table(figures),
+        service_memory=memory_table(figures),
+        commands=command_table(peers + figures.peers),
     )
+
+
+def render_service(machine: dict, peers: list[Peer], figures: ServiceFigures,
+                   budgets: list[Budget]) -> str:
+    """What was measured of the service alone, for whoever works on it."""
+    parts = [f"load average {machine['load']}"]
+    parts += [make(figures) for measured, make in (
+        (figures.beside, lambda found: beside_table(found, peers, {})),
+        (figures.clients, lambda found: client_table(found.clients)),
+        (figures.where, where_table),
+        (figures.burst is not None, burst_table),
+        (figures.languages, language_table),
+        (figures.sizes, size_table),
+        (figures.memory is not None, memory_table)) if measured]
+    parts.append(budget_table([budget for budget in budgets if budget.holds is not None]))
+    return "\n\n".join(parts)

@@ -1,8 +1,13 @@
 #!/usr/bin/env python3
 """Measures airlock against its peers in one run and writes docs/performance.md.
 
-    bench/run.py [--build build/release] [--rounds 60] [--only KEY,KEY] [--json FILE]
+    bench/run.py [--build build/release] [--rounds 30] [--only KEY,KEY] [--json FILE]
                  [--realtime] [--write-docs] [--check]
+
+--only names peers (fork, floor, airlock, bwrap, docker, ...) or parts of what is measured of
+`airlock serve`: http (runs over HTTP beside fork + exec, floor and bwrap), clients, where (by
+step), burst, languages, sizes, memory; "service" is all of these. Parts of the service alone are
+printed without the page around them.
 
 Every round starts each peer a few times, one peer after the other, so that noise of the machine
 hits all alike; the order is another one in every round, since the kernel still tidies up after one
@@ -21,13 +26,14 @@ import random
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import report
 from measure import MeasureError, Series, kill_all_of, run_measurer
 from peers import (Peer, cgroup_parent, docker_peer, own_peers, process_peers, runtime_peers,
                    write_view)
-from service_peer import measure_clients, service_peer
+from service_figures import SECTIONS, ServiceFigures, measure_service
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CONCURRENCIES = (1, 2)
@@ -49,7 +55,7 @@ STEPS = {
 
 
 def measure_once(peer: Peer, harness: str, workers: int, count: int, gap_ms: int = 0) -> dict:
-    counts = ["--count", str(count), "--warmup", "1", "--workers", str(workers)]
+    counts = ["--count", str(count), "--warmup", str(peer.warmup), "--workers", str(workers)]
     if peer.measurer == "self":
         argv = [*peer.priority, *peer.argv[:-1], *counts, peer.argv[-1]]
     else:
@@ -73,6 +79,7 @@ def measure_peers(peers: list[Peer], harness: str, rounds: int, scale: float) ->
                     peer.missing = str(error)
                     continue
                 table[workers].setdefault(peer.key, Series()).add(result)
+                time.sleep(peer.settle_s)
         print(f"round {number + 1} of {rounds}", file=sys.stderr)
     return table
 
@@ -107,9 +114,9 @@ def measure_steps(floor: Peer) -> dict:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", type=Path, default=REPOSITORY / "build" / "release")
-    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--scale", type=float, default=1.0, help="more or fewer starts per round")
-    parser.add_argument("--only", default="", help="keys of peers, comma-separated")
+    parser.add_argument("--only", default="", help="peers and parts, comma-separated")
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--realtime", action="store_true", help="keep other work out of the way")
     parser.add_argument("--write-docs", action="store_true", help="write docs/performance.md")
@@ -117,20 +124,33 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def choose(only: str) -> tuple[set[str], set[str]]:
+    """The peers and the parts of the service that were asked for; all peers: an empty set."""
+    words = {word for word in only.split(",") if word}
+    sections = set(SECTIONS) if not words or "service" in words else words & set(SECTIONS)
+    return words - set(SECTIONS) - {"service"}, sections
+
+
+def complaint(arguments: argparse.Namespace, harness: str) -> str:
+    """Why nothing can be measured; "" if it can."""
+    if not os.access(harness, os.X_OK):
+        return f"{harness} is not built: run ./dev build, or name the folder with --build"
+    if os.geteuid() != 0:
+        return "needs root: the floor and most peers make cgroups and mounts"
+    if arguments.only and arguments.write_docs:
+        return "--write-docs needs all of it, and --only leaves something out"
+    return ""
+
+
 def main() -> int:
     arguments = parse_arguments()
     bin_dir = (arguments.build / "bin").resolve()
     harness = str(bin_dir / "bench-harness")
-    if not os.access(harness, os.X_OK):
-        print(f"bench/run.py: {harness} is not built: run ./dev build, or name the folder "
-              "with --build",
-              file=sys.stderr)
+    if reason := complaint(arguments, harness):
+        print(f"bench/run.py: {reason}", file=sys.stderr)
         return 2
-    if os.geteuid() != 0:
-        print("bench/run.py: needs root: the floor and most peers make cgroups and mounts",
-              file=sys.stderr)
-        return 2
-    wanted = {key for key in arguments.only.split(",") if key}
+    wanted, sections = choose(arguments.only)
+    service_only = bool(sections) and not wanted and bool(arguments.only)
     machine = report.describe_machine()
     if arguments.realtime:
         machine["load"] += (
@@ -144,33 +164,42 @@ def main() -> int:
         (folder / "noop").mkdir()
         noop = Path(shutil.copy(bin_dir / "bench-noop", folder / "noop" / "bench-noop"))
         view = write_view(folder, REPOSITORY / "policies" / "host-view.yaml")
-        peers = own_peers(bin_dir, noop, view) + process_peers(noop) + runtime_peers(folder, noop)
-        if not wanted or "docker" in wanted:
+        everybody = own_peers(bin_dir, noop, view) + process_peers(noop)
+        peers = [] if service_only else everybody + runtime_peers(folder, noop)
+        if not arguments.only or "docker" in wanted:
             peers.append(stack.enter_context(docker_peer(folder, noop)))
         peers = [peer for peer in peers if not wanted or peer.key in wanted]
         if arguments.realtime:
-            for peer in peers:
+            for peer in {peer.key: peer for peer in peers + everybody}.values():
                 peer.priority = [] if peer.key in NEVER_REALTIME else REALTIME
-        table = measure_peers(peers, harness, arguments.rounds, arguments.scale)
+
+        def take_turns(turn: list[Peer]) -> dict:
+            return measure_peers(turn, harness, arguments.rounds, arguments.scale)
+
+        table = take_turns(peers) if peers else {workers: {} for workers in CONCURRENCIES}
         rested = measure_after_rest(peers, harness)
         floor = next((peer for peer in peers if peer.key == "floor"), None)
         steps = measure_steps(floor) if floor is not None else {}
-        clients = {}
-        if not wanted or "http" in wanted:
-            # Last and alone: its parked sandboxes are somebody to every other run of airlock.
-            with service_peer(bin_dir, folder, noop) as service:
-                clients = measure_clients(service)
-                peers.append(service)
-    budgets = report.check_budgets(table, clients, arguments.realtime)
-    page = report.render(machine, peers, table, rested, steps, clients, budgets)
+        figures = ServiceFigures()
+        if sections:
+            figures = measure_service(sections, bin_dir, folder, noop, everybody, take_turns)
+    budgets = report.check_budgets(table, figures, arguments.realtime)
+    if service_only:
+        page = report.render_service(machine, everybody, figures, budgets)
+    else:
+        page = report.render(machine, peers, table, rested, steps, figures, budgets)
     print(page)
     if arguments.json:
-        figures = {str(workers): {key: series.summary() for key, series in row.items()}
-                   for workers, row in table.items()}
-        arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
+        found = {str(workers): {key: series.summary()
+                                for key, series in {**table[workers],
+                                                    **figures.beside.get(workers, {})}.items()}
+                 for workers in CONCURRENCIES}
+        arguments.json.write_text(json.dumps(found, indent=1) + "\n")
     if arguments.write_docs:
         (REPOSITORY / "docs" / "performance.md").write_text(page)
-    return 1 if arguments.check and not all(budget.holds for budget in budgets) else 0
+    missed = [budget for budget in budgets
+              if budget.holds is False or (budget.holds is None and not arguments.only)]
+    return 1 if arguments.check and missed else 0
 
 
 if __name__ == "__main__":

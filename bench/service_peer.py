@@ -6,63 +6,89 @@ import json
 import signal
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
-from measure import MeasureError, Series, run_measurer
+from measure import MeasureError
 from peers import Peer
 
-CLIENTS = (1, 2, 16, 64)
-RUNS_PER_MEASUREMENT = 256  # of all clients together
-ROUNDS = 6
 START_S = 20
 STOP_S = 45
+# More than are parked, so that what counts is a service that has to make them as it goes.
+WARMUP = 8
+PER_ROUND = 24
+SETTLE_S = 0.05
+
+
+@dataclass
+class Service:
+    """One that runs: its supervisor, and where requests go."""
+    pid: int
+    port: int
+    bench_http: str
+    folder: Path
+
+    def argv(self, name: str, request: dict) -> list[str]:
+        """bench-http with a request, to which --count and its like are put before the last word."""
+        body = self.folder / f"{name}.json"
+        body.write_text(json.dumps(request))
+        return [self.bench_http, "--port", str(self.port), str(body)]
+
+    def peer(self, key: str, title: str, shown: str, request: dict) -> Peer:
+        return Peer(key, title, self.argv(key, request), shown, PER_ROUND, measurer="self",
+                    warmup=WARMUP, settle_s=SETTLE_S)
+
+
+def file_member(path: str, content: bytes, executable: bool = False) -> dict:
+    return {"path": path, "content": base64.b64encode(content).decode(), "encoding": "base64",
+            "executable": executable}
+
+
+def program_request(program: Path, *words: str) -> dict:
+    """A program that travels in the request."""
+    return {"argv": ["/workspace/program", *words],
+            "files": [file_member("program", program.read_bytes(), executable=True)]}
 
 
 @contextlib.contextmanager
-def service_peer(bin_dir: Path, folder: Path, noop: Path):
-    """POST /v1/run of the no-op, which travels in the request."""
-    body = folder / "noop.json"
-    content = base64.b64encode(noop.read_bytes()).decode()
-    body.write_text(json.dumps({"argv": ["/workspace/noop"], "files": [
-        {"path": "noop", "content": content, "encoding": "base64"}]}))
-    peer = Peer("http", "airlock serve, POST /v1/run", [str(bin_dir / "bench-http")],
-                "bench-http --port P BODY: a kept connection, NOOP in every request", 10,
-                measurer="self")
-    service = subprocess.Popen([str(bin_dir / "airlock"), "serve", "--listen",
-                                "http://127.0.0.1:0", "--wait", "60s"],
+def start_service(bin_dir: Path, folder: Path, *words: str):
+    process = subprocess.Popen([str(bin_dir / "airlock"), "serve", "--listen",
+                                "http://127.0.0.1:0", "--wait", "60s", *words],
                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                stderr=subprocess.PIPE, start_new_session=True)
     try:
         deadline = time.monotonic() + START_S
-        port = 0
-        for line in service.stderr:
+        port, ready = 0, False
+        for line in process.stderr:
             event = json.loads(line)
             if event["event"] == "serve.start":
                 port = int(event["listen"][0].rsplit(":", 1)[1])
-            if event["event"] == "serve.ready" or time.monotonic() > deadline:
+            ready = event["event"] == "serve.ready"
+            if ready or time.monotonic() > deadline:
                 break
-        if port == 0:
-            peer.missing = "airlock serve did not start"
-        peer.argv += ["--port", str(port), str(body)]
-        yield peer
+        if not ready:
+            raise MeasureError("airlock serve did not start")
+        yield Service(process.pid, port, str(bin_dir / "bench-http"), folder)
     finally:
-        service.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)
         try:
-            service.wait(STOP_S)
+            process.wait(STOP_S)
         except subprocess.TimeoutExpired:
-            service.kill()
-            service.wait()
-        service.stderr.close()
+            process.kill()
+            process.wait()
+        process.stderr.close()
 
 
-def measure_clients(peer: Peer) -> dict[int, Series]:
-    """{clients: Series}: how it goes with more clients than processors."""
-    found: dict[int, Series] = {}
-    for _ in range(ROUNDS):
-        for clients in CLIENTS:
-            argv = [*peer.priority, *peer.argv[:-1], "--count",
-                    str(RUNS_PER_MEASUREMENT // clients), "--warmup", "2", "--workers",
-                    str(clients), peer.argv[-1]]
-            with contextlib.suppress(MeasureError):
-                found.setdefault(clients, Series()).add(run_measurer(argv, peer.timeout_s))
-    return found
+def service_peers(service: Service, noop: Path, libc: Path) -> list[Peer]:
+    true = "/usr/bin/true"
+    return [
+        service.peer("http", "airlock serve, POST /v1/run",
+                     "bench-http --port P BODY: a kept connection, NOOP in every request",
+                     program_request(noop)),
+        service.peer("http_libc", "airlock serve, glibc static",
+                     f"the same with NOOP_LIBC ({libc.stat().st_size // 1024} KiB)",
+                     program_request(libc)),
+        Peer("fork_true", "fork + exec, true", [true], true, 10),
+        service.peer("http_true", "airlock serve, true", f"the same with {true} of the host",
+                     {"argv": [true]}),
+    ]

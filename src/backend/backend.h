@@ -71,6 +71,8 @@ struct ProcessReport {
   model::ProcessFacts facts;  // output_truncated is left to whoever reads the streams
   model::Usage usage;
   model::Isolation isolation;
+  // The moment before execve; absent if it never came to that.
+  std::optional<std::chrono::steady_clock::time_point> started;
 };
 
 class Process {

@@ -15,12 +15,14 @@
 #include "http/json_text.h"
 #include "http/result_json.h"
 #include "http/run_waiter.h"
+#include "http/server_timing.h"
 #include "http/shell_status.h"
 
 namespace airlock::http {
 namespace {
 
 namespace asio = boost::asio;
+using std::chrono::steady_clock;
 
 constexpr std::string_view kRetryAfterSeconds = "1";
 
@@ -96,9 +98,17 @@ AmonFinishEvent amon_finish_of(const RunOutcome& outcome) {
   return event;
 }
 
-Response run_response(const RunOutcome& outcome) {
+// `began`: the request was there; `submitted`: it had been read.
+Response run_response(const RunOutcome& outcome, steady_clock::time_point began,
+                      steady_clock::time_point submitted) {
   if (!outcome) return error_response(from_error(outcome.error()));
-  return json_response(200, result_json(*outcome));
+  Response response = json_response(200, result_json(*outcome));
+  const model::RunTimings& run = outcome->timings;
+  response.headers.push_back(
+      {"Server-Timing", server_timing({.parse = submitted - began,
+                                       .run = run,
+                                       .answer = steady_clock::now() - submitted - run.total()})});
+  return response;
 }
 
 }  // namespace
@@ -246,13 +256,15 @@ asio::awaitable<Response> Service::languages(Exchange&) {
 }
 
 asio::awaitable<Response> Service::run(Exchange& exchange) {
+  const auto began = steady_clock::now();
   auto parsed = parse_run(exchange.take_body(), catalog_, options_.limits);
   if (!parsed) co_return error_response(parsed.error());
   const HeldFiles held(*this, *parsed);
   if (const auto error = held.too_many()) co_return error_response(*error);
-  const RunOutcome outcome =
-      co_await await_run(exchange, runs_, make_submission(std::move(*parsed)));
-  co_return run_response(outcome);
+  auto submission = make_submission(std::move(*parsed));
+  const auto submitted = steady_clock::now();
+  const RunOutcome outcome = co_await await_run(exchange, runs_, std::move(submission));
+  co_return run_response(outcome, began, submitted);
 }
 
 asio::awaitable<Response> Service::run_stream(Exchange& exchange) {

@@ -226,6 +226,7 @@ Report GuestProcess::make_report(sys::CgroupKind kind, std::uint32_t missing, bo
   report.cgroup_kind = static_cast<std::uint8_t>(kind);
   report.missing = missing;
   report.rootless = rootless;
+  report.started_us = started_ns_ / 1'000;
   if (exited_.has_value()) {
     report.has_exit_status = true;
     report.wait_status = exited_->wait_status;

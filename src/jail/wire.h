@@ -213,6 +213,7 @@ struct Report {
   std::uint64_t pids_denied = 0;
   bool disk_full = false;
   bool inodes_full = false;
+  std::uint64_t started_us = 0;  // CLOCK_MONOTONIC before execve; 0: it never came to that
   std::uint64_t wall_us = 0;
   std::uint64_t user_us = 0;
   std::uint64_t system_us = 0;
@@ -225,8 +226,8 @@ struct Report {
   DeniedCall denied[kDeniedCallsMax];
   void visit(auto& a) {
     a(stage, stage_errno, kill_reason, has_exit_status, wait_status, oom_kills, pids_denied,
-      disk_full, inodes_full, wall_us, user_us, system_us, memory_peak_bytes, pids_peak,
-      cgroup_kind, missing, rootless, denied_count);
+      disk_full, inodes_full, started_us, wall_us, user_us, system_us, memory_peak_bytes,
+      pids_peak, cgroup_kind, missing, rootless, denied_count);
     for (std::uint32_t i = 0; i < denied_count && i < kDeniedCallsMax; ++i) {
       a(denied[i].entry);
       a(denied[i].count);

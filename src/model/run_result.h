@@ -13,6 +13,7 @@
 #include "base/units.h"
 #include "model/isolation.h"
 #include "model/outcome.h"
+#include "model/run_timings.h"
 
 namespace airlock::model {
 
@@ -47,6 +48,7 @@ struct RunResult {
   Usage usage;
   Isolation isolation;
   std::vector<Denial> denied;
+  RunTimings timings;  // of the whole run; empty in `compile`
 };
 
 }  // namespace airlock::model

@@ -119,10 +119,12 @@ class FakeProcess final : public backend::Process {
     report.facts.kill_reason = reason_;
     report.facts.setup_failure = host_.setup_failure;
     report.usage.wall = std::chrono::milliseconds(1);
+    if (host_.starts_after) report.started = asked_ + *host_.starts_after;
     return report;
   }
 
   FakeHost& host_;
+  const std::chrono::steady_clock::time_point asked_ = std::chrono::steady_clock::now();
   bool terminal_;
   pid_t pid_ = -1;
   bool reaped_ = false;

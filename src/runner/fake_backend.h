@@ -31,6 +31,7 @@ struct FakeHost {
   std::optional<model::SetupFailure> setup_failure;  // every exec reports it
   std::vector<std::pair<std::string, std::string>> output_files;
   std::vector<model::RefusedOutput> refused;
+  std::optional<std::chrono::milliseconds> starts_after;  // ProcessReport::started, from the exec
   bool collect_fails = false;
   bool hold_output_open = false;  // someone keeps the writing ends of stdout and stderr
   bool keeper_dies = false;       // try_report is an error

@@ -53,6 +53,8 @@ class Run {
   base::Result<model::RunResult> to_end();
 
  private:
+  model::RunTimings::Duration lap();
+  void split_lap(const backend::ProcessReport& report);
   base::Status prepare();
   struct ExecTraits {
     bool terminal = false;
@@ -61,6 +63,9 @@ class Run {
   base::Result<ExecReport> exec(const model::PhaseSpec& phase, const ExecIo& io, ExecTraits traits);
   base::Result<bool> compile();
   base::Status execute();
+  bool collects() const {
+    return request_.spec.collect_output_directory || !request_.spec.collect.empty();
+  }
   void collect();
   void collect_from(const char* directory, std::vector<std::string> patterns);
   void keep(const std::string& place, backend::CollectedFile file);
@@ -72,18 +77,44 @@ class Run {
   std::unique_ptr<backend::Workspace> workspace_;
   std::unique_ptr<backend::Sandbox> sandbox_;  // destroyed before its workspace
   model::RunResult result_;
+  std::chrono::steady_clock::time_point lap_began_ = io_.clock->steady_now();
 };
 
 base::Result<model::RunResult> Run::to_end() {
+  model::RunTimings& timings = result_.timings;
   AIRLOCK_TRY(prepare());
+  timings.sandbox = lap();
   AIRLOCK_ASSIGN(const bool compiled, compile());
+  if (request_.spec.compile) timings.compile = lap();
   if (compiled) {
     AIRLOCK_TRY(execute());
-    collect();
+    if (collects()) {
+      collect();
+      timings.collect = lap();
+    }
   }
   sandbox_.reset();
   workspace_.reset();
+  timings.close = lap();
   return std::move(result_);
+}
+
+// Since the one before.
+model::RunTimings::Duration Run::lap() {
+  const auto before = std::exchange(lap_began_, io_.clock->steady_now());
+  return lap_began_ - before;
+}
+
+// One lap, of which the backend has seen where the program began and how long it took.
+void Run::split_lap(const backend::ProcessReport& report) {
+  using Duration = model::RunTimings::Duration;
+  const auto began = lap_began_;
+  const Duration whole = lap();
+  const Duration until_start = report.started ? *report.started - began : whole;
+  model::RunTimings& timings = result_.timings;
+  timings.start = std::clamp(until_start, Duration::zero(), whole);
+  timings.program = std::min<Duration>(report.usage.wall, whole - timings.start);
+  timings.report = whole - timings.start - timings.program;
 }
 
 base::Status Run::prepare() {
@@ -162,9 +193,9 @@ base::Status Run::execute() {
                   .sink = io_.output == nullptr ? &captured : io_.output,
                   .control = io_.control,
                   .clock = io_.clock};
-  const bool collects = request_.spec.collect_output_directory || !request_.spec.collect.empty();
   AIRLOCK_ASSIGN(ExecReport report,
-                 exec(request_.spec.run, io, {.terminal = request_.terminal, .last = !collects}));
+                 exec(request_.spec.run, io, {.terminal = request_.terminal, .last = !collects()}));
+  split_lap(report.process);
   fill_result(result_, std::move(report), request_.spec.run.limits);
   result_.stdout_bytes = std::move(captured.stdout_bytes);
   result_.stderr_bytes = std::move(captured.stderr_bytes);

@@ -229,6 +229,7 @@ void RunService::Core::work(const std::stop_token& stop) {
     count_duration(stats_.waited, start - job->submitted);
     lock.unlock();
     auto result = run_job(*job);
+    if (result) result->timings.wait = start - job->submitted;
     lock.lock();
     std::erase(running_, job);
     count_finished(result, now() - start);

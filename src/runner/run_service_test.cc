@@ -103,6 +103,7 @@ TEST_F(RunServiceTest, ARunIsAnsweredWithItsResult) {
   submit("a", "echo hi");
   EXPECT_EQ(outcome_of("a"), OutcomeKind::kExited);
   EXPECT_EQ(answers_.wait_for("a")->stdout_bytes, "hi\n");
+  EXPECT_GT(answers_.wait_for("a")->timings.wait.count(), 0);
   service_->drain(milliseconds(10'000));
   const RunServiceStats stats = service_->stats();
   EXPECT_GE(stats.slots, 4u);

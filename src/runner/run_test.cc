@@ -61,6 +61,32 @@ TEST_F(RunTest, StepsComeInOrderAndTheSandboxIsGoneAtTheEnd) {
   EXPECT_EQ(result.compile, nullptr);
 }
 
+// The lap of the exec is split by what the backend has seen; here that is a millisecond of program.
+TEST_F(RunTest, TimingsOfTheStepsAddUpToTheRun) {
+  request_.spec.compile = shell("sleep 0.01");
+  request_.spec.run = shell("sleep 0.02");
+  host_.starts_after = std::chrono::milliseconds(3);
+  const auto before = clock_.steady_now();
+  const model::RunTimings timings = run_to_end().timings;
+  const auto took = clock_.steady_now() - before;
+  EXPECT_EQ(timings.wait.count(), 0);
+  EXPECT_GE(timings.compile, std::chrono::milliseconds(10));
+  EXPECT_GE(timings.start, std::chrono::milliseconds(3));
+  EXPECT_EQ(timings.program, std::chrono::milliseconds(1));
+  EXPECT_GE(timings.start + timings.report, std::chrono::milliseconds(19));
+  EXPECT_EQ(timings.collect.count(), 0);
+  EXPECT_GT(timings.close.count(), 0);
+  EXPECT_LE(timings.total(), took);
+}
+
+TEST_F(RunTest, AStartThatNobodySawIsAllStart) {
+  request_.spec.run = shell("sleep 0.02");
+  const model::RunTimings timings = run_to_end().timings;
+  EXPECT_GE(timings.start, std::chrono::milliseconds(20));
+  EXPECT_EQ(timings.program.count(), 0);
+  EXPECT_EQ(timings.report.count(), 0);
+}
+
 TEST_F(RunTest, SuccessfulCompilationIsPartOfTheResult) {
   request_.spec.compile = shell("echo warning >&2");
   request_.spec.run = shell("exit 5");

@@ -89,6 +89,18 @@ TEST_F(NativeBackendTest, AProcessRunsAndItsOutputArrives) {
   EXPECT_EQ(read_all(started.output.get()), "hello\n");
 }
 
+TEST_F(NativeBackendTest, TheStartOfAProcessIsSeen) {
+  auto workspace = open_workspace();
+  auto sandbox = create_sandbox(*workspace);
+  const auto before = std::chrono::steady_clock::now();
+  Started started = start(*sandbox, "sleep 0.05");
+  const auto report = started.process->wait();
+  const auto after = std::chrono::steady_clock::now();
+  ASSERT_TRUE(report.has_value() && report->started.has_value());
+  EXPECT_GE(*report->started, before - std::chrono::microseconds(1));  // the wire has whole ones
+  EXPECT_LE(*report->started + report->usage.wall, after);
+}
+
 TEST_F(NativeBackendTest, AWorkspaceOutlivesItsSandboxAndNothingElseDoes) {
   for (const std::uint64_t disk_mib : {16, 100}) {
     auto workspace = open_workspace(/*reusable=*/true, disk_mib);

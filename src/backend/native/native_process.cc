@@ -93,6 +93,11 @@ ProcessReport to_report(const jail::Report& wire, const std::string& profile) {
   if ((wire.missing & jail::kLacksPidsPeak) == 0) {
     usage.pids_peak = static_cast<std::uint32_t>(wire.pids_peak);
   }
+  // Of libstdc++, steady_clock is CLOCK_MONOTONIC, which the keeper and we have in common.
+  if (wire.started_us != 0) {
+    report.started =
+        std::chrono::steady_clock::time_point(std::chrono::microseconds(wire.started_us));
+  }
   model::Isolation& isolation = report.isolation;
   isolation.cgroup = cgroup_version(wire.cgroup_kind);
   isolation.seccomp = profile;
