@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/crash_point.h"
 #include "runner/pumps.h"
 
 namespace airlock::runner {
@@ -100,6 +101,7 @@ base::Status ExecLoop::start(backend::Sandbox& sandbox, backend::ProcessSpec spe
   backend::Stdio stdio;
   if (!terminal_) { AIRLOCK_ASSIGN(stdio, make_stdio()); }
   AIRLOCK_ASSIGN(process_, sandbox.exec(std::move(spec), std::move(stdio)));
+  base::crash_point("exec_sent");
   return {};
 }
 
@@ -177,6 +179,7 @@ base::Status ExecLoop::take_process_news() {
   if (terminal_ && !terminal_master_.valid()) AIRLOCK_TRY(take_terminal());
   AIRLOCK_ASSIGN(report_, process_->try_report());
   if (report_) {
+    base::crash_point("report_read");
     out_.writers_are_gone();
     err_.writers_are_gone();
   }

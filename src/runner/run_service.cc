@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/crash_point.h"
 #include "runner/cancel_control.h"
 
 namespace airlock::runner {
@@ -229,6 +230,7 @@ void RunService::Core::work(const std::stop_token& stop) {
     count_duration(stats_.waited, start - job->submitted);
     lock.unlock();
     auto result = run_job(*job);
+    base::crash_point("run_ended");
     lock.lock();
     std::erase(running_, job);
     count_finished(result, now() - start);

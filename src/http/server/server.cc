@@ -12,6 +12,7 @@
 #include <exception>
 #include <utility>
 
+#include "base/crash_point.h"
 #include "http/server/tcp_transport.h"
 
 namespace airlock::http {
@@ -87,6 +88,7 @@ asio::awaitable<void> Server::accept(Listener& listener) {
       co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
       continue;
     }
+    base::crash_point("accepted");
     auto session = std::make_shared<Session>(context_.get_executor(),
                                              make_tcp_transport(std::move(socket)), common_);
     asio::co_spawn(context_, serve(std::move(session)), asio::detached);

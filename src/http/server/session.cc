@@ -5,6 +5,8 @@
 #include <exception>
 #include <utility>
 
+#include "base/crash_point.h"
+
 namespace airlock::http {
 namespace {
 
@@ -63,6 +65,7 @@ asio::awaitable<bool> Session::read_request() {
     }
     if (parser.head_complete() && !admitted) {
       admitted = true;
+      base::crash_point("head_read");
       head_only_ = parser.head().method == "HEAD";
       Response refusal;
       if (!common_.handler.admits(parser.head(), &refusal)) {
@@ -75,6 +78,7 @@ asio::awaitable<bool> Session::read_request() {
     }
     if (parser.complete()) {
       request_ = parser.take();
+      base::crash_point("body_read");
       deadline_ = kNoDeadline;
       co_return true;
     }
@@ -131,6 +135,7 @@ std::string Session::head_of(const Response& response, bool chunked) const {
 
 asio::awaitable<bool> Session::send(const Response& response) {
   set_deadline(common_.limits.write_max);
+  base::crash_point("before_answer");
   const std::string head = head_of(response, false);
   co_return co_await transport_->write_all(
       head, head_only_ ? std::string_view() : std::string_view(response.body));
@@ -142,6 +147,7 @@ asio::awaitable<bool> Session::begin_stream(Response response) {
   if (!request_.has_chunks) keep_alive_ = false;  // its end is the connection's
   const std::string head = head_of(response, true);
   const bool sent = co_await transport_->write_all(head, {});
+  base::crash_point("stream_begun");
   deadline_ = kNoDeadline;
   co_return sent;
 }
@@ -158,6 +164,7 @@ asio::awaitable<bool> Session::write(std::string_view piece) {
   set_deadline(common_.limits.write_max);
   const bool sent = co_await transport_->write_all(
       std::string_view(size.data(), static_cast<std::size_t>(digits)), rest);
+  base::crash_point("piece_written");
   deadline_ = kNoDeadline;
   co_return sent;
 }
