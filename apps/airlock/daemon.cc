@@ -68,9 +68,9 @@ base::Status become_user(const std::string& user) {
 }
 
 // The kernel ends us with the supervisor, which may have ended before we asked for that.
-bool follow_supervisor(int ready_fd) {
+bool follow_supervisor(int news_fd) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  pollfd reader = {ready_fd, POLLOUT, 0};
+  pollfd reader = {news_fd, POLLOUT, 0};
   return ::poll(&reader, 1, 0) >= 0 && (reader.revents & POLLERR) == 0;
 }
 
@@ -86,7 +86,12 @@ std::size_t raise_descriptor_limit() {
 class Daemon {
  public:
   Daemon(DaemonFds fds, const ServeOptions& options, const telemetry::Log& log)
-      : fds_(std::move(fds)), options_(options), log_(log), signals_(context_), step_(context_) {}
+      : fds_(std::move(fds)),
+        options_(options),
+        log_(log),
+        signals_(context_),
+        step_(context_),
+        alive_(context_) {}
 
   base::Status run();
   int exit_code() const { return exit_code_; }
@@ -95,6 +100,8 @@ class Daemon {
   base::Status start();
   void watch_launcher();
   void watch_signals();
+  void tell(char news);
+  void say_alive();
   void check_itself();
   void check_again();
   void become_ready();
@@ -109,6 +116,7 @@ class Daemon {
   asio::io_context context_{1};
   asio::signal_set signals_;
   asio::steady_timer step_;
+  asio::steady_timer alive_;
   std::unique_ptr<asio::posix::stream_descriptor> launcher_;
   std::unique_ptr<backend::ParkedBackend> backend_;
   std::unique_ptr<runner::RunService> runs_;
@@ -189,6 +197,17 @@ void Daemon::watch_signals() {
   });
 }
 
+// A supervisor that does not read is told nothing; the pipe does not block.
+void Daemon::tell(char news) { (void)!::write(fds_.news.get(), &news, 1); }
+
+void Daemon::say_alive() {
+  tell(kNewsAlive);
+  alive_.expires_after(kAliveEvery);
+  alive_.async_wait([this](boost::system::error_code error) {
+    if (!error) say_alive();
+  });
+}
+
 // Ready is who has run something. Clients who came first may have every slot and the whole queue:
 // a run of theirs that exits is as good, and until then the check asks again.
 void Daemon::check_itself() {
@@ -227,7 +246,7 @@ void Daemon::finish_check(const base::Result<model::RunResult>& result) {
 void Daemon::become_ready() {
   service_->set_ready(true);
   log_.info("serve.ready");
-  if (::write(fds_.ready.get(), "1", 1) == 1) fds_.ready.reset();
+  tell(kNewsReady);
 }
 
 void Daemon::drain() {
@@ -249,6 +268,7 @@ void Daemon::end_when_drained(std::chrono::steady_clock::time_point deadline) {
 base::Status Daemon::run() {
   AIRLOCK_TRY(start());
   watch_launcher();
+  say_alive();
   signals_.add(SIGTERM);
   signals_.add(SIGHUP);
   watch_signals();
@@ -287,7 +307,7 @@ base::Result<DaemonFds> take_daemon_fds(const char* names) {
     return base::fail(base::ErrorCode::kInvalidArgument, "AIRLOCK_DAEMON_FDS names too few");
   }
   fds.control = std::move(numbers[0]);
-  fds.ready = std::move(numbers[1]);
+  fds.news = std::move(numbers[1]);
   std::move(numbers.begin() + 2, numbers.end(), std::back_inserter(fds.listeners));
   return fds;
 }
@@ -299,7 +319,7 @@ int run_daemon(DaemonFds fds, const ServeOptions& options, const telemetry::Log&
     log.error("serve.start_failed", {{"reason", dropped.error().to_string()}});
     return 1;
   }
-  if (!follow_supervisor(fds.ready.get())) return 1;
+  if (!follow_supervisor(fds.news.get())) return 1;
   ::signal(SIGPIPE, SIG_IGN);
   Daemon daemon(std::move(fds), options, log);
   if (const auto done = daemon.run(); !done) {

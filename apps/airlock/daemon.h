@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <vector>
 
 #include "apps/airlock/serve_options.h"
@@ -20,9 +21,15 @@ namespace airlock::apps {
 // status says.
 inline constexpr int kExitLauncherGone = 3;
 
+// Bytes that the daemon says to its supervisor: once that a run has worked, and again and again
+// that the thread that serves everybody does not hang.
+inline constexpr char kNewsReady = 'r';
+inline constexpr char kNewsAlive = 'a';
+inline constexpr std::chrono::milliseconds kAliveEvery{2'000};
+
 struct DaemonFds {
   base::UniqueFd control;  // to the launcher
-  base::UniqueFd ready;    // one byte when a run has worked
+  base::UniqueFd news;     // to the supervisor
   std::vector<base::UniqueFd> listeners;
 };
 

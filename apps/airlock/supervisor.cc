@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -29,9 +30,13 @@ using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds kRestartMin{100};
-constexpr milliseconds kRestartMax{5'000};
-constexpr milliseconds kStableAfter{10'000};  // the pause after what ran so long is the shortest
+constexpr milliseconds kRestartMax{5'000};  // reached by lives that never got ready
 constexpr milliseconds kLauncherEndMax{15'000};
+// A daemon that is silent for so many of these hangs. Counted one by one: a host that stood still,
+// with us and the daemon on it, was silent for one of them.
+constexpr milliseconds kSilence{5'000};
+constexpr int kSilencesMax = 4;
+static_assert(kAliveEvery < kSilence);
 constexpr milliseconds kDrainMax{40'000};  // the daemon's own drain is shorter
 constexpr int kFirstPassedFd = 3;
 constexpr int kOutOfTheWay = 256;
@@ -63,8 +68,8 @@ std::string describe_end(int status) {
 struct Generation {
   ChildProcess launcher;
   std::optional<ChildProcess> daemon;
-  UniqueFd ready;  // one byte when the daemon has run something; closed at its end
-  Clock::time_point started;
+  UniqueFd news;  // of the daemon; closed at its end
+  bool was_ready = false;
 };
 
 class Supervisor {
@@ -77,7 +82,8 @@ class Supervisor {
  private:
   enum class End { kStopped, kCrashed, kRefused };
   base::Result<Generation> start();
-  base::Result<ChildProcess> start_daemon(int control, int ready);
+  base::Result<ChildProcess> start_daemon(int control, int news);
+  void take_news(Generation& generation);
   End watch(Generation& generation);
   End judge_end(Generation& generation, bool daemon_died);
   End stop(Generation& generation);
@@ -91,7 +97,7 @@ class Supervisor {
   bool ever_ready_ = false;
 };
 
-base::Result<ChildProcess> Supervisor::start_daemon(int control, int ready) {
+base::Result<ChildProcess> Supervisor::start_daemon(int control, int news) {
   base::ChildProcessOptions daemon;
   daemon.arguments = options_.daemon_words;
   daemon.passed_fds = {{0, 0}, {1, 1}, {2, 2}};
@@ -105,7 +111,7 @@ base::Result<ChildProcess> Supervisor::start_daemon(int control, int ready) {
     names += (names.empty() ? "" : ",") + std::to_string(number++);
   };
   pass(control);
-  pass(ready);
+  pass(news);
   for (const UniqueFd& listener : options_.listeners) pass(listener.get());
   daemon.environment.emplace();
   for (char** entry = environ; *entry != nullptr; ++entry) daemon.environment->push_back(*entry);
@@ -116,16 +122,16 @@ base::Result<ChildProcess> Supervisor::start_daemon(int control, int ready) {
 
 base::Result<Generation> Supervisor::start() {
   int control[2];
-  int ready[2];
+  int news[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0) {
     return base::fail_errno("socketpair");
   }
   const UniqueFd daemons(control[0]);
   const UniqueFd launchers_low(control[1]);
   const UniqueFd launchers(::fcntl(launchers_low.get(), F_DUPFD_CLOEXEC, kOutOfTheWay));
-  if (::pipe2(ready, O_CLOEXEC) != 0) return base::fail_errno("pipe");
-  UniqueFd ready_here(ready[0]);
-  const UniqueFd ready_there(ready[1]);
+  if (::pipe2(news, O_CLOEXEC | O_NONBLOCK) != 0) return base::fail_errno("pipe");
+  UniqueFd news_here(news[0]);
+  const UniqueFd news_there(news[1]);
   base::ChildProcessOptions launcher;
   launcher.arguments = options_.launcher_words;
   launcher.passed_fds = {{1, 1}, {2, 2}, {launchers.get(), kFirstPassedFd}};
@@ -140,8 +146,8 @@ base::Result<Generation> Supervisor::start() {
   launcher.arguments.insert(launcher.arguments.end(),
                             {"--control-fd", std::to_string(kFirstPassedFd)});
   AIRLOCK_ASSIGN(ChildProcess jail, ChildProcess::start(launcher));
-  AIRLOCK_ASSIGN(ChildProcess daemon, start_daemon(daemons.get(), ready_there.get()));
-  return Generation{std::move(jail), std::move(daemon), std::move(ready_here), Clock::now()};
+  AIRLOCK_ASSIGN(ChildProcess daemon, start_daemon(daemons.get(), news_there.get()));
+  return Generation{std::move(jail), std::move(daemon), std::move(news_here)};
 }
 
 // Whether we are to end.
@@ -159,22 +165,31 @@ bool Supervisor::take_signal(Generation* generation) {
   return asked;
 }
 
+void Supervisor::take_news(Generation& generation) {
+  std::array<char, 64> news;
+  const ssize_t count = ::read(generation.news.get(), news.data(), news.size());
+  if (count == 0) generation.news.reset();
+  if (count <= 0 || std::memchr(news.data(), kNewsReady, count) == nullptr) return;
+  generation.was_ready = ever_ready_ = true;
+  notify_service_manager("READY=1");
+}
+
 Supervisor::End Supervisor::watch(Generation& generation) {
+  int silences = 0;
   for (;;) {
     pollfd set[] = {{signals_.get(), POLLIN, 0},
                     {generation.launcher.pidfd(), POLLIN, 0},
                     {generation.daemon->pidfd(), POLLIN, 0},
-                    {generation.ready.get(), POLLIN, 0}};
-    if (::poll(set, 4, -1) < 0) continue;
-    if (set[0].revents != 0 && take_signal(&generation)) return stop(generation);
-    if (set[3].revents != 0) {
-      char byte = 0;
-      if (::read(generation.ready.get(), &byte, 1) == 1) {
-        ever_ready_ = true;
-        notify_service_manager("READY=1");
-      }
-      generation.ready.reset();
+                    {generation.news.get(), POLLIN, 0}};
+    const int count = ::poll(set, 4, static_cast<int>(kSilence.count()));
+    if (count < 0) continue;
+    silences = count == 0 ? silences + 1 : 0;
+    if (silences == kSilencesMax) {
+      log_.error("serve.died", {{"process", "daemon"}, {"end", "it hung, and was killed"}});
+      return End::kCrashed;
     }
+    if (set[0].revents != 0 && take_signal(&generation)) return stop(generation);
+    if (set[3].revents != 0) take_news(generation);
     if (set[1].revents == 0 && set[2].revents == 0) continue;
     return judge_end(generation, set[2].revents != 0);
   }
@@ -237,7 +252,7 @@ int Supervisor::run() {
     }
     if (end == End::kStopped) return 0;
     if (end == End::kRefused) return 1;
-    if (Clock::now() - generation->started > kStableAfter) pause = kRestartMin;
+    if (generation->was_ready) pause = kRestartMin;
     wait_or_stop(pause);
     pause = std::min(pause * 2, kRestartMax);
   }

@@ -4,10 +4,10 @@
 //     launcher  airlock-jail: as the supervisor, makes sandboxes for whoever holds its socket
 //     daemon    airlock serve again, as a user of its own without privilege: HTTP, JSON, runs
 //
-// When the launcher or the daemon dies, both are started anew; the listening sockets stay open
-// meanwhile, so that clients wait and are not refused. When the supervisor dies, the kernel ends
-// both. SIGTERM and SIGINT are passed to the daemon, which drains, and the supervisor ends with it;
-// SIGHUP has it look for toolchains again.
+// When the launcher or the daemon dies, or the daemon says nothing for 20 s, both are started anew;
+// the listening sockets stay open meanwhile, so that clients wait and are not refused. When the
+// supervisor dies, the kernel ends both. SIGTERM and SIGINT are passed to the daemon, which drains,
+// and the supervisor ends with it; SIGHUP has it look for toolchains again.
 #pragma once
 
 #include <string>
@@ -25,7 +25,7 @@ struct SupervisorOptions {
   std::vector<base::UniqueFd> listeners;
 };
 
-// Names of the descriptors in the daemon's environment: "control,ready,listener...".
+// Names of the descriptors in the daemon's environment: "control,news,listener...".
 inline constexpr const char* kDaemonFdsVariable = "AIRLOCK_DAEMON_FDS";
 
 // Until it was told to end, or cannot go on. The exit status.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/crash_point.h"
 
 namespace airlock::backend {
 
@@ -171,6 +172,7 @@ std::vector<ParkedBackend::Parked> ParkedBackend::make_parked(std::size_t count)
       auto made = request_one();
       if (!made) break;
       requested.push_back(std::move(*made));
+      base::crash_point("parking");
     }
     // The answer to the last request is there when all of the sandbox is. A run then finds it so,
     // and no more of them are in the making than there are processors to spare.
@@ -196,6 +198,7 @@ void ParkedBackend::work(const std::stop_token& stop) {
     // A place is made before it is needed: what has ended holds memory and a slot.
     if (auto ended = std::exchange(ending_, {}); !ended.empty()) {
       lock.unlock();
+      base::crash_point("retiring");
       ended.clear();
       lock.lock();
     }

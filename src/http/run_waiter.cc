@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/crash_point.h"
 #include "http/api_error.h"
 #include "http/event_sink.h"
 #include "http/result_json.h"
@@ -118,6 +119,7 @@ asio::awaitable<RunOutcome> await_run(Exchange& exchange, runner::RunService& se
   submission->done = finisher(pending, exchange.executor());
   auto ticket = service.submit(std::move(*submission));
   if (!ticket) co_return base::fail(ticket.error());
+  base::crash_point("submitted");
   exchange.on_hangup([ticket = *ticket] { ticket->kill(); });
   while (!pending->outcome) co_await wait_for_news(*pending, kHeartbeat);
   co_return std::move(*pending->outcome);

@@ -205,7 +205,8 @@ Response Service::not_served(const Request& head) {
 
 Response Service::refuse(int status, std::string_view message) {
   ApiError error{.status = status,
-                 .code = status == 413   ? "too_large"
+                 .code = status == 408   ? "timeout"
+                         : status == 413 ? "too_large"
                          : status == 500 ? "internal"
                                          : "malformed_request",
                  .message = std::string(message),

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <csignal>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 #endif
 
@@ -26,10 +27,13 @@ inline bool switched_off(std::string_view mechanism) {
   return false;
 }
 
-// `point` is "crash:name"; $AIRLOCK_JAIL_TEST_CRASH is the name.
+// `point` is "crash:name"; $AIRLOCK_JAIL_TEST_CRASH is the name, or a folder: who finds a file of
+// that name there removes it and dies, so that it happens once.
 inline void crash_point(const char* point) {
   const char* wanted = std::getenv("AIRLOCK_JAIL_TEST_CRASH");
-  if (wanted != nullptr && std::string_view(point).substr(6) == wanted) kill(getpid(), SIGKILL);
+  if (wanted == nullptr) return;
+  const std::string name(point + 6);
+  if (name == wanted || unlink((wanted + ("/" + name)).c_str()) == 0) kill(getpid(), SIGKILL);
 }
 #else
 constexpr bool switched_off(const char*) { return false; }

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/crash_point.h"
 #include "runner/pumps.h"
 
 namespace airlock::runner {
@@ -23,6 +24,10 @@ namespace {
 using backend::Process;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
+
+// A keeper ends what is over its time. One that has not told of an end so long after that hangs,
+// and whoever waits for the run would wait for ever.
+constexpr milliseconds kReportLateMax{60'000};
 
 struct Pipe {
   base::UniqueFd read_end;
@@ -73,6 +78,7 @@ class ExecLoop {
   void advance_streams();
   void climb_cancel_ladder(ControlEvent event);
   void escalate_if_due();
+  base::Status check_keeper() const;
   void enforce_cap();
   void drop_output();
   // A request that cannot be sent means that the keeper is gone, and try_report tells that.
@@ -94,12 +100,15 @@ class ExecLoop {
   bool reader_gone_ = false;
   bool cap_enforced_ = false;
   std::optional<steady_clock::time_point> terminate_at_;
+  steady_clock::time_point report_due_;
 };
 
 base::Status ExecLoop::start(backend::Sandbox& sandbox, backend::ProcessSpec spec) {
   backend::Stdio stdio;
   if (!terminal_) { AIRLOCK_ASSIGN(stdio, make_stdio()); }
+  report_due_ = io_.clock->steady_now() + spec.limits.wall_time + kReportLateMax;
   AIRLOCK_ASSIGN(process_, sandbox.exec(std::move(spec), std::move(stdio)));
+  base::crash_point("exec_sent");
   return {};
 }
 
@@ -129,6 +138,7 @@ base::Result<ExecReport> ExecLoop::run() {
     AIRLOCK_TRY(take_process_news());
     advance_streams();
     escalate_if_due();
+    AIRLOCK_TRY(check_keeper());
   }
   ExecReport result;
   result.stdout_truncated = out_.truncated();
@@ -166,9 +176,10 @@ int ExecLoop::poll_timeout_ms() const {
     return interest.events == POLLIN;
   };
   if (report_ && (is_readable_now(out_.interest()) || is_readable_now(err_.interest()))) return 0;
-  if (!terminate_at_) return -1;
-  const auto left =
-      std::chrono::ceil<milliseconds>(*terminate_at_ - io_.clock->steady_now()).count();
+  if (!terminate_at_ && report_) return -1;
+  const auto due =
+      report_ ? *terminate_at_ : std::min(terminate_at_.value_or(report_due_), report_due_);
+  const auto left = std::chrono::ceil<milliseconds>(due - io_.clock->steady_now()).count();
   return static_cast<int>(std::clamp<milliseconds::rep>(left, 0, 60'000));
 }
 
@@ -177,6 +188,7 @@ base::Status ExecLoop::take_process_news() {
   if (terminal_ && !terminal_master_.valid()) AIRLOCK_TRY(take_terminal());
   AIRLOCK_ASSIGN(report_, process_->try_report());
   if (report_) {
+    base::crash_point("report_read");
     out_.writers_are_gone();
     err_.writers_are_gone();
   }
@@ -249,6 +261,7 @@ void ExecLoop::climb_cancel_ladder(ControlEvent event) {
     // The user has no patience left, neither for the program nor for a reader that does not read.
     drop_output();
     terminate_at_.reset();
+    report_due_ = std::min(report_due_, io_.clock->steady_now() + kReportLateMax);
     if (!report_) send(process_->kill(model::KillReason::kCancelled));
   } else if (event == ControlEvent::kInterrupt) {
     terminate_at_ = io_.clock->steady_now() + kInterruptGrace;
@@ -262,6 +275,12 @@ void ExecLoop::escalate_if_due() {
   if (!terminate_at_ || io_.clock->steady_now() < *terminate_at_) return;
   terminate_at_.reset();
   if (!report_) send(process_->terminate(model::KillReason::kCancelled, model::kTermGrace));
+}
+
+base::Status ExecLoop::check_keeper() const {
+  if (report_ || io_.clock->steady_now() < report_due_) return {};
+  return base::fail(base::ErrorCode::kUnavailable, "the sandbox's keeper does not answer",
+                    "run again; if that happens often, the host has too little of something");
 }
 
 void ExecLoop::forward_window_size() {

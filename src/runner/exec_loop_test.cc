@@ -182,6 +182,33 @@ TEST_F(ExecLoopTest, DeadKeeperIsAnErrorNotAVerdict) {
   EXPECT_EQ(report.error().code, base::ErrorCode::kUnavailable);
 }
 
+// Lets time pass when the program has said something.
+class LateSink final : public OutputSink {
+ public:
+  explicit LateSink(base::ManualClock& clock) : clock_(clock) {}
+  base::Result<std::size_t> write_some(Stream, std::string_view bytes) override {
+    clock_.advance(std::chrono::minutes(2));
+    return bytes.size();
+  }
+  int writable_fd(Stream) const override { return -1; }
+
+ private:
+  base::ManualClock& clock_;
+};
+
+TEST_F(ExecLoopTest, KeeperThatHangsIsNotWaitedForForEver) {
+  base::ManualClock clock;
+  LateSink sink(clock);
+  backend::ProcessSpec spec{
+      .argv = {"sh", "-c", "echo; sleep 1000"}, .env = {"PATH=/usr/bin:/bin"}, .limits = {}};
+  spec.limits.wall_time = std::chrono::seconds(1);
+  const auto report =
+      exec_to_end(*sandbox_, std::move(spec), {.sink = &sink, .control = nullptr, .clock = &clock});
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, base::ErrorCode::kUnavailable);
+  EXPECT_NE(report.error().message.find("does not answer"), std::string::npos);
+}
+
 TEST_F(ExecLoopTest, TerminalOfTheProgramIsItsOwnAndHasTheUsersSize) {
   terminal_ = true;
   control_.size = WindowSize{.rows = 33, .columns = 111};

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/crash_point.h"
 #include "runner/exec_loop.h"
 
 namespace airlock::runner {
@@ -124,6 +125,7 @@ base::Status Run::prepare() {
                                                       .inodes = spec.run.limits.inodes,
                                                       .memory = {}}));
   AIRLOCK_ASSIGN(sandbox_, workspace_->create_sandbox({.seccomp_profile = spec.seccomp_profile}));
+  base::crash_point("sandbox_taken");
   for (backend::InputFile& file : request_.files) {
     AIRLOCK_TRY(workspace_->put_file(std::move(file)));
   }

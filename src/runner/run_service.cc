@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/crash_point.h"
 #include "runner/cancel_control.h"
 
 namespace airlock::runner {
@@ -230,6 +231,7 @@ void RunService::Core::work(const std::stop_token& stop) {
     lock.unlock();
     auto result = run_job(*job);
     if (result) result->timings.wait = start - job->submitted;
+    base::crash_point("run_ended");
     lock.lock();
     std::erase(running_, job);
     count_finished(result, now() - start);

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -12,6 +13,7 @@
 #include <exception>
 #include <utility>
 
+#include "base/crash_point.h"
 #include "http/server/tcp_transport.h"
 
 namespace airlock::http {
@@ -74,7 +76,7 @@ base::Status Server::listen(base::UniqueFd socket) {
 asio::awaitable<void> Server::accept(Listener& listener) {
   while (!draining_) {
     boost::system::error_code error;
-    if (sessions_.size() >= connections_max_) {
+    if (sessions_.size() >= connections_max_ && !make_room()) {
       co_await room_.async_wait(asio::redirect_error(asio::use_awaitable, error));
       continue;
     }
@@ -87,14 +89,25 @@ asio::awaitable<void> Server::accept(Listener& listener) {
       co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
       continue;
     }
+    base::crash_point("accepted");
     auto session = std::make_shared<Session>(context_.get_executor(),
                                              make_tcp_transport(std::move(socket)), common_);
     asio::co_spawn(context_, serve(std::move(session)), asio::detached);
   }
 }
 
+// Its coroutine takes itself out of the list, a moment later.
+bool Server::make_room() {
+  const auto place = std::ranges::find_if(
+      sessions_, [](const std::shared_ptr<Session>& session) { return session->is_waiting(); });
+  if (place == sessions_.end()) return false;
+  (*place)->close();
+  return true;
+}
+
 asio::awaitable<void> Server::serve(std::shared_ptr<Session> session) {
   const auto place = sessions_.insert(sessions_.end(), session);
+  session->on_served([this, place] { sessions_.splice(sessions_.end(), sessions_, place); });
   try {
     co_await session->run();
   } catch (const std::exception&) { session->close(); }  // no memory: others may still have some

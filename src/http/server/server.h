@@ -1,6 +1,7 @@
 // Server: listeners, their connections, and the one thread that serves them.
 //
-// Accepts up to `connections_max`; what comes beyond waits in the kernel's queue until one ends.
+// Accepts up to `connections_max`. For what comes beyond, the connection is closed that has waited
+// longest without a request; while each has one, it waits in the kernel's queue until one ends.
 // drain(): no new connections, idle ones are closed, the others finish their request. Everything
 // runs on the io_context's thread; post() to get there from others.
 #pragma once
@@ -43,6 +44,7 @@ class Server {
   struct Listener;
   boost::asio::awaitable<void> accept(Listener& listener);
   boost::asio::awaitable<void> serve(std::shared_ptr<Session> session);
+  bool make_room();
   void tick();
 
   boost::asio::io_context& context_;
@@ -51,7 +53,7 @@ class Server {
   boost::asio::steady_timer ticker_;
   boost::asio::steady_timer room_;  // cancelled when a connection has ended, which wakes who waits
   std::list<std::unique_ptr<Listener>> listeners_;
-  std::list<std::shared_ptr<Session>> sessions_;
+  std::list<std::shared_ptr<Session>> sessions_;  // the one that was served last at the end
   bool draining_ = false;
 };
 

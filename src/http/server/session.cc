@@ -5,6 +5,8 @@
 #include <exception>
 #include <utility>
 
+#include "base/crash_point.h"
+
 namespace airlock::http {
 namespace {
 
@@ -26,7 +28,10 @@ void Session::set_deadline(std::chrono::milliseconds from_now) {
 }
 
 void Session::close_if_late(TimePoint now) {
-  if (now >= deadline_) transport_->close();
+  if (now < deadline_) return;
+  if (!reading_ || late_) return close();
+  late_ = true;  // whoever waits for the rest of the request tells the client
+  transport_->end_reading();
 }
 
 void Session::drain() {
@@ -40,6 +45,7 @@ asio::awaitable<void> Session::run() {
     if (!co_await read_request()) break;
     alive = co_await answer();
     set_deadline(common_.limits.idle_max);
+    if (served_) served_();
   }
   transport_->close();
 }
@@ -49,11 +55,13 @@ asio::awaitable<bool> Session::read_request() {
   bool begun = false;
   bool admitted = false;
   idle_ = pending_.empty();
+  waiting_ = true;
   for (;;) {
     pending_.erase(0, parser.feed(pending_));
     if (parser.started() && !begun) {
       begun = true;
       idle_ = false;
+      reading_ = true;
       set_deadline(common_.limits.head_max);
     }
     if (parser.failure().status != 0) {
@@ -63,6 +71,8 @@ asio::awaitable<bool> Session::read_request() {
     }
     if (parser.head_complete() && !admitted) {
       admitted = true;
+      waiting_ = false;
+      base::crash_point("head_read");
       head_only_ = parser.head().method == "HEAD";
       Response refusal;
       if (!common_.handler.admits(parser.head(), &refusal)) {
@@ -75,11 +85,16 @@ asio::awaitable<bool> Session::read_request() {
     }
     if (parser.complete()) {
       request_ = parser.take();
+      base::crash_point("body_read");
+      reading_ = false;
       deadline_ = kNoDeadline;
       co_return true;
     }
     const std::size_t count = co_await transport_->read_some(common_.buffer);
-    if (count == 0) co_return false;
+    if (count == 0) {
+      if (begun) co_await refuse_what_is_not_whole();
+      co_return false;
+    }
     pending_.append(common_.buffer.data(), count);
   }
 }
@@ -105,8 +120,17 @@ asio::awaitable<bool> Session::answer() {
   co_return keep_alive_;
 }
 
+// Who has only closed the sending side can still read why.
+asio::awaitable<void> Session::refuse_what_is_not_whole() {
+  constexpr std::string_view kLate = "the request did not arrive in time";
+  constexpr std::string_view kEnded = "the connection ended before the request was whole";
+  head_only_ = false;
+  co_await refuse(late_ ? common_.handler.refuse(408, kLate) : common_.handler.refuse(400, kEnded));
+}
+
 asio::awaitable<void> Session::refuse(Response response) {
   keep_alive_ = false;
+  reading_ = false;
   set_deadline(common_.limits.write_max);
   if (co_await send(response)) co_await transport_->close_gently();
 }
@@ -131,6 +155,7 @@ std::string Session::head_of(const Response& response, bool chunked) const {
 
 asio::awaitable<bool> Session::send(const Response& response) {
   set_deadline(common_.limits.write_max);
+  base::crash_point("before_answer");
   const std::string head = head_of(response, false);
   co_return co_await transport_->write_all(
       head, head_only_ ? std::string_view() : std::string_view(response.body));
@@ -142,6 +167,7 @@ asio::awaitable<bool> Session::begin_stream(Response response) {
   if (!request_.has_chunks) keep_alive_ = false;  // its end is the connection's
   const std::string head = head_of(response, true);
   const bool sent = co_await transport_->write_all(head, {});
+  base::crash_point("stream_begun");
   deadline_ = kNoDeadline;
   co_return sent;
 }
@@ -158,6 +184,7 @@ asio::awaitable<bool> Session::write(std::string_view piece) {
   set_deadline(common_.limits.write_max);
   const bool sent = co_await transport_->write_all(
       std::string_view(size.data(), static_cast<std::size_t>(digits)), rest);
+  base::crash_point("piece_written");
   deadline_ = kNoDeadline;
   co_return sent;
 }

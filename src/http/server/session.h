@@ -46,9 +46,16 @@ class Session final : public Exchange, public std::enable_shared_from_this<Sessi
 
   boost::asio::awaitable<void> run();
   void close_if_late(TimePoint now);
+  // Nothing of it is being answered, nor has it told yet what it wants.
+  bool is_waiting() const { return waiting_; }
+  // Called after each answer.
+  void on_served(std::function<void()> served) { served_ = std::move(served); }
   // No further request; an idle connection ends now.
   void drain();
-  void close() { transport_->close(); }
+  void close() {
+    waiting_ = false;
+    transport_->close();
+  }
 
   const Request& request() const override { return request_; }
   std::string take_body() override { return std::exchange(request_.body, {}); }
@@ -63,6 +70,7 @@ class Session final : public Exchange, public std::enable_shared_from_this<Sessi
   boost::asio::awaitable<bool> answer();
   boost::asio::awaitable<bool> send(const Response& response);
   boost::asio::awaitable<void> refuse(Response response);
+  boost::asio::awaitable<void> refuse_what_is_not_whole();
   boost::asio::awaitable<bool> end_stream();
   std::string head_of(const Response& response, bool chunked) const;
   void set_deadline(std::chrono::milliseconds from_now);
@@ -74,7 +82,11 @@ class Session final : public Exchange, public std::enable_shared_from_this<Sessi
   Request request_;
   TimePoint deadline_;
   std::uint32_t requests_ = 0;
+  std::function<void()> served_;
   bool idle_ = true;
+  bool waiting_ = true;
+  bool reading_ = false;  // a request that has begun and is not whole yet
+  bool late_ = false;
   bool draining_ = false;
   bool streaming_ = false;
   bool head_only_ = false;  // the request that is answered is a HEAD

@@ -62,6 +62,11 @@ class TcpTransport final : public Transport, public std::enable_shared_from_this
     }
   }
 
+  void end_reading() override {
+    boost::system::error_code ignored;
+    socket_.shutdown(tcp::socket::shutdown_receive, ignored);
+  }
+
   asio::awaitable<void> close_gently() override {
     boost::system::error_code error;
     socket_.shutdown(tcp::socket::shutdown_send, error);
