@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstring>
 
 #include "base/utf8.h"
 
@@ -23,6 +24,20 @@ constexpr std::array<std::uint8_t, 256> make_digits() {
 }
 constexpr std::array<std::uint8_t, 256> kDigitOf = make_digits();
 
+// How many bytes at the start of `text` are ASCII, at least as far as whole words of eight are:
+// nearly all that programs write, and characters one by one take ten times as long.
+std::size_t ascii_length(std::string_view text) {
+  constexpr std::uint64_t kHighBits = 0x8080'8080'8080'8080;
+  std::size_t length = 0;
+  while (length + sizeof(std::uint64_t) <= text.size()) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, text.data() + length, sizeof word);
+    if ((word & kHighBits) != 0) break;
+    length += sizeof word;
+  }
+  return length;
+}
+
 // How many bytes at the start of `text`, which begins with no character, are the beginning of one:
 // at least 1. Whether a beginning is one is asked by completing it with the lowest and the highest
 // bytes that can follow.
@@ -42,12 +57,13 @@ std::size_t broken_length(std::string_view text) {
 }  // namespace
 
 bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
+  while (true) {
+    text.remove_prefix(ascii_length(text));
+    if (text.empty()) return true;
     const std::size_t length = base::utf8_character_length(text);
     if (length == 0) return false;
     text.remove_prefix(length);
   }
-  return true;
 }
 
 std::string_view without_partial_character(std::string_view text) {
@@ -66,7 +82,8 @@ std::string printable_utf8(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
-    const std::size_t length = base::utf8_character_length(text);
+    std::size_t length = ascii_length(text);
+    if (length == 0) length = base::utf8_character_length(text);
     if (length > 0) {
       out += text.substr(0, length);
     } else {
@@ -79,18 +96,20 @@ std::string printable_utf8(std::string_view text) {
 }
 
 std::string base64(std::string_view bytes) {
-  std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const std::size_t count = std::min<std::size_t>(3, bytes.size() - i);
-    std::uint32_t group = 0;
-    for (std::size_t k = 0; k < 3; ++k) {
-      group = group << 8 | (k < count ? static_cast<unsigned char>(bytes[i + k]) : 0u);
+  const auto byte = [&](std::size_t i) {
+    return static_cast<std::uint32_t>(static_cast<unsigned char>(bytes[i]));
+  };
+  std::string out((bytes.size() + 2) / 3 * 4, '=');
+  std::size_t at = 0;
+  const auto put = [&](std::uint32_t group, int digits) {
+    for (int shift = 18; digits > 0; --digits, shift -= 6) {
+      out[at++] = kAlphabet[group >> shift & 0x3f];
     }
-    for (std::size_t k = 0; k < 4; ++k) {
-      out.push_back(k <= count ? kAlphabet[group >> (18 - 6 * k) & 0x3f] : '=');
-    }
-  }
+  };
+  std::size_t i = 0;
+  for (; i + 3 <= bytes.size(); i += 3) put(byte(i) << 16 | byte(i + 1) << 8 | byte(i + 2), 4);
+  if (bytes.size() - i == 1) put(byte(i) << 16, 2);
+  if (bytes.size() - i == 2) put(byte(i) << 16 | byte(i + 1) << 8, 3);
   return out;
 }
 
@@ -99,7 +118,8 @@ std::string utf8_with_replacement(std::string_view bytes) {
   std::string out;
   out.reserve(bytes.size());
   while (!bytes.empty()) {
-    std::size_t length = base::utf8_character_length(bytes);
+    std::size_t length = ascii_length(bytes);
+    if (length == 0) length = base::utf8_character_length(bytes);
     if (length > 0) {
       out += bytes.substr(0, length);
     } else {
@@ -115,19 +135,30 @@ std::optional<std::string> decode_base64(std::string_view text) {
   if (text.size() % 4 != 0) return std::nullopt;
   const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
   text.remove_suffix(padding);
-  std::string bytes;
-  bytes.reserve(text.size() / 4 * 3 + 2);
-  std::uint32_t bits = 0;  // what is not given out yet, in the low `count` bits
-  unsigned count = 0;
-  for (const char c : text) {
-    const std::uint8_t digit = kDigitOf[static_cast<unsigned char>(c)];
-    if (digit == kNoDigit) return std::nullopt;
-    bits = (bits << 6 | digit) & 0xfff;
-    count += 6;
-    if (count < 8) continue;
-    count -= 8;
-    bytes.push_back(static_cast<char>(bits >> count & 0xff));
+  std::string bytes(text.size() * 6 / 8, '\0');
+  std::size_t at = 0;
+  std::size_t i = 0;
+  for (; i + 4 <= text.size(); i += 4) {
+    const auto digit = [&](std::size_t k) -> std::uint32_t {
+      return kDigitOf[static_cast<unsigned char>(text[i + k])];
+    };
+    const std::uint32_t all = digit(0) | digit(1) | digit(2) | digit(3);
+    if (all == kNoDigit) return std::nullopt;  // digits have six bits
+    const std::uint32_t group = digit(0) << 18 | digit(1) << 12 | digit(2) << 6 | digit(3);
+    bytes[at] = static_cast<char>(group >> 16 & 0xff);
+    bytes[at + 1] = static_cast<char>(group >> 8 & 0xff);
+    bytes[at + 2] = static_cast<char>(group & 0xff);
+    at += 3;
   }
+  std::uint32_t bits = 0;  // of the group that was padded
+  unsigned count = 0;
+  for (; i < text.size(); ++i) {
+    const std::uint8_t digit = kDigitOf[static_cast<unsigned char>(text[i])];
+    if (digit == kNoDigit) return std::nullopt;
+    bits = bits << 6 | digit;
+    count += 6;
+  }
+  for (; count >= 8; count -= 8) bytes[at++] = static_cast<char>(bits >> (count - 8) & 0xff);
   if ((bits & ((1u << count) - 1)) != 0) return std::nullopt;
   return bytes;
 }

@@ -13,6 +13,36 @@ TEST(Base64Test, DecodingIsTheInverseOfEncoding) {
   }
 }
 
+// RFC 4648, chapter 10.
+TEST(Base64Test, EncodesAsTheStandardSays) {
+  const std::pair<const char*, const char*> kVectors[] = {{"", ""},
+                                                          {"f", "Zg=="},
+                                                          {"fo", "Zm8="},
+                                                          {"foo", "Zm9v"},
+                                                          {"foob", "Zm9vYg=="},
+                                                          {"fooba", "Zm9vYmE="},
+                                                          {"foobar", "Zm9vYmFy"},
+                                                          {"\xff\xff\xfe", "///+"}};
+  for (const auto& [bytes, text] : kVectors) {
+    EXPECT_EQ(base64(bytes), text);
+    EXPECT_EQ(decode_base64(text), bytes);
+  }
+}
+
+// Words of eight bytes are looked at at once.
+TEST(Utf8Test, WhatIsNoTextIsFoundWhereverItStands) {
+  for (std::size_t size = 0; size < 40; ++size) {
+    for (std::size_t at = 0; at < size; ++at) {
+      std::string text(size, 'x');
+      EXPECT_TRUE(is_utf8(text));
+      text[at] = '\xff';
+      EXPECT_FALSE(is_utf8(text)) << size << " " << at;
+      EXPECT_EQ(utf8_with_replacement(text).size(), size + 2);
+      EXPECT_EQ(printable_utf8(text).size(), size + 3);
+    }
+  }
+}
+
 TEST(Base64Test, WhatNoEncoderMakesIsRefused) {
   for (const char* text :
        {"A", "AA", "AAA", "A===", "====", "=", "AA=A", "AA==AAAA", "QUJD\n", " QUJD", "QU JD",
