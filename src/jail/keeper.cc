@@ -203,30 +203,6 @@ bool Keeper::put_file(const PutFile& request, Packet* packet) {
   return true;
 }
 
-sys::CgroupLimits Keeper::group_limits(const Exec& request) const {
-  // Init shares the group: one more task.
-  return {.memory_bytes = switched_off("cgroup_memory") ? 0 : request.memory_bytes,
-          .pids = switched_off("cgroup_pids") ? 0 : request.pids + 1,
-          .cpu_rate_percent = request.cpu_rate_percent};
-}
-
-StageFailure Keeper::prepare_group(const Exec& request, std::vector<UniqueFd>* entrances) {
-  if (sandbox_->group == nullptr) return {};
-  const bool lacks_rate = request.cpu_rate_percent != 0 && !sandbox_->group->can_limit_rate();
-  if (sandbox_->group_used || lacks_rate) {
-    StageFailure failure;
-    auto group = make_group(group_limits(request), &failure);
-    if (failure.stage != Stage::kNone) return failure;
-    *entrances = group->open_entrances(/*also_unified=*/true);
-    sandbox_->group = std::move(group);
-  }
-  sandbox_->group_used = true;
-  if (const int error = sandbox_->group->set_limits(group_limits(request))) {
-    return {Stage::kCgroup, error};
-  }
-  return {};
-}
-
 bool Keeper::exec(const Exec& request, Packet* packet) {
   if (!has_sandbox() || !valid_request(request, packet->fd_count)) return false;
   std::erase_if(sandbox_->processes, [](const auto& p) { return p->ended(); });

@@ -67,6 +67,7 @@ class Keeper {
     bool ahead = false;                  // begun, and not asked for yet
     bool born_in_group = false;
     bool group_used = false;
+    sys::CgroupLimits group_limits;  // that the group has already
     bool in_network_home = false;
     bool touched_network = false;
     const sys::SeccompProfile* profile = nullptr;
@@ -106,6 +107,7 @@ class Keeper {
   std::uint32_t find_missing() const;
   std::shared_ptr<sys::Cgroup> make_group(const sys::CgroupLimits& limits, StageFailure* failure);
   sys::CgroupLimits group_limits(const Exec& request) const;
+  void limit_group_ahead();
   // Makes and limits the group; `entrances` are for init, which has to move there.
   StageFailure prepare_group(const Exec& request, std::vector<base::UniqueFd>* entrances);
   StageFailure forward_exec(const Exec& request, base::UniqueFd handshake, Packet* packet,

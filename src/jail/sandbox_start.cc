@@ -17,29 +17,6 @@
 namespace airlock::jail {
 using base::UniqueFd;
 
-std::shared_ptr<sys::Cgroup> Keeper::make_group(const sys::CgroupLimits& limits,
-                                                StageFailure* failure) {
-  if (host_.cgroups.hierarchies.empty()) return nullptr;
-  const std::string slot = "s" + std::to_string(slot_.number());
-  if (request_.memory_bytes != 0 && !job_group_.valid()) {
-    auto job = sys::Cgroup::create(host_.cgroups, slot, {.memory_bytes = request_.memory_bytes});
-    if (!job.has_value()) {
-      *failure = {Stage::kCgroup, job.error().os_errno};
-      return nullptr;
-    }
-    job->enable_children();
-    job_group_.take(std::move(*job));
-  }
-  const std::string separator = job_group_.valid() ? "/" : ".";
-  auto group =
-      sys::Cgroup::create(host_.cgroups, slot + separator + std::to_string(groups_made_++), limits);
-  if (!group.has_value()) {
-    *failure = {Stage::kCgroup, group.error().os_errno};
-    return nullptr;
-  }
-  return std::make_shared<sys::Cgroup>(std::move(*group));
-}
-
 void Keeper::begin_ahead(const BegunSandbox& begun) {
   sandbox_ = std::make_unique<Sandbox>();
   sandbox_->ahead = true;
@@ -75,7 +52,11 @@ void Keeper::settle_ahead(const OpenWorkspace& expected) {
   make_store();
   sandbox_->profile = sys::find_seccomp_profile(kUsualProfile);
   const bool settled = failure_.stage == Stage::kNone && settle_sandbox().stage == Stage::kNone;
-  if (!settled) drop_ahead();
+  if (settled) {
+    limit_group_ahead();
+  } else {
+    drop_ahead();
+  }
 }
 
 void Keeper::drop_ahead() {

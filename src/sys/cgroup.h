@@ -52,6 +52,8 @@ struct CgroupLimits {
   std::uint64_t memory_bytes = 0;      // 0 = none
   std::uint32_t pids = 0;              // 0 = none
   std::uint32_t cpu_rate_percent = 0;  // 0 = none
+
+  bool operator==(const CgroupLimits&) const = default;
 };
 
 struct CgroupUsage {
