@@ -226,8 +226,8 @@ struct Report {
   DeniedCall denied[kDeniedCallsMax];
   void visit(auto& a) {
     a(stage, stage_errno, kill_reason, has_exit_status, wait_status, oom_kills, pids_denied,
-      disk_full, inodes_full, started_us, wall_us, user_us, system_us, memory_peak_bytes,
-      pids_peak, cgroup_kind, missing, rootless, denied_count);
+      disk_full, inodes_full, started_us, wall_us, user_us, system_us, memory_peak_bytes, pids_peak,
+      cgroup_kind, missing, rootless, denied_count);
     for (std::uint32_t i = 0; i < denied_count && i < kDeniedCallsMax; ++i) {
       a(denied[i].entry);
       a(denied[i].count);
