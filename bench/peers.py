@@ -17,7 +17,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-CGROUP_PARENT = "airlock-bench"
+# With our pid, as another bench may run beside this one.
+CGROUP_PARENT = f"airlock-bench.{os.getpid()}"
 MEMORY_BYTES = 512 * 1024 * 1024
 PIDS = 128
 DOCKERD_START_S = 20
@@ -167,7 +168,7 @@ def runtime_peers(folder: Path, noop: Path) -> list[Peer]:
     bundle = str(write_bundle(folder, noop))
     crun = Peer("crun", "crun run",
                 ["crun", "--root", str(folder / "crun"), "--cgroup-manager=cgroupfs", "run",
-                 "--bundle", bundle, "airlock-bench-{n}"],
+                 "--bundle", bundle, CGROUP_PARENT + "-{n}"],
                 "crun --cgroup-manager=cgroupfs run --bundle BUNDLE ID", 3)
     if Path("/sys/fs/cgroup/unified").is_dir():
         # crun refuses the hybrid layout; it is content where the unified mount cannot be seen.
@@ -176,7 +177,7 @@ def runtime_peers(folder: Path, noop: Path) -> list[Peer]:
     flags = ["--platform=ptrace", "--network=none", "--ignore-cgroups"]
     runsc = Peer("runsc", "runsc run (ptrace)",
                  ["runsc", "--root", str(folder / "runsc"), *flags, "run", "--bundle", bundle,
-                  "airlock-bench-{n}"],
+                  CGROUP_PARENT + "-{n}"],
                  "runsc " + " ".join(flags) + " run --bundle BUNDLE ID", 2)
     return [needs(crun, "crun", "crun"), needs(runsc, "runsc", "runsc")]
 

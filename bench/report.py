@@ -47,9 +47,7 @@ def peer_table(peers: list[Peer], row: dict[str, Series]) -> str:
     for peer in ordered:
         one = row[peer.key]
         name = f"**{peer.title}**" if "airlock" in peer.title else peer.title
-        count = samples_text(one)
-        if peer.missing:
-            count += f"; stopped: {peer.missing}"
+        count = samples_text(one, peer.missing)
         lines.append(f"| {name} | {ms(one.p50)} | {ms(one.p99)} | {one.rate:.0f} | "
                      f"{ratio(one, row.get('fork'))} | {ratio(one, row.get('floor'))} | "
                      f"{ratio(one, row.get('airlock'))} | {count} |")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures airlock against its peers in one run and writes docs/performance.md.
 
-    bench/run.py [--build build/release] [--rounds 30] [--only KEY,KEY] [--json FILE]
+    bench/run.py [--build build/release] [--rounds 24] [--only KEY,KEY] [--json FILE]
                  [--realtime] [--write-docs] [--check]
 
 --only names peers (fork, floor, airlock, bwrap, docker, ...) or parts of what is measured of
@@ -77,6 +77,7 @@ def measure_peers(peers: list[Peer], harness: str, rounds: int, scale: float) ->
                     result = measure_once(peer, harness, workers, count)
                 except MeasureError as error:
                     peer.missing = str(error)
+                    print(f"{peer.title}: {error}", file=sys.stderr)
                     continue
                 table[workers].setdefault(peer.key, Series()).add(result)
                 time.sleep(peer.settle_s)
@@ -114,7 +115,7 @@ def measure_steps(floor: Peer) -> dict:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", type=Path, default=REPOSITORY / "build" / "release")
-    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=24)
     parser.add_argument("--scale", type=float, default=1.0, help="more or fewer starts per round")
     parser.add_argument("--only", default="", help="peers and parts, comma-separated")
     parser.add_argument("--json", type=Path, help="write the figures here")

@@ -43,7 +43,8 @@ WHERE_ROUNDS = 6
 
 @dataclass
 class ServiceFigures:
-    peers: list[Peer] = field(default_factory=list)
+    peers: list[Peer] = field(default_factory=list)  # the service's own
+    others: list[Peer] = field(default_factory=list)  # whom it took turns with
     beside: dict = field(default_factory=dict)     # {concurrency: {key: Series}}
     clients: dict = field(default_factory=dict)    # {clients: Series}
     where: dict = field(default_factory=dict)      # {clients: {step: Series}}; "" is the whole
@@ -174,8 +175,8 @@ def measure_service(sections: set[str], bin_dir: Path, folder: Path, noop: Path,
         figures.peers = service_peers(service, noop, bin_dir / "bench-noop-libc")
         if "http" in sections:
             # The service has ordinary priority, whatever the others had among themselves.
-            beside = [replace(peer, priority=[]) for peer in others if peer.key in BESIDE]
-            figures.beside = take_turns(beside + figures.peers)
+            figures.others = [replace(peer, priority=[]) for peer in others if peer.key in BESIDE]
+            figures.beside = take_turns(figures.others + figures.peers)
         if "clients" in sections:
             figures.clients = measure_clients(service, noop)
         if "where" in sections:

@@ -17,7 +17,8 @@ def beside_table(figures: ServiceFigures, peers: list[Peer], table: dict) -> str
     lines = ["| peer | p50 ms | p99 ms | to fork + exec | to fork + exec, glibc | to bwrap "
              "| two at a time, per second | to the floor's | starts |",
              "|---|---:|---:|---:|---:|---:|---:|---:|---:|"]
-    known = {peer.key: peer for peer in peers + figures.peers if peer.key in one}
+    everybody = peers + figures.others + figures.peers
+    known = {peer.key: peer for peer in everybody if peer.key in one}
     for key in sorted(known, key=lambda name: one[name].p50):
         series, title = one[key], known[key].title + (" *" if key in slow else "")
         name = f"**{title}**" if "airlock" in title else title
@@ -28,9 +29,9 @@ def beside_table(figures: ServiceFigures, peers: list[Peer], table: dict) -> str
         lines.append(f"| {name} | {ms(series.p50)} | {ms(series.p99)} | "
                      f"{ratio(series, one.get('fork'))} | {ratio(series, one.get('fork_libc'))} | "
                      f"{ratio(series, one.get('bwrap'))} | {rate} | {to_floor} | "
-                     f"{samples_text(series)} |")
+                     f"{samples_text(series, known[key].missing)} |")
     lines += [f"| {peer.title} | not measured: {peer.missing} | | | | | | | 0 |"
-              for peer in figures.peers if peer.missing]
+              for peer in figures.others + figures.peers if peer.missing and peer.key not in one]
     return "\n".join(lines)
 
 

@@ -23,8 +23,10 @@ def ratio(series: Series, base: Series | None) -> str:
     return f"{value:.2f}" if value < 10 else f"{value:.0f}"
 
 
-def samples_text(series: Series) -> str:
-    return f"{len(series)}" + (f", {series.failed} failed" if series.failed else "")
+def samples_text(series: Series, stopped: str = "") -> str:
+    """How many there are; how many of them failed, and why there are no more."""
+    failed = f", {series.failed} failed" if series.failed else ""
+    return f"{len(series)}{failed}" + (f"; stopped: {stopped}" if stopped else "")
 
 
 def compare(row: dict[str, Series], left: str, right: str) -> float | None:
