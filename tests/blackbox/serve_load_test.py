@@ -3,10 +3,10 @@
 
     tests/blackbox/serve_load_test.py
 
-AIRLOCK_SERVE_KILLS (50), AIRLOCK_SERVE_SECONDS (10) and AIRLOCK_SERVE_SEED make it longer or repeat
-it; tests/soak/service_soak.py does. Every honest client gets its true result, or a connection that
-ends, or an error that says nothing of its run, when a process is killed; never a wrong result.
-Afterwards nothing is left.
+AIRLOCK_SERVE_KILLS (50; 10 on an emulated machine), AIRLOCK_SERVE_SECONDS (8) and
+AIRLOCK_SERVE_SEED make it longer or repeat it; tests/soak/service_soak.py does. Every honest client
+gets its true result, or a connection that ends, or an error that says nothing of its run, when a
+process is killed; never a wrong result. Afterwards nothing is left.
 """
 
 import contextlib
@@ -25,8 +25,10 @@ from clients import Honest, Hostile, Rude
 from service import Service
 from support import leftovers
 
-KILLS = int(os.environ.get("AIRLOCK_SERVE_KILLS", "50"))
-SECONDS = float(os.environ.get("AIRLOCK_SERVE_SECONDS", "10")) * SLOW
+EMULATED = SLOW > 1
+KILLS = int(os.environ.get("AIRLOCK_SERVE_KILLS", "10" if EMULATED else "50"))
+CLIENTS = 16 if EMULATED else 64
+SECONDS = float(os.environ.get("AIRLOCK_SERVE_SECONDS", "8")) * SLOW
 SEED = int(os.environ.get("AIRLOCK_SERVE_SEED", random.randrange(1 << 32)))
 VICTIMS = (("daemon",), ("launcher",), ("daemon", "launcher"), ("launcher", "daemon"), ("keeper",))
 # While a process is killed: the host failed, or the service is ending.
@@ -99,9 +101,10 @@ class Load(unittest.TestCase):
     def test_honest_clients_get_their_true_results_beside_hostile_ones(self):
         before = leftovers.snapshot()
         with Service("--wait", "60s") as service:
-            honest = [Honest(service) for _ in range(32)]
-            hostile = [Hostile(service) for _ in range(24)]
-            crowd = clients.start([*honest, *hostile, *(Rude(service) for _ in range(8))])
+            honest = [Honest(service) for _ in range(CLIENTS // 2)]
+            hostile = [Hostile(service) for _ in range(CLIENTS * 3 // 8)]
+            rude = [Rude(service) for _ in range(CLIENTS // 8)]
+            crowd = clients.start([*honest, *hostile, *rude])
             most = 0
             for _ in range(20):
                 time.sleep(SECONDS / 20)
