@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -45,6 +46,7 @@ constexpr std::chrono::milliseconds kDrainMax{30'000};
 constexpr std::chrono::milliseconds kDrainStep{20};
 constexpr std::chrono::milliseconds kCheckAgainAfter{250};
 constexpr std::size_t kDescriptorsLeast = 1'024;
+constexpr int kLargeBytes = 1 << 20;
 
 base::Result<std::pair<uid_t, gid_t>> find_ids(const std::string& user) {
   if (user.empty()) return std::pair<uid_t, gid_t>(kDaemonId, kDaemonId);
@@ -81,6 +83,12 @@ std::size_t raise_descriptor_limit() {
   const rlim_t before = limit.rlim_cur;
   limit.rlim_cur = limit.rlim_max;
   return ::setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_max : before;
+}
+
+// Of this machine.
+std::size_t memory_bytes() {
+  return static_cast<std::size_t>(::sysconf(_SC_PHYS_PAGES)) *
+         static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
 }
 
 class Daemon {
@@ -161,6 +169,9 @@ base::Status Daemon::start() {
   service_ = std::make_unique<http::Service>(*runs_, *catalog_, log_, std::move(service));
   http::ServerLimits limits;
   limits.connections_max = std::min(limits.connections_max, descriptors / 4);
+  http::SessionLimits& sessions = limits.session;
+  sessions.requests_bytes_max = std::min(sessions.requests_bytes_max, memory_bytes() / 8);
+  sessions.answers_bytes_max = std::min(sessions.answers_bytes_max, memory_bytes() / 8);
   server_ = std::make_unique<http::Server>(context_, *service_, limits);
   boost::json::array urls;
   for (UniqueFd& listener : fds_.listeners) {
@@ -321,6 +332,9 @@ int run_daemon(DaemonFds fds, const ServeOptions& options, const telemetry::Log&
   }
   if (!follow_supervisor(fds.news.get())) return 1;
   ::signal(SIGPIPE, SIG_IGN);
+  // What is large is given back at once, instead of leaving holes: the size from which on this is
+  // so would grow otherwise (mallopt(3)).
+  ::mallopt(M_MMAP_THRESHOLD, kLargeBytes);
   Daemon daemon(std::move(fds), options, log);
   if (const auto done = daemon.run(); !done) {
     log.error("serve.start_failed",

@@ -206,6 +206,7 @@ Response Service::not_served(const Request& head) {
 Response Service::refuse(int status, std::string_view message) {
   ApiError error{.status = status,
                  .code = status == 408   ? "timeout"
+                         : status == 429 ? "busy"
                          : status == 413 ? "too_large"
                          : status == 500 ? "internal"
                                          : "malformed_request",

@@ -47,7 +47,8 @@ struct Server::Listener {
 Server::Server(asio::io_context& context, Handler& handler, const ServerLimits& limits)
     : context_(context),
       connections_max_(limits.connections_max),
-      common_{handler, limits.session, http_date(), std::vector<char>(kReadBytes)},
+      common_{handler, limits.session, [this] { end_slowest_reader(); }, http_date(),
+              std::vector<char>(kReadBytes)},
       ticker_(context),
       room_(context, asio::steady_timer::time_point::max()) {
   tick();
@@ -105,12 +106,20 @@ bool Server::make_room() {
   return true;
 }
 
+void Server::end_slowest_reader() {
+  const auto slowest = std::ranges::min_element(sessions_, {}, [](const auto& session) {
+    return session->sending_since().value_or(Session::TimePoint::max());
+  });
+  if (slowest != sessions_.end() && (*slowest)->sending_since()) (*slowest)->close();
+}
+
 asio::awaitable<void> Server::serve(std::shared_ptr<Session> session) {
   const auto place = sessions_.insert(sessions_.end(), session);
   session->on_served([this, place] { sessions_.splice(sessions_.end(), sessions_, place); });
   try {
     co_await session->run();
   } catch (const std::exception&) { session->close(); }  // no memory: others may still have some
+  session->let_go();
   sessions_.erase(place);
   room_.cancel();
 }

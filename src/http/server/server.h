@@ -2,6 +2,8 @@
 //
 // Accepts up to `connections_max`. For what comes beyond, the connection is closed that has waited
 // longest without a request; while each has one, it waits in the kernel's queue until one ends.
+// What connections hold is bounded, too: beyond it requests that are not small are refused, and who
+// has taken longest to read an answer is closed.
 // drain(): no new connections, idle ones are closed, the others finish their request. Everything
 // runs on the io_context's thread; post() to get there from others.
 #pragma once
@@ -45,6 +47,7 @@ class Server {
   boost::asio::awaitable<void> accept(Listener& listener);
   boost::asio::awaitable<void> serve(std::shared_ptr<Session> session);
   bool make_room();
+  void end_slowest_reader();
   void tick();
 
   boost::asio::io_context& context_;

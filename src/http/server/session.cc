@@ -23,6 +23,26 @@ Session::Session(asio::any_io_executor executor, std::shared_ptr<Transport> tran
   set_deadline(common_.limits.head_max);
 }
 
+void Session::let_go() {
+  count_request(0);
+  count_answer(0);
+}
+
+void Session::count_request(std::size_t bytes) {
+  common_.requests_bytes += bytes - request_bytes_;
+  request_bytes_ = bytes;
+}
+
+void Session::count_answer(std::size_t bytes) {
+  common_.answers_bytes += bytes - answer_bytes_;
+  answer_bytes_ = bytes;
+}
+
+std::optional<Session::TimePoint> Session::sending_since() const {
+  if (answer_bytes_ <= kSmallBytes) return std::nullopt;
+  return sending_since_;
+}
+
 void Session::set_deadline(std::chrono::milliseconds from_now) {
   deadline_ = std::chrono::steady_clock::now() + from_now;
 }
@@ -52,6 +72,7 @@ asio::awaitable<void> Session::run() {
 
 asio::awaitable<bool> Session::read_request() {
   RequestParser parser(common_.limits.parser);
+  count_request(pending_.size());
   bool begun = false;
   bool admitted = false;
   idle_ = pending_.empty();
@@ -96,6 +117,13 @@ asio::awaitable<bool> Session::read_request() {
       co_return false;
     }
     pending_.append(common_.buffer.data(), count);
+    count_request(request_bytes_ + count);
+    if (request_bytes_ > kSmallBytes &&
+        common_.requests_bytes > common_.limits.requests_bytes_max) {
+      co_await refuse(common_.handler.refuse(
+          429, "the requests that are here already are all that the service can hold"));
+      co_return false;
+    }
   }
 }
 
@@ -157,8 +185,14 @@ asio::awaitable<bool> Session::send(const Response& response) {
   set_deadline(common_.limits.write_max);
   base::crash_point("before_answer");
   const std::string head = head_of(response, false);
-  co_return co_await transport_->write_all(
+  count_request(0);
+  count_answer(response.body.size());
+  sending_since_ = std::chrono::steady_clock::now();
+  if (common_.answers_bytes > common_.limits.answers_bytes_max) common_.relieve();
+  const bool sent = co_await transport_->write_all(
       head, head_only_ ? std::string_view() : std::string_view(response.body));
+  count_answer(0);
+  co_return sent;
 }
 
 asio::awaitable<bool> Session::begin_stream(Response response) {

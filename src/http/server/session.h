@@ -10,6 +10,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,7 +28,14 @@ struct SessionLimits {
   std::chrono::milliseconds body_max{60'000};   // of the body, all of it
   std::chrono::milliseconds write_max{30'000};  // of a response, or of a piece of a stream
   std::uint32_t requests_max = 1'000'000;       // on one connection
+  // Of all connections together: requests from their first byte until they are answered, and
+  // answers until they are sent.
+  std::size_t requests_bytes_max = std::size_t{512} << 20;
+  std::size_t answers_bytes_max = std::size_t{512} << 20;
 };
+
+// A request or an answer that is no longer is never in the way of others.
+inline constexpr std::size_t kSmallBytes = 64 * 1024;
 
 class Session final : public Exchange, public std::enable_shared_from_this<Session> {
  public:
@@ -37,8 +45,11 @@ class Session final : public Exchange, public std::enable_shared_from_this<Sessi
   struct Common {
     Handler& handler;
     SessionLimits limits;
-    std::string date;          // the current Date header's value
-    std::vector<char> buffer;  // for reading: a connection that waits has none of its own
+    std::function<void()> relieve;  // too many answers wait for slow readers: one has to go
+    std::string date;               // the current Date header's value
+    std::vector<char> buffer;       // for reading: a connection that waits has none of its own
+    std::size_t requests_bytes = 0;
+    std::size_t answers_bytes = 0;
   };
 
   Session(boost::asio::any_io_executor executor, std::shared_ptr<Transport> transport,
@@ -48,6 +59,10 @@ class Session final : public Exchange, public std::enable_shared_from_this<Sessi
   void close_if_late(TimePoint now);
   // Nothing of it is being answered, nor has it told yet what it wants.
   bool is_waiting() const { return waiting_; }
+  // After run(): what it held is no longer counted.
+  void let_go();
+  // Since when an answer that is not small is being sent; nothing if none is.
+  std::optional<TimePoint> sending_since() const;
   // Called after each answer.
   void on_served(std::function<void()> served) { served_ = std::move(served); }
   // No further request; an idle connection ends now.
@@ -74,6 +89,8 @@ class Session final : public Exchange, public std::enable_shared_from_this<Sessi
   boost::asio::awaitable<bool> end_stream();
   std::string head_of(const Response& response, bool chunked) const;
   void set_deadline(std::chrono::milliseconds from_now);
+  void count_request(std::size_t bytes);
+  void count_answer(std::size_t bytes);
 
   boost::asio::any_io_executor executor_;
   std::shared_ptr<Transport> transport_;
@@ -83,6 +100,9 @@ class Session final : public Exchange, public std::enable_shared_from_this<Sessi
   TimePoint deadline_;
   std::uint32_t requests_ = 0;
   std::function<void()> served_;
+  std::size_t request_bytes_ = 0;
+  std::size_t answer_bytes_ = 0;
+  TimePoint sending_since_;
   bool idle_ = true;
   bool waiting_ = true;
   bool reading_ = false;  // a request that has begun and is not whole yet
