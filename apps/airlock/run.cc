@@ -147,8 +147,11 @@ void raise_descriptor_limit() {
 }  // namespace
 
 int run_verb(const std::vector<std::string>& words) {
-  BackendResult backend = backend::native::start_backend(
-      {.forked = early_launcher, .launcher_path = {}, .state_directory = {}, .single = true});
+  BackendResult backend = backend::native::start_backend({.forked = early_launcher,
+                                                          .launcher_path = {},
+                                                          .state_directory = {},
+                                                          .single = true,
+                                                          .allow_process = early_allows_process});
   raise_descriptor_limit();
   // A closed pipe is an error of write(2), which is dealt with where it happens.
   ::signal(SIGPIPE, SIG_IGN);

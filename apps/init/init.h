@@ -43,6 +43,7 @@ struct Settings {
   bool cgroup_namespace = false;
   bool can_set_groups = false;
   int landlock_ruleset = -1;  // that each process enters; -1 where the kernel has none
+  int landlock_abi = 0;
   const char* seccomp = nullptr;
   std::size_t seccomp_bytes = 0;
 };

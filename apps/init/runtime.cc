@@ -218,12 +218,13 @@ cmsghdr* __cmsg_nxthdr(msghdr* message, cmsghdr* entry) noexcept {
   return reinterpret_cast<cmsghdr*>(next);
 }
 
-int airlock_init_main();
+int airlock_init_main(const long* stack);
 
-// The kernel starts us here with the stack aligned to 16 bytes.
-[[noreturn]] void airlock_init_start() { _exit(airlock_init_main()); }
+// The kernel starts us here with the stack aligned to 16 bytes, and the arguments on it.
+[[noreturn]] void airlock_init_start(const long* stack) { _exit(airlock_init_main(stack)); }
 __asm__(
-    ".globl _start\n_start:\n xor %ebp, %ebp\n and $-16, %rsp\n call airlock_init_start\n hlt\n");
+    ".globl _start\n_start:\n xor %ebp, %ebp\n mov %rsp, %rdi\n and $-16, %rsp\n"
+    " call airlock_init_start\n hlt\n");
 
 }  // extern "C"
 
