@@ -299,6 +299,7 @@ int run_daemon(DaemonFds fds, const ServeOptions& options, const telemetry::Log&
     log.error("serve.start_failed", {{"reason", dropped.error().to_string()}});
     return 1;
   }
+  hide_from_own_user();
   if (!follow_supervisor(fds.ready.get())) return 1;
   ::signal(SIGPIPE, SIG_IGN);
   Daemon daemon(std::move(fds), options, log);

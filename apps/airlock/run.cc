@@ -121,6 +121,7 @@ int run_with(BackendResult backend, const RunOptions& options) {
   if (!prepared) return fail_with(prepared.error(), exit_code_of_preparing(prepared.error()));
   if (!backend) return fail_with(backend.error(), kExitFailed);
   if (auto dropped = drop_capabilities(); !dropped) return fail_with(dropped.error(), kExitFailed);
+  if ((*backend)->level() == model::IsolationLevel::kProcess) hide_from_own_user();
   if (prepared->output_directory) {
     const auto writable = prepared->output_directory->check_writable();
     if (!writable) return fail_with(writable.error(), kExitUsage);

@@ -33,6 +33,7 @@ constexpr std::uint64_t kLowerCapabilities = jail::kSetupCapabilities |
                                              jail::capability_bit(CAP_SYS_CHROOT) |
                                              jail::capability_bit(CAP_MKNOD);
 constexpr std::size_t kTextMax = 64;
+constexpr int kStopRounds = 16;
 
 Mode current_mode = Mode::kFull;
 std::uint32_t own_uid = kGuestId;
@@ -147,13 +148,13 @@ void change_nested_root(const jail::ViewSetup& view) {
 constexpr std::uint32_t kFchmodat2 = 452;
 constexpr std::uint32_t kSetxattrat = 463;
 
-enum class Refuse : std::uint8_t { kAlways, kUnlessZero, kUnlessSelf, kIfEqual };
+enum class Refuse : std::uint8_t { kAlways, kUnlessZero, kUnlessSelf, kIfEqual, kIfAtLeast };
 
 struct Rule {
   std::uint32_t number;
   Refuse refuse = Refuse::kAlways;
   std::uint32_t argument = 0;
-  std::uint32_t value = 0;  // kIfEqual
+  std::uint32_t value = 0;  // kIfEqual, kIfAtLeast
 };
 
 // The files of a place belong to the guest's own uid: what keeps it from writing to the toolchain
@@ -167,6 +168,9 @@ constexpr std::uint32_t kSetOwnerEx = 15;  // F_SETOWN_EX
 constexpr std::uint32_t kFileSetOwner = 0x8901;
 constexpr std::uint32_t kSocketSetGroup = 0x8902;
 
+constexpr std::uint32_t kNegative = 1u << 31;
+constexpr std::uint32_t kEveryone = ~0u;  // -1
+
 // Init is of the guest's own uid, and a sentry protects pid 1 from nothing.
 constexpr Rule kInitRules[] = {
     {SYS_kill, Refuse::kIfEqual, 0, 1},
@@ -177,6 +181,7 @@ constexpr Rule kInitRules[] = {
     {SYS_prlimit64, Refuse::kIfEqual, 0, 1},
     {SYS_sched_setaffinity, Refuse::kIfEqual, 0, 1},
     {SYS_setpriority, Refuse::kIfEqual, 1, 1},
+    {SYS_setpriority, Refuse::kIfAtLeast, 2, kNegative},  // it lets everybody be less nice
     {SYS_pidfd_open, Refuse::kIfEqual, 0, 1},
     {SYS_fcntl, Refuse::kIfEqual, 1, kSetOwner},
     {SYS_fcntl, Refuse::kIfEqual, 1, kSetSignal},
@@ -198,23 +203,21 @@ constexpr Rule kProcessRules[] = {
     {SYS_sched_setscheduler, Refuse::kUnlessZero},
     {SYS_sched_setparam, Refuse::kUnlessZero},
     {SYS_sched_setattr, Refuse::kUnlessZero},
+    {SYS_kill, Refuse::kIfEqual, 0, kEveryone},
+    {SYS_fcntl, Refuse::kIfEqual, 1, kSetOwner},
+    {SYS_fcntl, Refuse::kIfEqual, 1, kSetSignal},
+    {SYS_fcntl, Refuse::kIfEqual, 1, kSetOwnerEx},
+    {SYS_ioctl, Refuse::kIfEqual, 1, kFileSetOwner},
+    {SYS_ioctl, Refuse::kIfEqual, 1, kSocketSetGroup},
     {SYS_setpriority, Refuse::kUnlessZero, 1},
     {SYS_ioprio_set, Refuse::kUnlessZero, 1},
 };
 
 // Where Landlock does not keep signals inside.
 constexpr Rule kSignalRules[] = {
-    {SYS_kill, Refuse::kUnlessSelf},
-    {SYS_tkill, Refuse::kUnlessSelf},
-    {SYS_tgkill, Refuse::kUnlessSelf},
-    {SYS_rt_sigqueueinfo},
-    {SYS_rt_tgsigqueueinfo},
-    {SYS_pidfd_send_signal},
-    {SYS_fcntl, Refuse::kIfEqual, 1, kSetOwner},
-    {SYS_fcntl, Refuse::kIfEqual, 1, kSetSignal},
-    {SYS_fcntl, Refuse::kIfEqual, 1, kSetOwnerEx},
-    {SYS_ioctl, Refuse::kIfEqual, 1, kFileSetOwner},
-    {SYS_ioctl, Refuse::kIfEqual, 1, kSocketSetGroup},
+    {SYS_kill, Refuse::kUnlessSelf},   {SYS_tkill, Refuse::kUnlessSelf},
+    {SYS_tgkill, Refuse::kUnlessSelf}, {SYS_rt_sigqueueinfo},
+    {SYS_rt_tgsigqueueinfo},           {SYS_pidfd_send_signal},
 };
 constexpr int kLandlockWithSignals = 6;
 
@@ -268,9 +271,11 @@ class Filter {
         load_number();
         return;
       case Refuse::kIfEqual:
+      case Refuse::kIfAtLeast:
         add(kJumpIfEqual, rule.number, 0, 4);
         load_argument(rule.argument);
-        add(kJumpIfEqual, rule.value, 0, 1);
+        add(BPF_JMP | BPF_K | (rule.refuse == Refuse::kIfEqual ? BPF_JEQ : BPF_JGE), rule.value, 0,
+            1);
         refuse();
         load_number();
         return;
@@ -367,9 +372,13 @@ int install_lower_filter(int landlock_abi) {
 void signal_everyone(int number) {
   if (mode() == Mode::kProcess) {
     sys::signal_descendants(number);
-  } else {
-    kill(-1, number);
+    return;
   }
+  // Stopped processes start no others, and still count for the limit of those that would.
+  if (number == SIGKILL) {
+    for (int round = 0; round < kStopRounds && kill(-1, SIGSTOP) == 0; ++round) {}
+  }
+  kill(-1, number);
 }
 
 void end_everyone() {
@@ -377,7 +386,7 @@ void end_everyone() {
     sys::end_descendants();
     return;
   }
-  kill(-1, SIGKILL);
+  signal_everyone(SIGKILL);
   while (wait4(-1, nullptr, 0, nullptr) > 0 || errno == EINTR) {}
 }
 

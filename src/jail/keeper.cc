@@ -419,13 +419,16 @@ void Keeper::check_deadlines() {
   if (sandbox_ == nullptr) return;
   const std::uint64_t now = monotonic_ns();
   bool disk_full = false;
+  std::uint64_t memory_bytes = 0;
   if (disk_is_watched() && now >= next_disk_check_ns_) {
     disk_full = store_->over_limit();
+    if (host_.lower != nullptr) memory_bytes = host_.lower->memory_bytes(sandbox_->pid);
     next_disk_check_ns_ = monotonic_ns() + kDiskCheckNs;
   }
   for (const auto& process : sandbox_->processes) {
     if (process->ended()) continue;
     if (disk_full) process->set_cause(KillCause::kDisk);
+    if (memory_bytes > process->memory_bytes()) process->set_cause(KillCause::kMemory);
     if (process->check_limits(now)) kill_tree(process.get());
     // A tree that does not end has an init that hangs: the kernel ends them all with it.
     if (process->overdue(now) && sandbox_->pid > 0) signal_init(SIGKILL);

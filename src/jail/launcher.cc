@@ -154,14 +154,25 @@ void tell_tier(const LauncherHost& host, const UniqueFd& control) {
   send(control.get(), &tier, sizeof tier, MSG_NOSIGNAL);
 }
 
+// Root without CAP_SYS_ADMIN, as a container has it, may map ids only for a namespace of its own
+// user.
+StageFailure begin(LauncherHost* host, Keeper* keeper, const BegunSandbox& begun, bool detach) {
+  StageFailure failure = keeper->begin_ahead(begun);
+  if (failure.stage == Stage::kNone) failure = keeper->release_ahead(detach);
+  const bool by_other = failure.stage == Stage::kIdMap && failure.os_errno == EPERM &&
+                        host->ids.kind == IdMapKind::kPool && host->own_creators;
+  if (!by_other) return failure;
+  host->own_creators = false;
+  return begin(host, keeper, {}, detach);
+}
+
 // Makes a sandbox that nobody asked for, to the end.
-void check_tier(const LauncherHost& host, const LauncherOptions& options, const UniqueFd& control) {
+void check_tier(LauncherHost& host, const LauncherOptions& options, const UniqueFd& control) {
   OpenWorkspace usual;
   usual.disk_bytes = kTmpfsBytesMax;
   usual.inodes = kTrialInodes;
   Keeper keeper(host);
-  StageFailure failure = keeper.begin_ahead({});
-  if (failure.stage == Stage::kNone) failure = keeper.release_ahead(/*detach_early=*/true);
+  StageFailure failure = begin(&host, &keeper, {}, /*detach=*/true);
   if (failure.stage == Stage::kNone) {
     keeper.settle_ahead(usual);
     failure = keeper.await_ahead();
@@ -179,9 +190,7 @@ class SingleLauncher {
 
   int run() {
     keeper_.end_with_last();
-    StageFailure failure = keeper_.begin_ahead(options_.begun);
-    if (failure.stage == Stage::kNone) failure = keeper_.release_ahead(/*detach_early=*/false);
-    check_tier(failure);
+    check_tier(begin(&host_, &keeper_, options_.begun, /*detach=*/false));
     if (host_.lower == nullptr) host_.complete(options_);
     crash_point("crash:host_opened");
     if (options_.expected.disk_bytes != 0) {

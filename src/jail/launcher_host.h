@@ -41,6 +41,7 @@ struct LauncherHost {
   sys::CgroupHost cgroups;
   base::UniqueFd init;  // airlock-init, which nobody can change while it runs
   bool seccomp_listener = false;
+  bool own_creators = true;          // of root's user namespaces: InitStart::creator
   const LowerTier* lower = nullptr;  // of a host that cannot give the full tier
 };
 

@@ -43,6 +43,8 @@ class LowerTier {
                                                   std::uint32_t inodes) const = 0;
   // Puts the paths of the sandbox where they are in this tier.
   virtual void translate(std::uint32_t slot, Exec* request, TranslatedWords* words) const = 0;
+  // Of all that init has started; watched, since nothing limits it.
+  virtual std::uint64_t memory_bytes(pid_t init) const = 0;
   // After init has ended: what it left running, if anything.
   virtual void end_rest() const = 0;
 };

@@ -131,7 +131,7 @@ StageFailure Keeper::begin_sandbox() {
   sandbox_->channel = UniqueFd(pair[0]);
   const UniqueFd init_channel(pair[1]);
   sandbox_->born_in_group = sandbox_->group != nullptr && sandbox_->group->unified_fd() >= 0;
-  const bool own_creator = host_.ids.kind == IdMapKind::kPool;
+  const bool own_creator = host_.ids.kind == IdMapKind::kPool && host_.own_creators;
   const sys::RawChild child =
       host_.lower != nullptr
           ? host_.lower->start_init(slot_.number(), init_channel.get())

@@ -101,6 +101,7 @@ class NestedTier final : public jail::LowerTier {
                  jail::TranslatedWords* /*words*/) const override {
     request->pids += count_own_tasks();
   }
+  std::uint64_t memory_bytes(pid_t init) const override { return sys::resident_bytes_below(init); }
   void end_rest() const override {}
 
  private:
@@ -220,6 +221,7 @@ class ProcessTier final : public jail::LowerTier {
     if (!own_users_) request->pids += count_own_tasks();
   }
 
+  std::uint64_t memory_bytes(pid_t init) const override { return sys::resident_bytes_below(init); }
   // Orphans of an init that was killed are ours now.
   void end_rest() const override { sys::end_descendants(); }
 

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
+#include <span>
+#include <string_view>
 
 namespace airlock::sys {
 namespace {
@@ -16,6 +18,7 @@ namespace {
 constexpr std::size_t kProcessesMax = 8'192;  // seen at once; the others in the next round
 constexpr int kRoundsMax = 20'000;
 constexpr long kRoundPauseNs = 500'000;
+constexpr std::uint64_t kPageBytes = 4'096;
 
 struct Process {
   int pid;
@@ -33,26 +36,42 @@ int parse_number(const char* text) {
   return value;
 }
 
-// "pid (name) state parent ...": the name may hold anything, its closing bracket is the last one.
-int read_parent(int directory, const char* name) {
+// Reads /proc/NAME/FILE into `text`, which it ends with a NUL; how much, or -1.
+ssize_t read_entry(int directory, const char* name, std::string_view file, std::span<char> text) {
   char path[32];
   std::size_t size = 0;
-  while (name[size] != '\0' && size < 16) {
-    path[size] = name[size];
-    ++size;
-  }
-  constexpr char kStat[] = "/stat";
-  for (std::size_t i = 0; i < sizeof kStat; ++i) path[size + i] = kStat[i];
+  for (; name[size] != '\0' && size < 16; ++size) path[size] = name[size];
+  for (const char byte : file) path[size++] = byte;
+  path[size] = '\0';
   const int fd = openat(directory, path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return -1;
-  char text[512];
-  const ssize_t count = read(fd, text, sizeof text - 1);
+  const ssize_t count = read(fd, text.data(), text.size() - 1);
   close(fd);
-  if (count <= 0) return -1;
-  text[count] = '\0';
+  if (count >= 0) text[static_cast<std::size_t>(count)] = '\0';
+  return count;
+}
+
+// "pid (name) state parent ...": the name may hold anything, its closing bracket is the last one.
+int read_parent(int directory, const char* name) {
+  char text[512];
+  const ssize_t count = read_entry(directory, name, "/stat", text);
   ssize_t at = count;
   while (at > 0 && text[at] != ')') --at;
   return at > 0 && at + 4 < count ? parse_number(text + at + 4) : -1;
+}
+
+// "size resident ..." in pages.
+std::uint64_t read_resident_pages(int directory, int pid) {
+  char name[16];
+  std::size_t at = sizeof name;
+  name[--at] = '\0';
+  for (int rest = pid; rest > 0; rest /= 10) name[--at] = static_cast<char>('0' + rest % 10);
+  char text[256];
+  if (read_entry(directory, name + at, "/statm", text) <= 0) return 0;
+  const char* second = text;
+  while (*second != '\0' && *second != ' ') ++second;
+  const int pages = *second == ' ' ? parse_number(second + 1) : 0;
+  return pages > 0 ? static_cast<std::uint64_t>(pages) : 0;
 }
 
 // Fills `processes` from /proc; how many, or -1.
@@ -82,7 +101,33 @@ bool is_below(const Process& process, int own, int count) {
   return false;
 }
 
+// How many there are.
+int mark_below(int root, int count) {
+  int found = 0;
+  for (bool grown = true; grown;) {
+    grown = false;
+    for (int i = 0; i < count; ++i) {
+      if (processes[i].below || !is_below(processes[i], root, count)) continue;
+      processes[i].below = grown = true;
+      ++found;
+    }
+  }
+  return found;
+}
+
 }  // namespace
+
+std::uint64_t resident_bytes_below(int root) {
+  const int count = list_processes();
+  if (count <= 0 || mark_below(root, count) == 0) return 0;
+  const int directory = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  std::uint64_t pages = 0;
+  for (int i = 0; i < count; ++i) {
+    if (processes[i].below) pages += read_resident_pages(directory, processes[i].pid);
+  }
+  if (directory >= 0) close(directory);
+  return pages * kPageBytes;
+}
 
 bool can_list_processes() {
   const int directory = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -94,16 +139,7 @@ bool can_list_processes() {
 
 int signal_descendants(int number) {
   const int count = list_processes();
-  const auto own = static_cast<int>(syscall(SYS_getpid));
-  int found = 0;
-  for (bool grown = true; grown;) {
-    grown = false;
-    for (int i = 0; i < count; ++i) {
-      if (processes[i].below || !is_below(processes[i], own, count)) continue;
-      processes[i].below = grown = true;
-      ++found;
-    }
-  }
+  const int found = mark_below(static_cast<int>(syscall(SYS_getpid)), count);
   const rlimit none = {0, 0};
   for (int i = 0; i < count; ++i) {
     if (!processes[i].below) continue;
