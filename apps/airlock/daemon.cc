@@ -330,6 +330,7 @@ int run_daemon(DaemonFds fds, const ServeOptions& options, const telemetry::Log&
     log.error("serve.start_failed", {{"reason", dropped.error().to_string()}});
     return 1;
   }
+  hide_from_own_user();
   if (!follow_supervisor(fds.news.get())) return 1;
   ::signal(SIGPIPE, SIG_IGN);
   // What is large is given back at once, instead of leaving holes: the size from which on this is

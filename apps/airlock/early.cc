@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <cstdlib>
 #include <string_view>
 
 #include "apps/airlock/prestart.h"
@@ -11,6 +12,7 @@ namespace airlock::apps {
 // Constant initialization: nothing runs later that would overwrite them.
 constinit bool standard_streams_filled = false;
 constinit backend::native::ForkedLauncher early_launcher{};
+constinit bool early_allows_process = false;
 
 namespace {
 
@@ -27,13 +29,29 @@ bool fill_standard_streams() {
   return true;
 }
 
+// The command line is parsed when the launcher is long there.
+bool allows_process(int count, char** words) {
+  const char* const variable = std::getenv("AIRLOCK_ALLOW_TIER");
+  bool allowed = variable != nullptr && variable == jail::kAllowedTier;
+  for (int i = 2; i < count && std::string_view(words[i]) != "--"; ++i) {
+    std::string_view word = words[i];
+    constexpr std::string_view kOption = "--allow-tier";
+    if (!word.starts_with(kOption)) continue;
+    word.remove_prefix(kOption.size());
+    const bool next = word.empty() && i + 1 < count && words[i + 1] == jail::kAllowedTier;
+    allowed = allowed || next || (word.starts_with('=') && word.substr(1) == jail::kAllowedTier);
+  }
+  return allowed;
+}
+
 // The C library is ready, at the earliest priority that programs may use; what has a constructor of
 // its own is not.
 [[gnu::constructor(101)]] void start_launcher(int count, char** words, char** /*environment*/) {
   standard_streams_filled = fill_standard_streams();
   const bool runs = count > 2 && std::string_view(words[1]) == "run";
   if (standard_streams_filled && runs) {
-    early_launcher = backend::native::fork_launcher(begun_sandbox);
+    early_allows_process = allows_process(count, words);
+    early_launcher = backend::native::fork_launcher(begun_sandbox, early_allows_process);
   }
 }
 

@@ -10,6 +10,9 @@ namespace airlock::apps {
 // Whether 0, 1 and 2 are open.
 extern bool standard_streams_filled;
 
+// Whether `airlock run` was allowed tier `process`, by option or variable.
+extern bool early_allows_process;
+
 // Of `airlock run`; the verb takes it over.
 extern backend::native::ForkedLauncher early_launcher;
 

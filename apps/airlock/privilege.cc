@@ -35,4 +35,6 @@ base::Status drop_capabilities() {
   return {};
 }
 
+void hide_from_own_user() { ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
+
 }  // namespace airlock::apps

@@ -11,4 +11,8 @@ namespace airlock::apps {
 
 base::Status drop_capabilities();
 
+// Nobody of our own user may read our memory and environment any more: where a guest has no
+// namespaces it shares that user.
+void hide_from_own_user();
+
 }  // namespace airlock::apps

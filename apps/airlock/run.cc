@@ -121,6 +121,7 @@ int run_with(BackendResult backend, const RunOptions& options) {
   if (!prepared) return fail_with(prepared.error(), exit_code_of_preparing(prepared.error()));
   if (!backend) return fail_with(backend.error(), kExitFailed);
   if (auto dropped = drop_capabilities(); !dropped) return fail_with(dropped.error(), kExitFailed);
+  if ((*backend)->level() == model::IsolationLevel::kProcess) hide_from_own_user();
   if (prepared->output_directory) {
     const auto writable = prepared->output_directory->check_writable();
     if (!writable) return fail_with(writable.error(), kExitUsage);
@@ -147,8 +148,11 @@ void raise_descriptor_limit() {
 }  // namespace
 
 int run_verb(const std::vector<std::string>& words) {
-  BackendResult backend = backend::native::start_backend(
-      {.forked = early_launcher, .launcher_path = {}, .state_directory = {}, .single = true});
+  BackendResult backend = backend::native::start_backend({.forked = early_launcher,
+                                                          .launcher_path = {},
+                                                          .state_directory = {},
+                                                          .single = true,
+                                                          .allow_process = early_allows_process});
   raise_descriptor_limit();
   // A closed pipe is an error of write(2), which is dealt with where it happens.
   ::signal(SIGPIPE, SIG_IGN);

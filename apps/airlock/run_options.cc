@@ -25,9 +25,11 @@ struct Texts {
   std::string open_files;
   std::vector<std::string> files;
   std::string min_isolation;
+  std::string allow_tier;
 };
 
 inline constexpr std::string_view kSeccompProfiles[] = {"default", "gpu"};
+inline constexpr std::string_view kAllowedTiers[] = {model::kTierProcess};
 inline constexpr std::string_view kIsolationLevels[] = {"process", "container", "kernel"};
 
 inline constexpr const char* kFooter =
@@ -187,6 +189,9 @@ void add_options(CLI::App& app, RunOptions& options, Texts& texts) {
   app.add_option("--min-isolation", texts.min_isolation,
                  "Refuse to run with less: process, container or kernel")
       ->type_name("LEVEL");
+  app.add_option("--allow-tier", texts.allow_tier,
+                 "Run even where no namespaces can be had: process")
+      ->type_name("TIER");
   app.add_option("--seccomp", options.seccomp_profile, "System call profile: default or gpu")
       ->type_name("PROFILE");
   app.add_option("--languages", options.languages_file,
@@ -246,6 +251,9 @@ base::Status take_texts(const Texts& texts, RunOptions& options) {
     options.files.push_back(std::move(file));
   }
   for (const std::string& text : options.env) AIRLOCK_TRY(check_env(text));
+  if (!texts.allow_tier.empty()) {  // early.h has looked at it
+    AIRLOCK_TRY(check_choice("--allow-tier", texts.allow_tier, kAllowedTiers));
+  }
   if (!texts.min_isolation.empty()) {
     AIRLOCK_TRY(check_choice("--min-isolation", texts.min_isolation, kIsolationLevels));
     options.min_isolation = model::find_isolation_level(texts.min_isolation);

@@ -151,6 +151,11 @@ base::Result<SupervisorOptions> prepare(const std::vector<std::string>& words,
     supervisor.launcher_words.insert(supervisor.launcher_words.end(),
                                      {"--state-dir", options.state_directory});
   }
+  supervisor.launcher_words.emplace_back("--tell");
+  if (!options.allow_tier.empty()) {
+    supervisor.launcher_words.insert(supervisor.launcher_words.end(),
+                                     {"--allow-tier", options.allow_tier});
+  }
   return supervisor;
 }
 

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/units.h"
+#include "model/isolation.h"
 
 namespace airlock::apps {
 namespace {
@@ -57,6 +58,11 @@ void add_options(CLI::App& app, ServeOptions& options, Texts& texts) {
                  "As root: the user that the service runs as [one of its own]")
       ->type_name("NAME")
       ->envname("AIRLOCK_USER");
+  app.add_option("--allow-tier", options.allow_tier,
+                 "Serve even where no namespaces can be had: process")
+      ->type_name("TIER")
+      ->check(CLI::IsMember({std::string(model::kTierProcess)}))
+      ->envname("AIRLOCK_ALLOW_TIER");
   app.add_option("--slots", options.slots, "Runs at once [twice the processors, at least 4]")
       ->type_name("N")
       ->check(CLI::Range(1u, kSlotsMax))

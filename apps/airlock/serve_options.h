@@ -23,6 +23,7 @@ struct ServeOptions {
   std::string state_directory;  // empty: the default
   std::string api_key;          // empty: none
   std::string user;             // whom the daemon becomes; empty: an id of its own
+  std::string allow_tier;       // "process", or empty
   std::uint32_t slots = 0;      // runs at once; 0: by the number of processors
   std::uint32_t waiting_max = 256;
   std::chrono::milliseconds wait_max{10'000};

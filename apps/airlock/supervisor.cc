@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "apps/airlock/daemon.h"
+#include "apps/airlock/privilege.h"
 #include "base/child_process.h"
 
 namespace airlock::apps {
@@ -262,6 +263,7 @@ int Supervisor::run() {
 }  // namespace
 
 int supervise(SupervisorOptions options, const telemetry::Log& log) {
+  hide_from_own_user();
   return Supervisor(std::move(options), log).run();
 }
 

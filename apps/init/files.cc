@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "apps/init/init.h"
+#include "apps/init/lower.h"
 #include "base/unique_fd.h"
 #include "jail/path_rules.h"
 
@@ -20,13 +21,20 @@ constexpr std::uint64_t kStayInside = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RE
 constexpr std::size_t kCopyChunk = 1u << 20;
 constexpr std::size_t kEntryBytes = 4096;
 
-UniqueFd open_inside(int directory, const char* path, std::uint64_t flags, std::uint64_t mode = 0) {
+UniqueFd open_inside(int directory, const char* path, std::uint64_t flags,
+                     std::uint64_t mode_bits = 0) {
   open_how how{};
   how.flags = flags | O_CLOEXEC;
-  how.mode = mode;
+  how.mode = mode_bits;
   how.resolve = kStayInside;
-  return UniqueFd(
-      static_cast<int>(syscall(SYS_openat2, static_cast<long>(directory), path, &how, sizeof how)));
+  const auto fd =
+      static_cast<int>(syscall(SYS_openat2, static_cast<long>(directory), path, &how, sizeof how));
+  if (fd >= 0 || errno != ENOSYS || mode() == Mode::kFull) return UniqueFd(fd);
+  // Every path here is one name of a folder: that it is no link is all there is to ask for.
+  const std::string_view name = path;
+  if (name.find('/') != std::string_view::npos || name == ".." || name == ".") return {};
+  return UniqueFd(openat(directory, path, static_cast<int>(how.flags) | O_NOFOLLOW,
+                         static_cast<unsigned>(mode_bits)));
 }
 
 int copy_all(int from, int to) {
@@ -160,6 +168,12 @@ class Collection {
 
 }  // namespace
 
+// In the nested tiers modes are what keeps inputs from being written (lower.h).
+static std::uint64_t file_mode(bool for_guest, bool executable) {
+  if (mode() == Mode::kNested && !for_guest) return executable ? 0555 : 0444;
+  return executable ? 0755 : 0644;
+}
+
 int put_file(const jail::PutFile& request, int content_fd) {
   if (!jail::is_safe_path(request.path)) return EINVAL;
   char name[jail::kGuestPathBytesMax + 1];
@@ -171,7 +185,7 @@ int put_file(const jail::PutFile& request, int content_fd) {
     __builtin_memcpy(name, rest.data(), slash);
     name[slash] = '\0';
     if (!top && mkdirat(directory.get(), name, 0755) == 0 && for_guest) {
-      fchownat(directory.get(), name, kGuestId, kGuestId, AT_SYMLINK_NOFOLLOW);
+      fchownat(directory.get(), name, guest_uid(), guest_gid(), AT_SYMLINK_NOFOLLOW);
     }
     directory = open_inside(directory.get(), name, O_PATH | O_DIRECTORY);
     if (!directory.valid()) return errno;
@@ -182,11 +196,11 @@ int put_file(const jail::PutFile& request, int content_fd) {
   const UniqueFd file =
       open_inside(directory.get(), rest.data(),
                   O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY,
-                  request.executable ? 0755 : 0644);
+                  file_mode(for_guest, request.executable));
   if (!file.valid()) return errno;
   struct stat status{};
   if (fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) return EEXIST;
-  if (for_guest && fchown(file.get(), kGuestId, kGuestId) != 0) return errno;
+  if (for_guest && fchown(file.get(), guest_uid(), guest_gid()) != 0) return errno;
   return copy_all(content_fd, file.get());
 }
 

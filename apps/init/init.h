@@ -35,7 +35,7 @@ inline bool can_set_groups(const jail::ViewSetup& view) { return view.init_id !=
 // Gives numbers that are handed out later to nobody else until then. To be called first.
 void reserve_descriptors();
 // Where we have no network namespace of the sandbox yet, it is made first.
-void begin_setup(SetupState* state, bool has_network);
+void begin_setup(SetupState* state);
 void finish_setup(SetupState* state);
 
 // What the keeper said at the start, kept for every process.
@@ -44,6 +44,7 @@ struct Settings {
   bool cgroup_namespace = false;
   bool can_set_groups = false;
   int landlock_ruleset = -1;  // that each process enters; -1 where the kernel has none
+  int landlock_abi = 0;
   const char* seccomp = nullptr;
   std::size_t seccomp_bytes = 0;
 };

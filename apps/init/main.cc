@@ -14,6 +14,7 @@
 #include <ctime>
 
 #include "apps/init/init.h"
+#include "apps/init/lower.h"
 #include "sys/landlock.h"
 
 namespace airlock::init {
@@ -109,18 +110,25 @@ bool read_exec_setup(const jail::ViewSetup& view) {
 }
 
 // Until a process can be started.
-bool make_sandbox(bool has_network) {
+bool make_sandbox() {
   SetupState state;
-  begin_setup(&state, has_network);
+  const bool full = mode() == Mode::kFull;
+  full ? begin_setup(&state) : begin_lower_setup(&state);
   take_core_cookie();  // which children inherit
   if (!read_exec_setup(state.view)) return false;
-  standby = start_standby(settings);
-  finish_setup(&state);
+  if (full) standby = start_standby(settings);
+  full ? finish_setup(&state) : finish_lower_setup(&state);
   jail::InitReady ready;
+  ready.complete = true;
   const int abi = sys::landlock_abi();
   if (abi == 0) missing |= jail::kLacksLandlock;
   sys::LandlockOutcome outcome;
-  if (abi != 0) settings.landlock_ruleset = make_ruleset(abi, state.view.trees, &outcome);
+  if (abi != 0) {
+    settings.landlock_ruleset = mode() == Mode::kProcess
+                                    ? make_process_ruleset(abi, &outcome)
+                                    : make_ruleset(abi, state.view.trees, &outcome);
+  }
+  settings.landlock_abi = abi;
   if (outcome.error != 0) {
     ready.stage = static_cast<std::uint16_t>(Stage::kLandlock);
     ready.stage_errno = outcome.error;
@@ -139,10 +147,7 @@ void report_end(std::uint32_t id, int status, const rusage& usage) {
   exited.memory_peak_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
   if (count_running() == 0) {
     // The main program has ended: what it left behind ends with it, before anyone is told.
-    // Whoever lost its parent is our child, so that without one nobody is left; to look for them
-    // the kernel would go through all processes of the host.
-    if (wait4(-1, nullptr, WNOHANG | __WALL, nullptr) >= 0) kill(-1, SIGKILL);
-    while (wait4(-1, nullptr, __WALL, nullptr) > 0 || errno == EINTR) {}
+    end_everyone();
   }
   struct statfs space{};
   if (fstatfs(kWorkspaceFd, &space) == 0) {
@@ -204,7 +209,7 @@ void on_exec(const jail::Exec& request, jail::Packet* packet) {
 
 void on_signal(const jail::InitSignal& request) {
   if (request.everyone) {
-    kill(-1, request.number);
+    signal_everyone(request.number);
     return;
   }
   for (const Running& entry : running) {
@@ -246,16 +251,22 @@ bool serve() {
   }
 }
 
-int run(bool has_network) {
+// A keeper that is gone leaves nobody else to end what has no pid namespace.
+void end_with_keeper() {
+  if (mode() == Mode::kProcess) end_everyone();
+}
+
+int run(const long* stack) {
   prctl(PR_SET_NAME, "airlock-init", 0L, 0L, 0L);
-  prctl(PR_SET_PDEATHSIG, static_cast<long>(SIGKILL), 0L, 0L, 0L);
+  begin_mode(stack);
+  if (mode() == Mode::kFull) { prctl(PR_SET_PDEATHSIG, static_cast<long>(SIGKILL), 0L, 0L, 0L); }
   reserve_descriptors();
   reset_signal(SIGCHLD);  // ignored by our caller, the ends of our children would be lost
   unsigned long mask = 1ul << (SIGCHLD - 1);
   syscall(SYS_rt_sigprocmask, static_cast<long>(SIG_SETMASK), &mask, nullptr, 8L);
   const int children =
       static_cast<int>(syscall(SYS_signalfd4, -1L, &mask, 8L, static_cast<long>(SFD_CLOEXEC)));
-  if (children < 0 || !make_sandbox(has_network)) return 1;
+  if (children < 0 || !make_sandbox()) return 1;
   while (true) {
     pollfd set[] = {{kChannelFd, POLLIN, 0}, {children, POLLIN, 0}};
     if (poll(set, 2, -1) < 0 && errno != EINTR) return 1;
@@ -264,7 +275,10 @@ int run(bool has_network) {
       if (read(children, &ignored, sizeof ignored) < 0) return 1;
       reap();
     }
-    if (set[0].revents != 0 && !serve()) return 0;
+    if (set[0].revents != 0 && !serve()) {
+      end_with_keeper();
+      return 0;
+    }
   }
 }
 
@@ -272,4 +286,4 @@ int run(bool has_network) {
 }  // namespace airlock::init
 
 // What runtime.cc starts.
-extern "C" int airlock_init_main(bool has_network) { return airlock::init::run(has_network); }
+extern "C" int airlock_init_main(const long* stack) { return airlock::init::run(stack); }

@@ -218,13 +218,10 @@ cmsghdr* __cmsg_nxthdr(msghdr* message, cmsghdr* entry) noexcept {
   return reinterpret_cast<cmsghdr*>(next);
 }
 
-int airlock_init_main(bool has_network);
+int airlock_init_main(const long* stack);
 
-// The kernel starts us with the number of arguments on the stack, which is aligned to 16 bytes. An
-// argument says that we were born in the network namespace of the sandbox.
-[[noreturn]] void airlock_init_start(const long* argument_count) {
-  _exit(airlock_init_main(*argument_count > 1));
-}
+// The kernel starts us here with the stack aligned to 16 bytes, and the arguments on it.
+[[noreturn]] void airlock_init_start(const long* stack) { _exit(airlock_init_main(stack)); }
 __asm__(
     ".globl _start\n_start:\n xor %ebp, %ebp\n mov %rsp, %rdi\n and $-16, %rsp\n"
     " call airlock_init_start\n hlt\n");

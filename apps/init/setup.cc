@@ -25,7 +25,8 @@
 #include <cerrno>
 #include <csignal>
 
-#include "apps/init/init.h"
+#include "apps/init/lower.h"
+#include "apps/init/setup_steps.h"
 #include "jail/host_view.h"
 #include "jail/sandbox_layout.h"
 
@@ -54,24 +55,6 @@ constexpr unsigned long kRecursive = 16384;
 constexpr unsigned long kPrivate = 1ul << 18;
 constexpr long kDetach = 2;
 
-[[noreturn]] void fail_setup(Stage stage, int error) {
-  jail::InitReady failure;
-  failure.stage = static_cast<std::uint16_t>(stage);
-  failure.stage_errno = error;
-  jail::send_message(kChannelFd, failure);
-  _exit(1);
-}
-
-void require(bool done, Stage stage) {
-  if (!done) fail_setup(stage, errno);
-}
-
-// Every argument as the register it travels in.
-template <typename... Arguments>
-bool call(long number, Arguments... arguments) {
-  return syscall(number, (long)arguments...) >= 0;
-}
-
 bool mount(const char* source, const char* target, const char* type, unsigned long flags,
            const char* options = nullptr) {
   return call(SYS_mount, source, target, type, flags, options);
@@ -90,6 +73,16 @@ struct Text {
   }
 };
 
+}  // namespace
+
+void fail_setup(Stage stage, int error) {
+  jail::InitReady failure;
+  failure.stage = static_cast<std::uint16_t>(stage);
+  failure.stage_errno = error;
+  jail::send_message(kChannelFd, failure);
+  _exit(1);
+}
+
 bool raise_loopback() {
   const int fd =
       static_cast<int>(syscall(SYS_socket, (long)AF_INET, (long)(SOCK_DGRAM | SOCK_CLOEXEC), 0L));
@@ -102,21 +95,15 @@ bool raise_loopback() {
   return raised;
 }
 
+bool set_host_name() { return call(SYS_sethostname, kHostname.data(), kHostname.size()); }
+
+namespace {
+
 // First of all, while the keeper does other things: the kernel takes about as long for it as for
 // everything else here.
 void make_network() { require(unshare(CLONE_NEWNET) == 0 && raise_loopback(), Stage::kNetwork); }
 
-// What the keeper sends needs no check but that it is there; a keeper that is gone has nobody to be
-// told.
-template <typename Message>
-Message await(std::span<char> buffer, jail::Packet* packet) {
-  Message message;
-  const bool received =
-      jail::receive_packet(kChannelFd, buffer, 0, packet) == jail::ReceiveStatus::kPacket &&
-      jail::decode(packet->bytes, &message);
-  if (!received) _exit(1);
-  return message;
-}
+}  // namespace
 
 void set_capabilities(std::uint64_t wanted) {
   __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
@@ -128,18 +115,20 @@ void set_capabilities(std::uint64_t wanted) {
   require(call(SYS_capset, &header, data), Stage::kCapabilities);
 }
 
-void take_identity(const jail::ViewSetup& view) {
+void take_identity(const jail::ViewSetup& view, std::uint64_t capabilities) {
   if (can_set_groups(view)) require(call(SYS_setgroups, 0, nullptr), Stage::kIdentity);
   const std::uint32_t id = view.init_id;
   require(call(SYS_setresgid, id, id, id), Stage::kIdentity);
   // Keeps the capabilities of the new namespace across the change of uid.
   require(prctl(PR_SET_KEEPCAPS, 1L, 0L, 0L, 0L) == 0, Stage::kIdentity);
   require(call(SYS_setresuid, id, id, id), Stage::kIdentity);
-  set_capabilities(jail::kSetupCapabilities);
+  set_capabilities(capabilities);
   // A change of uid clears both.
   require(prctl(PR_SET_PDEATHSIG, static_cast<long>(SIGKILL), 0L, 0L, 0L) == 0, Stage::kIdentity);
   require(prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L) == 0, Stage::kIdentity);
 }
+
+namespace {
 
 // One call for every mount at and below the current directory, however many there are.
 void set_attributes_of_all(std::uint64_t attributes, Stage stage) {
@@ -261,7 +250,8 @@ void place_workspace(const jail::ViewSetup& view) {
   require(call(SYS_umount2, jail::kWorkspaceStaging, kDetach), Stage::kMountWorkspace);
 }
 
-// Before the first process is made, so that none has to: init executes nothing any more.
+}  // namespace
+
 void empty_bounding_set() {
   for (unsigned long capability = 0; capability <= kCapabilityLast; ++capability) {
     if (call(SYS_prctl, PR_CAPBSET_DROP, capability, 0, 0, 0)) continue;
@@ -270,7 +260,11 @@ void empty_bounding_set() {
   }
 }
 
-}  // namespace
+void take_streams(int fd) {
+  for (const int stream : {0, 1, 2}) {
+    require(syscall(SYS_dup3, (long)fd, (long)stream, (long)O_CLOEXEC) == stream, Stage::kStdio);
+  }
+}
 
 void reserve_descriptors() {
   fcntl(kChannelFd, F_SETFD, static_cast<long>(FD_CLOEXEC));
@@ -279,10 +273,10 @@ void reserve_descriptors() {
   }
 }
 
-void begin_setup(SetupState* state, bool has_network) {
+void begin_setup(SetupState* state) {
   umask(0);
-  if (!has_network) make_network();
-  require(call(SYS_sethostname, kHostname.data(), kHostname.size()), Stage::kNetwork);
+  if (!has_network()) make_network();
+  require(set_host_name(), Stage::kNetwork);
   jail::Packet packet;
   const jail::ViewSetup& view = state->view = await<jail::ViewSetup>(state->view_bytes, &packet);
   if (!view.workspace_directory.empty()) {
@@ -293,7 +287,7 @@ void begin_setup(SetupState* state, bool has_network) {
     require(state->workspace_fd.valid(), Stage::kMountWorkspace);
   }
   require(chdir(view.skeleton.data()) == 0, Stage::kMountRoot);  // so is this one
-  take_identity(view);
+  take_identity(view, jail::kSetupCapabilities);
   make_root(view);
   mount_kernel_views();
   if (view.detach_early) change_root();
@@ -315,9 +309,7 @@ void finish_setup(SetupState* state) {
   }
   set_capabilities(jail::kInitCapabilities);  // ambient ones go with the inheritable ones
   const base::UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
-  for (const int fd : {0, 1, 2}) {
-    require(syscall(SYS_dup3, (long)null.get(), (long)fd, (long)O_CLOEXEC) == fd, Stage::kStdio);
-  }
+  take_streams(null.get());
 }
 
 }  // namespace airlock::init

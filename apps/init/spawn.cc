@@ -15,6 +15,7 @@
 #include <ctime>
 
 #include "apps/init/init.h"
+#include "apps/init/lower.h"
 #include "sys/landlock.h"
 #include "sys/seccomp.h"
 
@@ -25,6 +26,7 @@ using jail::Stage;
 
 constexpr int kFirstFreeFd = 10;
 constexpr int kStdioFds = 3;
+constexpr int kDescriptorsLooked = 256;  // init has a dozen
 constexpr std::size_t kPathMax = 4096;
 constexpr std::uint64_t kStackBytes = 8u << 20;
 constexpr std::uint64_t kPendingSignalsMax = 1'024;  // the kernel counts them for the creator too
@@ -55,8 +57,9 @@ bool limit(__rlimit_resource_t resource, std::uint64_t soft, std::uint64_t hard)
 bool set_fixed_limits() {
   // One byte, not none: the value with which the kernel also leaves out a core_pattern that is a
   // pipe to a program of the host (fs/coredump.c).
+  const bool pending = limit(RLIMIT_SIGPENDING, kPendingSignalsMax, kPendingSignalsMax);
   return limit(RLIMIT_CORE, 1, 1) && limit(RLIMIT_STACK, kStackBytes, kStackBytes) &&
-         limit(RLIMIT_SIGPENDING, kPendingSignalsMax, kPendingSignalsMax);
+         (pending || mode() != Mode::kFull);  // a sentry has none at all
 }
 
 void set_limits(const jail::Exec& request, int handshake) {
@@ -74,13 +77,14 @@ void set_limits(const jail::Exec& request, int handshake) {
 
 // Nothing is left: no capability in any set, and the bounding set is empty already.
 bool drop_privilege(const Settings& settings) {
-  if (prctl(PR_CAP_AMBIENT, static_cast<long>(PR_CAP_AMBIENT_CLEAR_ALL), 0L, 0L, 0L) != 0) {
-    return false;
-  }
-  const long guest = kGuestId;
+  const bool cleared =
+      prctl(PR_CAP_AMBIENT, static_cast<long>(PR_CAP_AMBIENT_CLEAR_ALL), 0L, 0L, 0L) == 0;
+  if (!cleared && (mode() == Mode::kFull || errno != EINVAL)) return false;
+  const long group = guest_gid();
+  const long user = guest_uid();
   if (settings.can_set_groups && syscall(SYS_setgroups, 0L, nullptr) != 0) return false;
-  if (syscall(SYS_setresgid, guest, guest, guest) != 0) return false;
-  if (syscall(SYS_setresuid, guest, guest, guest) != 0) return false;
+  if (syscall(SYS_setresgid, group, group, group) != 0) return false;
+  if (syscall(SYS_setresuid, user, user, user) != 0) return false;
   __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   const __user_cap_data_struct none[2] = {};
   return syscall(SYS_capset, &header, none) == 0;
@@ -148,6 +152,10 @@ GuestState become_guest(const Settings& settings) {
     return {.failure = {Stage::kCgroup, errno}};
   }
   if (!drop_privilege(settings)) return {.failure = {Stage::kCapabilities, errno}};
+  if (mode() != Mode::kFull) {
+    const int error = install_lower_filter(settings.landlock_abi);
+    if (error != 0) return {.failure = {Stage::kSeccomp, error}};
+  }
   const sys::SeccompProgram program = {{reinterpret_cast<const sock_filter*>(settings.seccomp),
                                         settings.seccomp_bytes / sizeof(sock_filter)}};
   const int listener =
@@ -157,6 +165,17 @@ GuestState become_guest(const Settings& settings) {
   return {.listener = settings.seccomp_listener ? listener : -1, .failure = {}};
 }
 
+// Whatever came in beside 0 to 2.
+void close_others_on_exec() {
+  if (syscall(SYS_close_range, static_cast<long>(kStdioFds), ~0ul >> 32,
+              static_cast<long>(CLOSE_RANGE_CLOEXEC)) == 0) {
+    return;
+  }
+  for (int fd = kStdioFds; fd < kDescriptorsLooked; ++fd) {
+    fcntl(fd, F_SETFD, static_cast<long>(FD_CLOEXEC));
+  }
+}
+
 // As the guest already: only what a guest may do as well.
 [[noreturn]] void run_program(const jail::Exec& request, int handshake, const GuestState& state) {
   if (state.failure.stage != Stage::kNone) {
@@ -164,8 +183,7 @@ GuestState become_guest(const Settings& settings) {
   }
   set_limits(request, handshake);
   if (chdir(request.cwd.data()) != 0) fail(handshake, Stage::kWorkingDirectory, errno);
-  syscall(SYS_close_range, static_cast<long>(kStdioFds), ~0ul >> 32,
-          static_cast<long>(CLOSE_RANGE_CLOEXEC));
+  close_others_on_exec();
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
   const jail::Starting starting{static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +

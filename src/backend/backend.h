@@ -144,6 +144,8 @@ class Backend {
   virtual ~Backend() = default;
   // May be called by several threads at once.
   virtual base::Result<std::unique_ptr<Workspace>> open_workspace(WorkspaceSpec spec) = 0;
+  // What every run of it has at least. May be called by several threads at once.
+  virtual model::IsolationLevel level() { return model::IsolationLevel::kContainer; }
 };
 
 }  // namespace airlock::backend

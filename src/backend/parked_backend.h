@@ -60,6 +60,7 @@ class ParkedBackend final : public Backend {
   ~ParkedBackend() override;
 
   base::Result<std::unique_ptr<Workspace>> open_workspace(WorkspaceSpec spec) override;
+  model::IsolationLevel level() override { return backend_->level(); }
   ParkedStats stats() const;
 
  private:

@@ -22,6 +22,7 @@ namespace airlock::base {
 namespace {
 
 constexpr int kStandardFds = 3;
+constexpr int kOutOfTheWay = 512;
 
 // posix_spawn's two objects, which have to be destroyed whatever happens.
 class SpawnPlan {
@@ -45,6 +46,31 @@ class SpawnPlan {
   posix_spawnattr_t attributes_{};
 };
 
+// A sentry has none.
+bool kernel_has_pidfds() {
+  static const bool has = UniqueFd(pidfd_open(getpid(), 0)).valid();
+  return has;
+}
+
+// Stands in for a pidfd: `ours` is readable once nobody holds `theirs` any more, which the child
+// gets beside what is passed to it.
+struct EndPipe {
+  UniqueFd ours;
+  UniqueFd theirs;
+};
+
+Result<EndPipe> make_end_pipe() {
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno("pipe2");
+  return EndPipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+int first_free_number(const std::vector<PassedFd>& passed) {
+  int first = kStandardFds;
+  for (const PassedFd& fd : passed) first = std::max(first, fd.theirs + 1);
+  return first;
+}
+
 Status plan_fds(const std::vector<PassedFd>& passed, posix_spawn_file_actions_t* actions) {
   for (std::size_t i = 0; i < passed.size(); ++i) {
     // The child's table is filled in order: what is still to be read must not be overwritten.
@@ -59,9 +85,7 @@ Status plan_fds(const std::vector<PassedFd>& passed, posix_spawn_file_actions_t*
     if (std::ranges::find(passed, fd, &PassedFd::theirs) != passed.end()) continue;
     posix_spawn_file_actions_addopen(actions, fd, "/dev/null", O_RDWR, 0);
   }
-  int first_closed = kStandardFds;
-  for (const PassedFd& fd : passed) first_closed = std::max(first_closed, fd.theirs + 1);
-  posix_spawn_file_actions_addclosefrom_np(actions, first_closed);
+  posix_spawn_file_actions_addclosefrom_np(actions, first_free_number(passed));
   return {};
 }
 
@@ -99,7 +123,15 @@ int remaining_ms(std::chrono::steady_clock::time_point deadline) {
 Result<ChildProcess> ChildProcess::start(const ChildProcessOptions& options) {
   AIRLOCK_CHECK(!options.arguments.empty());
   SpawnPlan plan;
-  AIRLOCK_TRY(plan_fds(options.passed_fds, plan.actions()));
+  std::vector<PassedFd> passed = options.passed_fds;
+  EndPipe end;
+  if (!kernel_has_pidfds()) {
+    AIRLOCK_ASSIGN(end, make_end_pipe());
+    // Out of the way of the numbers that are filled before it.
+    end.theirs.reset(fcntl(end.theirs.get(), F_DUPFD_CLOEXEC, kOutOfTheWay));
+    passed.push_back({end.theirs.get(), first_free_number(passed)});
+  }
+  AIRLOCK_TRY(plan_fds(passed, plan.actions()));
   plan_attributes(options.own_process_group, plan.attributes());
   const std::vector<char*> argv = pointers_to(options.arguments);
   const std::vector<char*> envp =
@@ -108,6 +140,7 @@ Result<ChildProcess> ChildProcess::start(const ChildProcessOptions& options) {
   const int spawn_errno = posix_spawnp(&pid, argv[0], plan.actions(), plan.attributes(),
                                        argv.data(), options.environment ? envp.data() : environ);
   if (spawn_errno != 0) return fail(errno_error("start " + options.arguments[0], spawn_errno));
+  if (end.ours.valid()) return ChildProcess(pid, std::move(end.ours));
   // Why safe: the child is ours and nobody has waited for it, so its pid cannot be another's.
   UniqueFd pidfd(pidfd_open(pid, 0));
   if (!pidfd.valid()) {
@@ -153,8 +186,11 @@ void ChildProcess::kill_and_reap() {
 
 void ChildProcess::send_signal(int signal) const {
   if (status_) return;
-  // Why safe: the pidfd names our child alone; ESRCH after its end is the one possible error.
-  pidfd_send_signal(pidfd_.get(), signal, nullptr, 0);
+  // Why safe: the child is ours and nobody has waited for it, so neither its pidfd nor its pid can
+  // be another's.
+  if (pidfd_send_signal(pidfd_.get(), signal, nullptr, 0) != 0 && !kernel_has_pidfds()) {
+    kill(pid_, signal);
+  }
 }
 
 Result<int> ChildProcess::wait() {

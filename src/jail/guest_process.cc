@@ -38,6 +38,7 @@ GuestProcess::GuestProcess(const Exec& request, base::UniqueFd channel, base::Un
       last_(request.last),
       wall_ns_(request.wall_ms * 1'000'000),
       cpu_ns_(request.cpu_ms * 1'000'000),
+      memory_bytes_(request.memory_bytes),
       channel_(std::move(channel)),
       handshake_(std::move(handshake)),
       group_(std::move(group)),

@@ -84,6 +84,7 @@ class GuestProcess {
   // Sends it and closes the channel.
   void send_report(const Report& report);
   bool last() const { return last_; }
+  std::uint64_t memory_bytes() const { return memory_bytes_; }
 
  private:
   // On v1 the count rises a little after the event.
@@ -104,6 +105,7 @@ class GuestProcess {
   bool last_;
   std::uint64_t wall_ns_;
   std::uint64_t cpu_ns_;
+  std::uint64_t memory_bytes_;  // the limit
   base::UniqueFd channel_;
   base::UniqueFd handshake_;
   base::UniqueFd listener_;

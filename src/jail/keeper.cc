@@ -90,14 +90,16 @@ void Keeper::open(const OpenWorkspace& request, UniqueFd caller) {
   if (failure_.stage == Stage::kNone && !store_.has_value()) make_store();
   const bool in_job_group =
       request.memory_bytes != 0 && sandbox_ != nullptr && sandbox_->born_in_group;
-  const bool common = failure_.stage == Stage::kNone && store_->kind() == WorkspaceKind::kTmpfs &&
+  const bool common = failure_.stage == Stage::kNone && store_->suits_any_sandbox() &&
                       !request.reusable && !in_job_group;
   if (!common) destroy_sandbox();
 }
 
 void Keeper::make_store() {
-  auto store = WorkspaceStore::create(host_.ids, host_.state_directory, slot_.number(),
-                                      request_.disk_bytes, request_.inodes);
+  auto store = host_.lower != nullptr
+                   ? host_.lower->make_store(slot_.number(), request_.disk_bytes, request_.inodes)
+                   : WorkspaceStore::create(host_.ids, host_.state_directory, slot_.number(),
+                                            request_.disk_bytes, request_.inodes);
   if (store.has_value()) {
     store_.emplace(std::move(*store));
     crash_point("crash:workspace_made");
@@ -123,9 +125,7 @@ Kept Keeper::kept() const {
   return kept;
 }
 
-bool Keeper::disk_is_watched() const {
-  return store_.has_value() && store_->kind() == WorkspaceKind::kWatched;
-}
+bool Keeper::disk_is_watched() const { return store_.has_value() && store_->is_watched(); }
 
 // Later requests wait in the caller's socket: a process that is starting needs init to stay in its
 // group, and init must never have more to read than it gets to while it has more to say.
@@ -221,6 +221,8 @@ bool Keeper::exec(const Exec& request, Packet* packet) {
   auto process = std::make_unique<GuestProcess>(numbered, std::move(packet->fds[0]),
                                                 UniqueFd(pair[0]), sandbox_->group);
   process->keep_until_started(former_group);
+  TranslatedWords words;
+  if (host_.lower != nullptr) host_.lower->translate(slot_.number(), &numbered, &words);
   if (failure.stage == Stage::kNone) {
     failure = forward_exec(numbered, std::move(handshake), packet, entrances);
   }
@@ -262,6 +264,12 @@ bool Keeper::collect(Packet* packet) {
   return true;
 }
 
+void Keeper::note_missing(const InitReady& ready) {
+  sandbox_->missing |= ready.missing;
+  if ((ready.missing & kLacksCoreScheduling) != 0 && !threads_share_cores())
+    sandbox_->missing &= ~std::uint32_t{kLacksCoreScheduling};
+}
+
 void Keeper::serve_init() {
   Packet packet;
   while (sandbox_ != nullptr) {
@@ -280,9 +288,7 @@ void Keeper::serve_init() {
         break;
       case MessageType::kInitReady:
         if (!decode(packet.bytes, &ready)) return init_died();
-        sandbox_->missing |= ready.missing;
-        if ((ready.missing & kLacksCoreScheduling) != 0 && !threads_share_cores())
-          sandbox_->missing &= ~std::uint32_t{kLacksCoreScheduling};
+        note_missing(ready);
         if (ready.stage != 0) {
           sandbox_->failure = {static_cast<Stage>(ready.stage), ready.stage_errno};
         }
@@ -342,10 +348,11 @@ void Keeper::finish(GuestProcess* process) {
   sandbox_->touched_network |= process->asked_for_internet();
   crash_point("crash:before_report");
   Report report = process->make_report(host_.cgroups.kind, sandbox_->missing, !host_.privileged());
+  if (host_.lower != nullptr) report.tier = static_cast<std::uint8_t>(host_.lower->tier());
   report.disk_full |= disk_is_watched() && store_->over_limit();
   if (process->last() && sandbox_->pid > 0) {
     // Nobody of the guest's is left. Who shares the processors with us waits for the rest as well.
-    if (!ends_with_last_) process->send_report(report);
+    if (!ends_with_last_ && host_.lower == nullptr) process->send_report(report);
     // Out of the list first, which ends with the sandbox.
     const auto place = std::ranges::find(sandbox_->processes, process,
                                          [](const auto& owner) { return owner.get(); });
@@ -398,13 +405,16 @@ void Keeper::check_deadlines() {
   if (sandbox_ == nullptr) return;
   const std::uint64_t now = monotonic_ns();
   bool disk_full = false;
+  std::uint64_t memory_bytes = 0;
   if (disk_is_watched() && now >= next_disk_check_ns_) {
     disk_full = store_->over_limit();
+    if (host_.lower != nullptr) memory_bytes = host_.lower->memory_bytes(sandbox_->pid);
     next_disk_check_ns_ = monotonic_ns() + kDiskCheckNs;
   }
   for (const auto& process : sandbox_->processes) {
     if (process->ended()) continue;
     if (disk_full) process->set_cause(KillCause::kDisk);
+    if (memory_bytes > process->memory_bytes()) process->set_cause(KillCause::kMemory);
     if (process->check_limits(now)) kill_tree(process.get());
     // A tree that does not end has an init that hangs: the kernel ends them all with it.
     if (process->overdue(now) && sandbox_->pid > 0) signal_init(SIGKILL);

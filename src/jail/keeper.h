@@ -36,13 +36,16 @@ class Keeper {
   // Takes over a sandbox of the common kind that was begun before anyone asked for one, or begins
   // it; its init makes a network namespace meanwhile. `host` need not be complete. What fails is
   // tried again, and told, when it is asked for.
-  void begin_ahead(const BegunSandbox& begun);
+  StageFailure begin_ahead(const BegunSandbox& begun);
   // Init makes its mounts. With `detach_early` it leaves the host's at once, so that they are not
   // held for as long as nobody asks for the sandbox; else when the other processors are idle.
-  void release_ahead(bool detach_early);
+  StageFailure release_ahead(bool detach_early);
   // Makes it to the end, for a request like `expected` with the usual profile: the one that comes
   // only has to bring its program. A request that differs has it made once more.
   void settle_ahead(const OpenWorkspace& expected);
+  // Waits for the sandbox that was settled ahead; why it cannot be made, if so.
+  StageFailure await_ahead();
+  void drop_ahead();
   // What a sweep has to leave to us.
   Kept kept() const;
 
@@ -95,11 +98,11 @@ class Keeper {
   static std::span<char> buffer();
   void take_slot();
   void make_store();
-  void drop_ahead();
   bool uses_single_id() const { return store_.has_value() && store_->needs_single_id(); }
   // A sandbox is made in three steps, beside each of which init makes its own.
   StageFailure begin_sandbox();
   StageFailure release_sandbox(bool detach_early);
+  StageFailure release_lower_sandbox();
   StageFailure settle_sandbox();
   StageFailure send_workspace_setup();
   StageFailure send_exec_setup();
@@ -114,6 +117,7 @@ class Keeper {
                             std::span<const base::UniqueFd> entrances);
 
   void serve_init();
+  void note_missing(const InitReady& ready);
   void serve_process(GuestProcess* process);
   void init_died();
   void kill_tree(GuestProcess* process);

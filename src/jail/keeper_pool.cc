@@ -67,8 +67,8 @@ void KeeperPool::run_keeper(UniqueFd requests) {
   const pid_t own = getpid();
   UniqueFd channel;
   NetworkHome network;
-  while (
-      serve_workspace(host_, host_.privileged() ? &network : nullptr, requests.get(), &channel)) {
+  while (serve_workspace(host_, host_.privileged() && host_.lower == nullptr ? &network : nullptr,
+                         requests.get(), &channel)) {
     // Before the caller knows: the next request that it sends finds us asleep.
     if (::send(news_sender_.get(), &own, sizeof own, MSG_NOSIGNAL) != sizeof own) break;
     channel.reset();

@@ -16,6 +16,7 @@
 #include <cstdio>
 
 #include "jail/channel.h"
+#include "jail/hand_down.h"
 #include "jail/keeper.h"
 #include "jail/keeper_pool.h"
 #include "jail/launcher_host.h"
@@ -27,6 +28,7 @@ namespace {
 using base::UniqueFd;
 
 constexpr std::size_t kOpenWorkspaceBytesMax = 4'096;
+constexpr std::uint32_t kTrialInodes = 1'024;
 
 bool receive(int control_fd, std::span<char> buffer, Packet* packet, OpenWorkspace* request) {
   return receive_packet(control_fd, buffer, 0, packet) == ReceiveStatus::kPacket &&
@@ -87,6 +89,40 @@ int refuse(const base::Error& error) {
   return 1;
 }
 
+void tell_tier(const LauncherHost& host, const UniqueFd& control) {
+  const Tier tier = host.lower != nullptr ? host.lower->tier() : Tier::kFull;
+  send(control.get(), &tier, sizeof tier, MSG_NOSIGNAL);
+}
+
+// Root without CAP_SYS_ADMIN, as a container has it, may map ids only for a namespace of its own
+// user.
+StageFailure begin(LauncherHost* host, Keeper* keeper, const BegunSandbox& begun, bool detach) {
+  StageFailure failure = keeper->begin_ahead(begun);
+  if (failure.stage == Stage::kNone) failure = keeper->release_ahead(detach);
+  const bool by_other = failure.stage == Stage::kIdMap && failure.os_errno == EPERM &&
+                        host->ids.kind == IdMapKind::kPool && host->own_creators;
+  if (!by_other) return failure;
+  host->own_creators = false;
+  return begin(host, keeper, {}, detach);
+}
+
+// Makes a sandbox that nobody asked for, to the end.
+void check_tier(LauncherHost& host, const LauncherOptions& options, const UniqueFd& control) {
+  OpenWorkspace usual;
+  usual.disk_bytes = kTmpfsBytesMax;
+  usual.inodes = kTrialInodes;
+  Keeper keeper(host);
+  StageFailure failure = begin(&host, &keeper, {}, /*detach=*/true);
+  if (failure.stage == Stage::kNone) {
+    keeper.settle_ahead(usual);
+    failure = keeper.await_ahead();
+  }
+  keeper.drop_ahead();
+  if (!is_refused_by_host(failure)) return;
+  forget_host_view(host.view);
+  hand_down(options, control);
+}
+
 class SingleLauncher {
  public:
   SingleLauncher(const LauncherOptions& options, LauncherHost host, UniqueFd control)
@@ -94,12 +130,15 @@ class SingleLauncher {
 
   int run() {
     keeper_.end_with_last();
-    keeper_.begin_ahead(options_.begun);
-    keeper_.release_ahead(/*detach_early=*/false);
-    host_.complete(options_);
+    check_tier(begin(&host_, &keeper_, options_.begun, /*detach=*/false));
+    if (host_.lower == nullptr) host_.complete(options_);
     crash_point("crash:host_opened");
-    if (options_.expected.disk_bytes != 0) keeper_.settle_ahead(options_.expected);
-    if (options_.tells_when_settled) send(control_.get(), "", 1, MSG_NOSIGNAL);
+    if (options_.expected.disk_bytes != 0) {
+      keeper_.settle_ahead(options_.expected);
+      // A host that nobody has run anything on is not taken at its word.
+      if (host_.view.recalled.empty()) check_tier(keeper_.await_ahead());
+    }
+    if (options_.tells_when_settled) tell_tier(host_, control_);
     if (!check_view()) return 1;
     // While init mounts, and before there is a guest whose limits have to be watched.
     const bool left = sweep(host_, keeper_.kept());
@@ -114,6 +153,13 @@ class SingleLauncher {
   }
 
  private:
+  void check_tier(const StageFailure& failure) {
+    if (host_.lower != nullptr || !is_refused_by_host(failure)) return;
+    keeper_.drop_ahead();
+    forget_host_view(host_.view);  // or the next launcher would not look again
+    hand_down(options_, control_);
+  }
+
   bool check_view() {
     const auto replaced = check_host_view(&host_.view);
     if (!replaced.has_value()) {
@@ -137,15 +183,29 @@ int run_launcher(LauncherOptions options, UniqueFd control) {
   setsid();
   signal(SIGPIPE, SIG_IGN);
   auto host = LauncherHost::open(options);
-  if (!host.has_value()) return refuse(host.error());
+  if (!host.has_value()) {
+    // A root that cannot be written is a container's.
+    if (host.error().os_errno == EROFS || host.error().os_errno == EACCES) {
+      hand_down(options, control);
+    }
+    return refuse(host.error());
+  }
   if (options.single) return SingleLauncher(options, std::move(*host), std::move(control)).run();
   host->complete(options);
   if (auto done = check_host_view(&host->view); !done.has_value()) return refuse(done.error());
+  check_tier(*host, options, control);
+  if (options.tells_when_settled) tell_tier(*host, control);
   crash_point("crash:host_opened");
   const bool left = sweep(*host);
   const int status = Launcher(*host, std::move(control)).run();
   if (left) sweep(*host);
   return status;
+}
+
+int run_lower_launcher(LauncherOptions options, LauncherHost host, UniqueFd control) {
+  if (options.single) return SingleLauncher(options, std::move(host), std::move(control)).run();
+  if (options.tells_when_settled) tell_tier(host, control);
+  return Launcher(host, std::move(control)).run();
 }
 
 }  // namespace airlock::jail

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "base/unique_fd.h"
 #include "jail/wire.h"
@@ -31,12 +32,22 @@ struct LauncherOptions {
   std::string cgroup_parent = "airlock";
   // One workspace, kept by the launcher itself, whose sandbox is begun before it is asked for.
   bool single = false;
-  bool tells_when_settled = false;  // with `single`: one byte, when init needs only the request
-  OpenWorkspace expected;  // with `single`: what most probably comes; 0 bytes: nobody knows
-  BegunSandbox begun;      // with `single`: that sandbox, if it was begun already
+  // One byte, the Tier: with `single` when init needs only the request, else when it is known.
+  bool tells_when_settled = false;
+  bool allow_process = false;  // tier `process`, on a host that gives nothing else
+  OpenWorkspace expected;      // with `single`: what most probably comes; 0 bytes: nobody knows
+  BegunSandbox begun;          // with `single`: that sandbox, if it was begun already
 };
 
-// The exit status of the process; what is wrong with the host is said on stderr.
+// What an operator has to say to allow tier `process`.
+inline constexpr std::string_view kAllowedTier = "process";
+
+// The exit status of the process; what is wrong with the host is said on stderr. Becomes
+// airlock-nest where the host cannot give the full tier.
 int run_launcher(LauncherOptions options, base::UniqueFd control);
+
+struct LauncherHost;
+// The same in another tier, on a host whose `lower` is set.
+int run_lower_launcher(LauncherOptions options, LauncherHost host, base::UniqueFd control);
 
 }  // namespace airlock::jail

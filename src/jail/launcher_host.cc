@@ -32,8 +32,6 @@ std::string default_state_directory() {
   return default_run_directory() + "/state";  // that directory is checked to be ours
 }
 
-namespace {
-
 std::string beside_ourselves(const char* name) {
   char path[4096];
   const ssize_t size = readlink("/proc/self/exe", path, sizeof path);
@@ -41,6 +39,8 @@ std::string beside_ourselves(const char* name) {
   const std::string own(path, static_cast<std::size_t>(size));
   return own.substr(0, own.rfind('/') + 1) + name;
 }
+
+namespace {
 
 // A sealed copy: what runs as pid 1 of every sandbox cannot be changed, by a guest that shares our
 // uid least of all.

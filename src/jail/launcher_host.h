@@ -12,11 +12,15 @@
 #include "base/unique_fd.h"
 #include "jail/id_map.h"
 #include "jail/launcher.h"
+#include "jail/lower_tier.h"
 #include "jail/root_skeleton.h"
 #include "jail/slot_pool.h"
 #include "sys/cgroup.h"
 
 namespace airlock::jail {
+
+// The path of a program in the folder of our own.
+std::string beside_ourselves(const char* name);
 
 // /var/lib/airlock, or in the home directory of an ordinary user.
 std::string default_state_directory();
@@ -37,6 +41,8 @@ struct LauncherHost {
   sys::CgroupHost cgroups;
   base::UniqueFd init;  // airlock-init, which nobody can change while it runs
   bool seccomp_listener = false;
+  bool own_creators = true;          // of root's user namespaces: InitStart::creator
+  const LowerTier* lower = nullptr;  // of a host that cannot give the full tier
 };
 
 inline constexpr std::uint32_t kNoSlot = ~0u;

@@ -353,6 +353,10 @@ HostView recall_host_view(const std::string& run_directory) {
   return view;
 }
 
+void forget_host_view(const HostView& view) {
+  unlink((view.run_directory + "/" + kRecalled).c_str());
+}
+
 std::string slot_root(const HostView& view, std::uint32_t slot) {
   if (slot >= kSlotsWithRoots) return {};
   const std::string name = "slot-" + std::to_string(slot);

@@ -32,6 +32,9 @@ struct HostView {
 // What the launcher before us used, unchecked; nothing is `in_use` if there is none.
 HostView recall_host_view(const std::string& run_directory);
 
+// The next launcher finds no view to recall.
+void forget_host_view(const HostView& view);
+
 // The first slots have a copy of the root for themselves, made when it is first needed: it is bound
 // and not overlaid, which costs less, and no other sandbox sees its inodes. Its name in the
 // skeleton; empty where there is none.

@@ -13,6 +13,10 @@ namespace airlock::jail {
 
 inline constexpr int kInitChannelFd = 3;
 inline constexpr int kInitWorkspaceFd = 4;
+inline constexpr int kInitEndFd = 5;  // not in the full tier: closes when init is gone
+
+// Init's argument if it was born in the network namespace of its sandbox.
+inline constexpr const char* kHasNetwork = "has-network";
 
 // What init keeps, inside its own user namespace only: to become the guest, to signal and reap it,
 // to read outputs whatever their mode, to give each process a cgroup namespace.

@@ -15,9 +15,15 @@
 #include "jail/test_hooks.h"
 
 namespace airlock::jail {
+namespace {
+
+constexpr int kReadyTimeoutMs = 30'000;
+
+}  // namespace
+
 using base::UniqueFd;
 
-void Keeper::begin_ahead(const BegunSandbox& begun) {
+StageFailure Keeper::begin_ahead(const BegunSandbox& begun) {
   sandbox_ = std::make_unique<Sandbox>();
   sandbox_->ahead = true;
   if (begun.pid > 0) {
@@ -27,14 +33,34 @@ void Keeper::begin_ahead(const BegunSandbox& begun) {
     sandbox_->channel.reset(begun.channel_fd);
   }
   if (!slot_.valid()) take_slot();
-  const bool ready =
-      failure_.stage == Stage::kNone && (begun.pid > 0 || begin_sandbox().stage == Stage::kNone);
-  if (!ready) destroy_sandbox();
-  failure_ = {};
+  StageFailure failure = std::exchange(failure_, {});
+  if (failure.stage == Stage::kNone && begun.pid <= 0) failure = begin_sandbox();
+  if (failure.stage != Stage::kNone) destroy_sandbox();
+  return failure;
 }
 
-void Keeper::release_ahead(bool detach_early) {
-  if (sandbox_ != nullptr && release_sandbox(detach_early).stage != Stage::kNone) destroy_sandbox();
+StageFailure Keeper::release_ahead(bool detach_early) {
+  if (sandbox_ == nullptr) return {};
+  const StageFailure failure = release_sandbox(detach_early);
+  if (failure.stage != Stage::kNone) destroy_sandbox();
+  return failure;
+}
+
+StageFailure Keeper::await_ahead() {
+  if (sandbox_ == nullptr) return {};
+  pollfd said = {sandbox_->channel.get(), POLLIN, 0};
+  Packet packet;
+  InitReady ready;
+  // It may say beforehand what it found missing.
+  for (bool complete = false; !complete && poll(&said, 1, kReadyTimeoutMs) > 0;) {
+    if (receive_packet(said.fd, buffer(), MSG_DONTWAIT, &packet) != ReceiveStatus::kPacket ||
+        !decode(packet.bytes, &ready) || ready.stage != 0) {
+      return {static_cast<Stage>(ready.stage), ready.stage_errno};
+    }
+    note_missing(ready);
+    complete = ready.complete;
+  }
+  return {};
 }
 
 void Keeper::make_sandbox() {
@@ -87,16 +113,21 @@ StageFailure Keeper::begin_sandbox() {
   sandbox_->channel = UniqueFd(pair[0]);
   const UniqueFd init_channel(pair[1]);
   sandbox_->born_in_group = sandbox_->group != nullptr && sandbox_->group->unified_fd() >= 0;
-  const bool own_creator = host_.ids.kind == IdMapKind::kPool;
+  const bool own_creator = host_.ids.kind == IdMapKind::kPool && host_.own_creators;
   sandbox_->in_network_home = network_ != nullptr && network_->provide();
   const sys::RawChild child =
-      start_init({.program_fd = host_.init.get(),
-                  .channel_fd = init_channel.get(),
-                  .directory = host_.view.roots.c_str(),
-                  .has_network = sandbox_->in_network_home,
-                  .cgroup_fd = sandbox_->born_in_group ? sandbox_->group->unified_fd() : -1,
-                  .creator = own_creator ? host_uid(host_.ids, slot_.number(), kCreatorId) : 0});
-  if (child.pid < 0) return {Stage::kClone, static_cast<std::int32_t>(-child.pid)};
+      host_.lower != nullptr
+          ? host_.lower->start_init(slot_.number(), init_channel.get())
+          : start_init(
+                {.program_fd = host_.init.get(),
+                 .channel_fd = init_channel.get(),
+                 .directory = host_.view.roots.c_str(),
+                 .cgroup_fd = sandbox_->born_in_group ? sandbox_->group->unified_fd() : -1,
+                 .creator = own_creator ? host_uid(host_.ids, slot_.number(), kCreatorId) : 0});
+  if (child.pid < 0) {
+    const bool refused = host_.lower != nullptr && host_.lower->tier() == Tier::kRefused;
+    return {refused ? Stage::kTier : Stage::kClone, static_cast<std::int32_t>(-child.pid)};
+  }
   sandbox_->pid = static_cast<pid_t>(child.pid);
   sandbox_->pidfd = UniqueFd(child.pidfd);
   crash_point("crash:cloned");
@@ -105,6 +136,7 @@ StageFailure Keeper::begin_sandbox() {
 
 // Init makes its mounts from here on.
 StageFailure Keeper::release_sandbox(bool detach_early) {
+  if (host_.lower != nullptr) return release_lower_sandbox();
   const bool single = uses_single_id();
   if (const int error = write_id_maps(host_.ids, slot_.number(), single, sandbox_->pid)) {
     const StageFailure said = check_sent(error);
@@ -126,6 +158,16 @@ StageFailure Keeper::release_sandbox(bool detach_early) {
   if (in_directory) view.workspace_directory = store_->directory();
   view.bound_watches = host_.ids.kind != IdMapKind::kPool;
   view.hand_back_workspace = request_.reusable;
+  return check_sent(send_message(sandbox_->channel.get(), view));
+}
+
+StageFailure Keeper::release_lower_sandbox() {
+  ViewSetup view;
+  std::string words;
+  const StageFailure failure = host_.lower->describe(slot_.number(), &view, &words);
+  if (failure.stage != Stage::kNone) return failure;
+  view.tier = static_cast<std::uint8_t>(host_.lower->tier());
+  view.init_id = kGuestId;
   return check_sent(send_message(sandbox_->channel.get(), view));
 }
 
@@ -194,6 +236,7 @@ StageFailure Keeper::check_sent(int error) {
 std::uint32_t Keeper::find_missing() const {
   std::uint32_t missing = 0;
   if (!host_.seccomp_listener) missing |= kLacksDenialReport;
+  if (host_.lower != nullptr) return missing | host_.lower->missing();
   if (disk_is_watched()) missing |= kLacksDiskQuota;
   if (init_id(host_.ids, uses_single_id()) != kInitId) {
     missing |= kLacksUidRange | kLacksSupplementaryGroups;
@@ -207,6 +250,10 @@ std::uint32_t Keeper::find_missing() const {
 }
 
 void Keeper::signal_init(int number) const {
+  if (host_.lower != nullptr) {
+    kill(sandbox_->pid, number);  // our own child, not waited for
+    return;
+  }
   syscall(SYS_pidfd_send_signal, sandbox_->pidfd.get(), number, nullptr, 0);
 }
 
@@ -224,7 +271,12 @@ void Keeper::end_init() {
   pollfd ended = {sandbox_->pidfd.get(), POLLIN, 0};
   while (poll(&ended, 1, -1) < 0 && errno == EINTR) {}
   siginfo_t end{};
-  waitid(P_PIDFD, static_cast<id_t>(sandbox_->pidfd.get()), &end, WEXITED | WNOHANG);
+  if (host_.lower != nullptr) {
+    waitid(P_PID, static_cast<id_t>(sandbox_->pid), &end, WEXITED);
+    host_.lower->end_rest();
+  } else {
+    waitid(P_PIDFD, static_cast<id_t>(sandbox_->pidfd.get()), &end, WEXITED | WNOHANG);
+  }
   const bool said_nothing = sandbox_->failure.stage == Stage::kInit;
   if (said_nothing && end.si_code == CLD_EXITED && end.si_status > 1) {
     sandbox_->failure = {Stage::kExecInit, end.si_status};

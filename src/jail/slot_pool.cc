@@ -1,6 +1,7 @@
 #include "jail/slot_pool.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cerrno>
@@ -10,13 +11,20 @@
 namespace airlock::jail {
 namespace {
 
-bool lock_byte(int fd, std::uint32_t number) {
+// The byte `number` of `file`; where the kernel has no such locks (gVisor) a file for itself.
+bool lock_slot(const std::string& path, base::UniqueFd* file, std::uint32_t number) {
   struct flock lock{};
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
   lock.l_start = number;
   lock.l_len = 1;
-  return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+  if (fcntl(file->get(), F_OFD_SETLK, &lock) == 0) return true;
+  if (errno != EINVAL) return false;
+  const std::string own = path + "-" + std::to_string(number);
+  base::UniqueFd whole(open(own.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!whole.valid() || flock(whole.get(), LOCK_EX | LOCK_NB) != 0) return false;
+  *file = std::move(whole);
+  return true;
 }
 
 }  // namespace
@@ -55,7 +63,7 @@ base::Result<SlotPool> SlotPool::open(std::string run_directory, std::uint32_t s
 base::Result<Slot> SlotPool::take() const {
   AIRLOCK_ASSIGN(base::UniqueFd file, sys::open_at(AT_FDCWD, path_.c_str(), O_RDWR | O_NOFOLLOW));
   for (std::uint32_t number = 0; number < slots_max_; ++number) {
-    if (lock_byte(file.get(), number)) return Slot(number, std::move(file));
+    if (lock_slot(path_, &file, number)) return Slot(number, std::move(file));
   }
   return base::fail(base::ErrorCode::kLimitExceeded,
                     "all " + std::to_string(slots_max_) + " sandbox slots are taken",
@@ -64,7 +72,7 @@ base::Result<Slot> SlotPool::take() const {
 
 Slot SlotPool::try_take(std::uint32_t number) const {
   auto file = sys::open_at(AT_FDCWD, path_.c_str(), O_RDWR | O_NOFOLLOW);
-  if (!file.has_value() || number >= slots_max_ || !lock_byte(file->get(), number)) return {};
+  if (!file.has_value() || number >= slots_max_ || !lock_slot(path_, &*file, number)) { return {}; }
   return Slot(number, std::move(*file));
 }
 

@@ -39,6 +39,7 @@ enum class Stage : std::uint16_t {
   kInit,     // the sandbox's pid 1 died
   kRequest,  // the request itself was refused
   kTimeout,  // setting up took longer than kSetupTimeout
+  kTier,     // the host gives a tier only that was not allowed
   kCount,
 };
 
@@ -71,7 +72,8 @@ constexpr std::string_view stage_name(Stage stage) {
                                          "exec",
                                          "init",
                                          "request",
-                                         "timeout"};
+                                         "timeout",
+                                         "tier"};
   static_assert(sizeof kNames / sizeof kNames[0] == static_cast<std::size_t>(Stage::kCount));
   const auto index = static_cast<std::size_t>(stage);
   return index < static_cast<std::size_t>(Stage::kCount) ? kNames[index] : "unknown";

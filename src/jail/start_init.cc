@@ -12,7 +12,6 @@ namespace {
 constexpr std::uint64_t kNamespaces =
     CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
 constexpr long kUnchanged = -1;
-constexpr const char* kHasNetwork = "has-network";  // that there is an argument says it
 
 }  // namespace
 

@@ -193,6 +193,17 @@ enum Missing : std::uint32_t {
   kLacksDiskQuota = 1 << 10,
   kLacksDenialReport = 1 << 11,
   kLacksPrivateView = 1 << 12,
+  kLacksMountNamespace = 1 << 13,
+  kLacksPidNamespace = 1 << 14,
+  kLacksNetworkNamespace = 1 << 15,
+  kLacksIpcNamespace = 1 << 16,
+  kLacksUtsNamespace = 1 << 17,
+  kLacksUserNamespace = 1 << 18,
+  kLacksOwnRoot = 1 << 19,
+  kLacksProc = 1 << 20,
+  kLacksChmod = 1 << 21,
+  kLacksSockets = 1 << 22,
+  kLacksSignals = 1 << 23,
 };
 
 // An entry of the profile's table of denials; kForeignCall: a call of a foreign architecture.
@@ -222,12 +233,13 @@ struct Report {
   std::uint8_t cgroup_kind = 0;  // sys::CgroupKind
   std::uint32_t missing = 0;     // bits of Missing
   bool rootless = false;
+  std::uint8_t tier = 0;  // jail::Tier
   std::uint32_t denied_count = 0;
   DeniedCall denied[kDeniedCallsMax];
   void visit(auto& a) {
     a(stage, stage_errno, kill_reason, has_exit_status, wait_status, oom_kills, pids_denied,
       disk_full, inodes_full, started_us, wall_us, user_us, system_us, memory_peak_bytes, pids_peak,
-      cgroup_kind, missing, rootless, denied_count);
+      cgroup_kind, missing, rootless, tier, denied_count);
     for (std::uint32_t i = 0; i < denied_count && i < kDeniedCallsMax; ++i) {
       a(denied[i].entry);
       a(denied[i].count);
@@ -246,9 +258,10 @@ struct ViewSetup {
   bool bound_watches = false;        // the kernel counts them for our own user, not for the slot's
   bool detach_early = false;         // leave the host's mounts before WorkspaceSetup is waited for
   bool hand_back_workspace = false;  // send a second handle as kWorkspaceMount
+  std::uint8_t tier = 0;  // jail::Tier; other than full: `skeleton` is the place of the slot
   void visit(auto& a) {
     a(skeleton, slot_root, trees, init_id, workspace_directory, bound_watches, detach_early,
-      hand_back_workspace);
+      hand_back_workspace, tier);
   }
 };
 
@@ -311,7 +324,8 @@ struct InitReady {
   std::uint16_t stage = 0;  // failure before init could take over
   std::int32_t stage_errno = 0;
   std::uint32_t missing = 0;
-  void visit(auto& a) { a(stage, stage_errno, missing); }
+  bool complete = false;  // processes can be started
+  void visit(auto& a) { a(stage, stage_errno, missing, complete); }
 };
 
 struct InitExited {

@@ -17,6 +17,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "jail/sandbox_layout.h"
 #include "jail/test_hooks.h"
 #include "sys/files.h"
 
@@ -154,8 +155,37 @@ base::Result<WorkspaceStore> WorkspaceStore::create(const IdHost& ids,
   return store;
 }
 
+base::Result<WorkspaceStore> WorkspaceStore::in_place(const std::string& path, std::uint64_t bytes,
+                                                      std::uint32_t inodes, mode_t input_mode) {
+  WorkspaceStore store;
+  store.kind_ = WorkspaceKind::kInPlace;
+  store.bytes_ = bytes;
+  store.inodes_ = inodes;
+  store.input_mode_ = input_mode;
+  AIRLOCK_ASSIGN(store.parent_, sys::open_at(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY));
+  store.directory_ = path;
+  AIRLOCK_TRY(store.empty_parts());
+  return store;
+}
+
+base::Status WorkspaceStore::empty_parts() {
+  for (const WorkspacePart& part : kWorkspaceParts) {
+    AIRLOCK_ASSIGN(const UniqueFd folder,
+                   sys::open_at(parent_.get(), part.target, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    fchmod(folder.get(), 0700);
+    const int failure = sys::remove_tree_below(folder.get());
+    fchmod(folder.get(), part.read_only ? input_mode_ : part.mode);
+    if (failure != 0) {
+      return base::fail(base::errno_error("empty " + directory_ + "/" + part.target, failure));
+    }
+  }
+  return {};
+}
+
 WorkspaceStore::~WorkspaceStore() {
   mount_.reset();
+  // What cannot be removed now is removed before the place is used again, or that fails.
+  if (kind_ == WorkspaceKind::kInPlace && parent_.valid()) (void)empty_parts();
   if (parent_.valid() && !name_.empty()) remove_directory(parent_.get(), name_.c_str());
 }
 
@@ -213,12 +243,26 @@ base::Status WorkspaceStore::make_loop_image(const IdHost& ids, std::uint32_t sl
 }
 
 bool WorkspaceStore::over_limit() const {
-  if (kind_ != WorkspaceKind::kWatched) return false;
+  if (!is_watched()) return false;
+  if (kind_ == WorkspaceKind::kInPlace) return parts_over_limit();
   const UniqueFd directory(
       openat(parent_.get(), name_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!directory.valid()) return false;
   const sys::TreeUsage usage = sys::measure_tree(directory.get(), inodes_ + kOwnInodes);
   return usage.bytes > bytes_ || usage.entries > inodes_ + kOwnInodes;
+}
+
+bool WorkspaceStore::parts_over_limit() const {
+  sys::TreeUsage total;
+  for (const WorkspacePart& part : kWorkspaceParts) {
+    const UniqueFd folder(
+        openat(parent_.get(), part.target, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!folder.valid()) continue;
+    const sys::TreeUsage usage = sys::measure_tree(folder.get(), inodes_);
+    total.bytes += usage.bytes;
+    total.entries += usage.entries;
+  }
+  return total.bytes > bytes_ || total.entries > inodes_;
 }
 
 void sweep_workspaces(const std::string& state_directory, const SlotPool& slots,

@@ -18,13 +18,17 @@ namespace airlock::jail {
 
 inline constexpr std::uint64_t kTmpfsBytesMax = 64ull << 20;
 
-enum class WorkspaceKind : std::uint8_t { kTmpfs, kProjectQuota, kLoopImage, kWatched };
+// kInPlace: the writable folders of a place that a slot has for good (LowerTier), watched, too.
+enum class WorkspaceKind : std::uint8_t { kTmpfs, kProjectQuota, kLoopImage, kWatched, kInPlace };
 
 class WorkspaceStore {
  public:
   static base::Result<WorkspaceStore> create(const IdHost& ids, const std::string& state_directory,
                                              std::uint32_t slot, std::uint64_t bytes,
                                              std::uint32_t inodes);
+  // Of the place `path`, which stays; its writable folders are emptied. `input_mode`: of /input.
+  static base::Result<WorkspaceStore> in_place(const std::string& path, std::uint64_t bytes,
+                                               std::uint32_t inodes, mode_t input_mode);
   WorkspaceStore(WorkspaceStore&&) = default;
   WorkspaceStore& operator=(WorkspaceStore&&) = delete;
   ~WorkspaceStore();
@@ -41,7 +45,14 @@ class WorkspaceStore {
   void keep_mount(base::UniqueFd mount) { mount_ = std::move(mount); }
   // Only our own id may be mapped, so that the files can be deleted again.
   bool needs_single_id() const { return kind_ == WorkspaceKind::kWatched; }
-  // kWatched: whether more is in use than allowed, after a look at the tree.
+  bool is_watched() const {
+    return kind_ == WorkspaceKind::kWatched || kind_ == WorkspaceKind::kInPlace;
+  }
+  // A sandbox that was begun before there was a workspace can take it.
+  bool suits_any_sandbox() const {
+    return kind_ == WorkspaceKind::kTmpfs || kind_ == WorkspaceKind::kInPlace;
+  }
+  // is_watched(): whether more is in use than allowed, after a look at the tree.
   bool over_limit() const;
 
  private:
@@ -49,12 +60,15 @@ class WorkspaceStore {
   base::Status make_project_directory(const IdHost& ids, std::uint32_t slot);
   base::Status make_loop_image(const IdHost& ids, std::uint32_t slot);
   base::Status make_watched_directory();
+  base::Status empty_parts();
+  bool parts_over_limit() const;
 
   WorkspaceKind kind_ = WorkspaceKind::kTmpfs;
   std::uint64_t bytes_ = 0;
   std::uint32_t inodes_ = 0;
-  base::UniqueFd parent_;  // the directory that holds directory_
-  std::string name_;       // of directory_ in parent_
+  mode_t input_mode_ = 0755;  // kInPlace
+  base::UniqueFd parent_;     // the directory that holds directory_
+  std::string name_;          // of directory_ in parent_
   std::string directory_;
   std::string tmpfs_options_;
   base::UniqueFd mount_;

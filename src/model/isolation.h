@@ -31,6 +31,22 @@ inline constexpr std::string_view kMissingCoreScheduling = "core_scheduling";
 inline constexpr std::string_view kMissingDiskQuota = "disk_quota";        // watched, not enforced
 inline constexpr std::string_view kMissingDenialReport = "denial_report";  // denials not observed
 inline constexpr std::string_view kMissingPrivateView = "private_view";    // inodes are the host's
+// Only in the tiers of hosts that are containers themselves:
+inline constexpr std::string_view kMissingMountNamespace = "mount_namespace";
+inline constexpr std::string_view kMissingPidNamespace = "pid_namespace";
+inline constexpr std::string_view kMissingNetworkNamespace = "network_namespace";
+inline constexpr std::string_view kMissingIpcNamespace = "ipc_namespace";
+inline constexpr std::string_view kMissingUtsNamespace = "uts_namespace";
+inline constexpr std::string_view kMissingUserNamespace = "user_namespace";
+inline constexpr std::string_view kMissingOwnRoot = "own_root";  // files are the container's
+inline constexpr std::string_view kMissingProc = "proc";         // there is no /proc
+inline constexpr std::string_view kMissingChmod = "chmod";       // modes cannot be changed
+inline constexpr std::string_view kMissingSockets = "sockets";   // none can be made
+inline constexpr std::string_view kMissingSignals = "signals";   // only to its own process
+
+inline constexpr std::string_view kTierFull = "full";
+inline constexpr std::string_view kTierNestedGvisor = "nested-gvisor";
+inline constexpr std::string_view kTierProcess = "process";
 
 struct Isolation {
   std::string backend = "direct";

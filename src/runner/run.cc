@@ -251,8 +251,18 @@ void Run::keep(const std::string& place, backend::CollectedFile file) {
 }
 
 // What the backend can never give is refused before anything is started.
-base::Status check_isolation(const model::RunSpec& spec) {
-  if (!spec.min_isolation || *spec.min_isolation <= model::IsolationLevel::kContainer) return {};
+base::Status check_isolation(backend::Backend& backend, const model::RunSpec& spec) {
+  if (!spec.min_isolation || *spec.min_isolation == model::IsolationLevel::kProcess) return {};
+  const model::IsolationLevel given = backend.level();
+  if (*spec.min_isolation <= given) return {};
+  if (given == model::IsolationLevel::kProcess) {
+    return base::fail(base::ErrorCode::kUnavailable,
+                      "isolation level \"" +
+                          std::string(model::isolation_level_name(*spec.min_isolation)) +
+                          "\" was asked for, but this host lets nobody make namespaces and gives "
+                          "\"process\" only",
+                      "airlock doctor names what is in the way");
+  }
   return base::fail(
       base::ErrorCode::kUnavailable,
       "isolation level \"" + std::string(model::isolation_level_name(*spec.min_isolation)) +
@@ -264,7 +274,7 @@ base::Status check_isolation(const model::RunSpec& spec) {
 
 base::Result<model::RunResult> run(backend::Backend& backend, RunRequest request, const RunIo& io) {
   AIRLOCK_CHECK(io.clock != nullptr);
-  AIRLOCK_TRY(check_isolation(request.spec));
+  AIRLOCK_TRY(check_isolation(backend, request.spec));
   return Run(backend, std::move(request), io).to_end();
 }
 

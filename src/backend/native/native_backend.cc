@@ -11,11 +11,13 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <mutex>
 
 #include "backend/native/native_process.h"
 #include "jail/channel.h"
 #include "jail/launcher.h"
 #include "jail/path_rules.h"
+#include "jail/tier.h"
 #include "jail/wire.h"
 
 namespace airlock::backend::native {
@@ -165,10 +167,17 @@ class NativeWorkspace final : public Workspace {
   UniqueFd channel_;
 };
 
+// A launcher that dies before it says something gives nothing: the first run tells why.
+int receive_tier(const UniqueFd& control) {
+  std::uint8_t tier = 0;
+  return recv(control.get(), &tier, sizeof tier, 0) == 1 ? tier
+                                                         : static_cast<int>(jail::Tier::kRefused);
+}
+
 class NativeBackend final : public Backend {
  public:
-  NativeBackend(pid_t launcher, UniqueFd control, pid_t init = -1)
-      : launcher_(launcher), control_(std::move(control)), init_(init) {}
+  NativeBackend(pid_t launcher, UniqueFd control, pid_t init, int tier)
+      : launcher_(launcher), control_(std::move(control)), init_(init), tier_(tier) {}
 
   ~NativeBackend() override {
     control_.reset();  // the launcher ends when it sees that
@@ -180,6 +189,14 @@ class NativeBackend final : public Backend {
       if (waitpid(init_, &status, WNOHANG) != 0) return;
       usleep(1'000);
     }
+  }
+
+  model::IsolationLevel level() override {
+    const std::scoped_lock lock(tier_mutex_);
+    if (tier_ < 0) tier_ = receive_tier(control_);
+    return jail::lacks_namespaces(static_cast<jail::Tier>(tier_))
+               ? model::IsolationLevel::kProcess
+               : model::IsolationLevel::kContainer;
   }
 
   // Safe for several threads without a lock: nothing of ours changes, and a request is one packet,
@@ -197,6 +214,8 @@ class NativeBackend final : public Backend {
   pid_t launcher_;
   UniqueFd control_;
   pid_t init_;
+  std::mutex tier_mutex_;
+  int tier_;  // -1: not read yet
 };
 
 const char* named_launcher() {
@@ -224,6 +243,10 @@ base::Result<pid_t> spawn_launcher(const std::string& path, const Options& optio
   if (!options.state_directory.empty())
     words.insert(words.end(), {"--state-dir", options.state_directory});
   if (options.single) words.emplace_back("--single");
+  words.emplace_back("--tell");
+  if (options.allow_process) {
+    words.insert(words.end(), {"--allow-tier", std::string(jail::kAllowedTier)});
+  }
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -239,11 +262,13 @@ base::Result<pid_t> spawn_launcher(const std::string& path, const Options& optio
   return base::fail(std::move(error));
 }
 
-[[noreturn]] void be_launcher(UniqueFd control, const jail::BegunSandbox& begun) {
+[[noreturn]] void be_launcher(UniqueFd control, const jail::BegunSandbox& begun,
+                              bool allow_process) {
   prctl(PR_SET_NAME, "airlock-jail");
   jail::LauncherOptions launcher;
   launcher.single = true;
   launcher.tells_when_settled = true;
+  launcher.allow_process = allow_process;
   const model::Limits usual;
   launcher.expected.disk_bytes = usual.disk.count();
   launcher.expected.inodes = usual.inodes;
@@ -260,7 +285,7 @@ void let_go(const jail::BegunSandbox& begun) {
 
 }  // namespace
 
-ForkedLauncher fork_launcher(jail::BegunSandbox begun) {
+ForkedLauncher fork_launcher(jail::BegunSandbox begun, bool allow_process) {
   if (begun.pid <= 0) let_go(std::exchange(begun, {}));
   ForkedLauncher launcher{.init_pid = begun.pid};
   auto channel = make_channel();
@@ -272,7 +297,7 @@ ForkedLauncher fork_launcher(jail::BegunSandbox begun) {
   launcher.pid = fork();
   if (launcher.pid == 0) {
     ours.reset();
-    be_launcher(std::move(theirs), begun);
+    be_launcher(std::move(theirs), begun, allow_process);
   }
   let_go(begun);
   theirs.reset();
@@ -280,8 +305,7 @@ ForkedLauncher fork_launcher(jail::BegunSandbox begun) {
   // Init would wait for the launcher if the launcher had to wait for us: on two processors, which
   // is what those two need, nothing of ours is as urgent. A launcher that died shows at the first
   // request.
-  char settled_byte = 0;
-  (void)recv(ours.get(), &settled_byte, 1, 0);
+  launcher.tier = receive_tier(ours);
   launcher.control_fd = ours.release();
   return launcher;
 }
@@ -289,15 +313,17 @@ ForkedLauncher fork_launcher(jail::BegunSandbox begun) {
 base::Result<std::unique_ptr<Backend>> start_backend(const Options& options) {
   if (options.forked.pid > 0) {
     return std::make_unique<NativeBackend>(options.forked.pid, UniqueFd(options.forked.control_fd),
-                                           options.forked.init_pid);
+                                           options.forked.init_pid, options.forked.tier);
   }
   AIRLOCK_ASSIGN(auto channel, make_channel());
   AIRLOCK_ASSIGN(const pid_t pid, spawn_launcher(find_launcher(options), options, channel.second));
-  return std::make_unique<NativeBackend>(pid, std::move(channel.first), options.forked.init_pid);
+  return std::make_unique<NativeBackend>(pid, std::move(channel.first), options.forked.init_pid,
+                                         -1);
 }
 
 std::unique_ptr<Backend> connect_backend(UniqueFd control) {
-  return std::make_unique<NativeBackend>(-1, std::move(control));
+  const int tier = receive_tier(control);
+  return std::make_unique<NativeBackend>(-1, std::move(control), -1, tier);
 }
 
 }  // namespace airlock::backend::native

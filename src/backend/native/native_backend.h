@@ -20,19 +20,22 @@ struct ForkedLauncher {
   int pid = -1;  // -1: there is none
   int control_fd = -1;
   int init_pid = -1;  // of a sandbox that was begun before: a child of ours, too
+  int tier = -1;      // jail::Tier, as it said; -1: it said nothing
 };
 // None where $AIRLOCK_JAIL names a launcher, or where it cannot be had; start_backend() then tells.
 // Takes over what was begun, in every case.
-ForkedLauncher fork_launcher(jail::BegunSandbox begun);
+ForkedLauncher fork_launcher(jail::BegunSandbox begun, bool allow_process);
 
 struct Options {
   ForkedLauncher forked = {};   // taken over if there is one; else a launcher is started
   std::string launcher_path;    // empty: $AIRLOCK_JAIL, else airlock-jail beside our own program
   std::string state_directory;  // empty: the launcher's default
   bool single = false;          // only one workspace will be opened: starts faster
+  bool allow_process = false;   // where the host gives nothing better than tier `process`
 };
 
-// To a launcher that somebody else has started and waits for; `control` is its other end.
+// To a launcher that somebody else has started, with --tell, and waits for; `control` is its other
+// end. Returns when it knows its tier.
 std::unique_ptr<Backend> connect_backend(base::UniqueFd control);
 
 // Starts the launcher and returns at once; what the launcher finds wrong shows in the first run.

@@ -8,6 +8,7 @@
 #include "jail/channel.h"
 #include "jail/path_rules.h"
 #include "jail/stage.h"
+#include "jail/tier.h"
 #include "jail/wire.h"
 #include "sys/cgroup.h"
 #include "sys/seccomp_profiles.h"
@@ -39,7 +40,18 @@ std::vector<std::string> missing_names(std::uint32_t bits) {
       {jail::kLacksCoreScheduling, model::kMissingCoreScheduling},
       {jail::kLacksDiskQuota, model::kMissingDiskQuota},
       {jail::kLacksDenialReport, model::kMissingDenialReport},
-      {jail::kLacksPrivateView, model::kMissingPrivateView}};
+      {jail::kLacksPrivateView, model::kMissingPrivateView},
+      {jail::kLacksMountNamespace, model::kMissingMountNamespace},
+      {jail::kLacksPidNamespace, model::kMissingPidNamespace},
+      {jail::kLacksNetworkNamespace, model::kMissingNetworkNamespace},
+      {jail::kLacksIpcNamespace, model::kMissingIpcNamespace},
+      {jail::kLacksUtsNamespace, model::kMissingUtsNamespace},
+      {jail::kLacksUserNamespace, model::kMissingUserNamespace},
+      {jail::kLacksOwnRoot, model::kMissingOwnRoot},
+      {jail::kLacksProc, model::kMissingProc},
+      {jail::kLacksChmod, model::kMissingChmod},
+      {jail::kLacksSockets, model::kMissingSockets},
+      {jail::kLacksSignals, model::kMissingSignals}};
   std::vector<std::string> missing;
   for (const auto& [bit, name] : names) {
     if ((bits & bit) != 0) missing.emplace_back(name);
@@ -102,6 +114,9 @@ ProcessReport to_report(const jail::Report& wire, const std::string& profile) {
   isolation.cgroup = cgroup_version(wire.cgroup_kind);
   isolation.seccomp = profile;
   isolation.rootless = wire.rootless;
+  const auto tier = static_cast<jail::Tier>(wire.tier);
+  isolation.tier = jail::tier_name(tier);
+  if (jail::lacks_namespaces(tier)) isolation.level = model::IsolationLevel::kProcess;
   isolation.missing = missing_names(wire.missing);
   return report;
 }

@@ -48,6 +48,11 @@ std::string setup_hint(jail::Stage stage, int os_errno, bool rootless) {
     case kMountProc:
     case kNetwork: return namespace_hint(os_errno, rootless);
     case kRequest: return "the request names something this launcher does not know";
+    case kTier:
+      return "this host lets nobody make namespaces, so a program would run as a bare process "
+             "(tier \"process\"); to allow that: --allow-tier process, or "
+             "AIRLOCK_ALLOW_TIER=process; "
+             "airlock doctor names what would give a better tier";
     case kTimeout: return "the host is overloaded or a file system hangs";
     default: return "airlock doctor finds out what this host lacks";
   }

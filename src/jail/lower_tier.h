@@ -1,0 +1,52 @@
+// LowerTier: what a keeper does in another way on a host that cannot give the full tier.
+//
+// The launcher has none of these: it becomes airlock-nest where one is needed (hand_down.h), so
+// that the program with privilege holds no code for hosts without. One instance for the life of a
+// launcher; keepers, which are forks of it, only read it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+
+#include "base/result.h"
+#include "jail/stage.h"
+#include "jail/tier.h"
+#include "jail/wire.h"
+#include "jail/workspace_store.h"
+#include "sys/raw_clone.h"
+
+namespace airlock::jail {
+
+// Holds the words of a translated request.
+struct TranslatedWords {
+  std::string cwd;
+  std::string argv;
+  std::string env;
+};
+
+class LowerTier {
+ public:
+  virtual ~LowerTier() = default;
+
+  virtual Tier tier() const = 0;
+  // Bits of Missing that every sandbox of this tier lacks.
+  virtual std::uint32_t missing() const = 0;
+  // As sys::clone_and_execute, but `pidfd` is a pipe that closes when init and all that it has
+  // forked for itself are gone.
+  virtual sys::RawChild start_init(std::uint32_t slot, int channel_fd) const = 0;
+  // Makes the place of the slot, if it is not there, and tells init of it. Valid as long as
+  // `words`.
+  virtual StageFailure describe(std::uint32_t slot, ViewSetup* view, std::string* words) const = 0;
+  virtual base::Result<WorkspaceStore> make_store(std::uint32_t slot, std::uint64_t bytes,
+                                                  std::uint32_t inodes) const = 0;
+  // Puts the paths of the sandbox where they are in this tier.
+  virtual void translate(std::uint32_t slot, Exec* request, TranslatedWords* words) const = 0;
+  // Of all that init has started; watched, since nothing limits it.
+  virtual std::uint64_t memory_bytes(pid_t init) const = 0;
+  // After init has ended: what it left running, if anything.
+  virtual void end_rest() const = 0;
+};
+
+}  // namespace airlock::jail
