@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -45,6 +46,7 @@ constexpr std::chrono::milliseconds kDrainMax{30'000};
 constexpr std::chrono::milliseconds kDrainStep{20};
 constexpr std::chrono::milliseconds kCheckAgainAfter{250};
 constexpr std::size_t kDescriptorsLeast = 1'024;
+constexpr int kLargeBytes = 1 << 20;
 
 base::Result<std::pair<uid_t, gid_t>> find_ids(const std::string& user) {
   if (user.empty()) return std::pair<uid_t, gid_t>(kDaemonId, kDaemonId);
@@ -321,6 +323,9 @@ int run_daemon(DaemonFds fds, const ServeOptions& options, const telemetry::Log&
   }
   if (!follow_supervisor(fds.news.get())) return 1;
   ::signal(SIGPIPE, SIG_IGN);
+  // What is large is given back at once, instead of leaving holes: the size from which on this is
+  // so would grow otherwise (mallopt(3)).
+  ::mallopt(M_MMAP_THRESHOLD, kLargeBytes);
   Daemon daemon(std::move(fds), options, log);
   if (const auto done = daemon.run(); !done) {
     log.error("serve.start_failed",
