@@ -52,8 +52,12 @@ class Case(unittest.TestCase):
 
 
 def run_tests(module):
-    """Runs the tests of a module, one line each; the exit status."""
-    suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules[module])
+    """Runs the tests of a module, or those that are named (CLASS.TEST), one line each; the exit
+    status."""
+    found, names = sys.modules[module], sys.argv[1:]
+    loader = unittest.defaultTestLoader
+    suite = (loader.loadTestsFromNames(names, found) if names
+             else loader.loadTestsFromModule(found))
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite)
     failed = len({str(test) for test, _ in result.failures + result.errors})
     print(f"{result.testsRun - failed} passed, {failed} failed")

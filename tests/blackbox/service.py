@@ -19,9 +19,11 @@ STOP_SECONDS = 45 * SLOW
 
 
 class Service:
-    """`with Service() as service:`; every line of its log is in `log` as an object."""
+    """`with Service() as service:`; every line of its log is in `log` as an object. `program` is
+    the command that serves, without its options."""
 
-    def __init__(self, *words, env=None):
+    def __init__(self, *words, env=None, program=None):
+        self.program = program or [airlock.binary(), "serve"]
         self.words = words
         self.env = env or {}
         self.log = []
@@ -29,7 +31,7 @@ class Service:
         self.news = threading.Condition()
 
     def __enter__(self):
-        command = [str(airlock.binary()), "serve", *self.words]
+        command = [*map(str, self.program), *self.words]
         if "--listen" not in self.words and "AIRLOCK_LISTEN" not in self.env:
             command += ["--listen", "http://127.0.0.1:0"]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
@@ -86,6 +88,19 @@ class Service:
         self.process.stderr.close()
         return self.process.returncode
 
+    def count(self, event):
+        with self.news:
+            return sum(line.get("event") == event for line in self.log)
+
+    def kill(self, *names):
+        """Kills those with SIGKILL that there are; how many."""
+        pids, killed = self.children(), 0
+        for name in names:
+            with contextlib.suppress(KeyError, ProcessLookupError):
+                os.kill(pids[name], signal.SIGKILL)
+                killed += 1
+        return killed
+
     def children(self):
         """{"daemon": pid, "launcher": pid} of the life that runs now."""
         found = {}
@@ -95,7 +110,8 @@ class Service:
                 if int(fields[1]) != self.process.pid or fields[0] == "Z":
                     continue
                 name = os.path.basename(os.readlink(f"/proc/{pid}/exe"))
-                found["launcher" if name == "airlock-jail" else "daemon"] = int(pid)
+                is_launcher = name.startswith("airlock-jail")
+                found["launcher" if is_launcher else "daemon"] = int(pid)
         return found
 
     def connect(self, timeout=30 * SLOW):
