@@ -89,6 +89,8 @@ def kill_again_and_again(service, count, rng):
                 time.sleep(rng.uniform(0, 0.4) * SLOW)
                 service.kill(*rng.choice(VICTIMS[:3]))
             service.wait_for("serve.ready", ready + 1, seconds=60 * SLOW)
+        if number % 100 == 99:
+            print(f"{number + 1} killed", flush=True)
         if number % 10 == 9 and (problem := run_is_right(service)):
             return f"after kill {number + 1} of {'+'.join(names)}: {problem}"
     return None
