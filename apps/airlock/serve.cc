@@ -1,13 +1,11 @@
 #include "apps/airlock/serve.h"
 
 #include <fcntl.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -21,6 +19,7 @@
 #include "apps/airlock/print.h"
 #include "apps/airlock/serve_options.h"
 #include "apps/airlock/supervisor.h"
+#include "base/ids.h"
 #include "jail/launcher_host.h"
 #include "telemetry/log.h"
 
@@ -74,18 +73,6 @@ base::Result<std::vector<UniqueFd>> open_listeners(const ServeOptions& options) 
   return listeners;
 }
 
-std::string random_key() {
-  std::array<unsigned char, kMadeKeyBytes> bytes;
-  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) return {};
-  std::string text;
-  for (const unsigned char byte : bytes) {
-    constexpr std::string_view kDigits = "0123456789abcdef";
-    text += kDigits[byte >> 4];
-    text += kDigits[byte & 15];
-  }
-  return text;
-}
-
 // What anybody else could have put there is no key of ours.
 base::Result<std::string> read_own_key(int fd, const std::string& path) {
   struct stat status{};
@@ -108,10 +95,11 @@ base::Result<std::string> make_key(const ServeOptions& options) {
   std::filesystem::create_directories(directory, error);
   const UniqueFd known(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (known.valid()) return read_own_key(known.get(), path);
-  std::string key = random_key();
+  base::SystemRandom random;
+  std::string key = base::make_hex(kMadeKeyBytes, random);
   const UniqueFd file(
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!file.valid() || key.empty()) return base::fail_errno("keep a new key in " + path);
+  if (!file.valid()) return base::fail_errno("keep a new key in " + path);
   if (::write(file.get(), key.data(), key.size()) != std::ssize(key)) {
     return base::fail_errno("write " + path);
   }

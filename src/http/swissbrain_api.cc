@@ -18,20 +18,12 @@ namespace {
 constexpr std::string_view kFallbackTier = "standard";
 constexpr double kBytesPerMebibyte = 1024.0 * 1024.0;
 
-std::unexpected<ApiError> refuse(std::string message) {
-  return std::unexpected(ApiError{.status = 400,
-                                  .code = std::string(kInvalidArgumentCode),
-                                  .message = std::move(message),
-                                  .hint = {},
-                                  .field = {}});
-}
-
 ApiResult<std::string> read_text(const JsonObject& request, std::string_view key,
                                  std::size_t bytes_max) {
   AIRLOCK_ASSIGN(const auto text, request.text(key));
   if (text && text->size() > bytes_max) {
-    return refuse(std::string(key) + " has " + std::to_string(text->size()) + " bytes; at most " +
-                  std::to_string(bytes_max) + " are allowed");
+    return refuse_request(std::string(key) + " has " + std::to_string(text->size()) +
+                          " bytes; at most " + std::to_string(bytes_max) + " are allowed");
   }
   return std::string(text.value_or(""));
 }
@@ -40,7 +32,7 @@ ApiResult<std::chrono::milliseconds> read_wall_time(const JsonObject& request,
                                                     const SwissbrainTier& tier) {
   AIRLOCK_ASSIGN(const auto seconds, request.number("timeout_seconds"));
   if (!seconds) return tier.wall_time_max;
-  if (!(*seconds > 0)) return refuse("timeout_seconds must be a number above 0");
+  if (!(*seconds > 0)) return refuse_request("timeout_seconds must be a number above 0");
   const double wanted = std::ceil(*seconds * 1000);
   if (wanted >= static_cast<double>(tier.wall_time_max.count())) return tier.wall_time_max;
   return std::chrono::milliseconds(static_cast<std::int64_t>(wanted));
@@ -68,7 +60,7 @@ ApiResult<language::RunPlan> make_plan(const RunCatalog& catalog, const std::str
   given.disk = tier.disk;
   given.open_files = tier.open_files;
   const std::string name = language == "shell" ? "bash" : language;
-  if (!catalog.knows(name)) return refuse(supported_text(catalog));
+  if (!catalog.knows(name)) return refuse_request(supported_text(catalog));
   return at_field("", catalog.plan(name, {.file_name = {}, .args = {}, .limits = given}));
 }
 
@@ -103,7 +95,8 @@ ApiResult<SwissbrainRun> parse_swissbrain_run(std::string_view body, const RunCa
   AIRLOCK_ASSIGN(const JsonObject request, JsonObject::from(value, ""));
   AIRLOCK_ASSIGN(const std::string code, read_text(request, "code", limits.code_bytes_max));
   AIRLOCK_ASSIGN(const std::string language, read_text(request, "language", kShownBytesMax));
-  if (code.empty() || language.empty()) return refuse("Missing required fields: code, language");
+  if (code.empty() || language.empty())
+    return refuse_request("Missing required fields: code, language");
   SwissbrainRun run;
   AIRLOCK_ASSIGN(run.user_id, read_text(request, "user_id", limits.user_id_bytes_max));
   AIRLOCK_ASSIGN(const auto tier_name, request.text("tier"));
