@@ -45,7 +45,13 @@ struct Server::Listener {
 Server::Server(asio::io_context& context, Handler& handler, const ServerLimits& limits)
     : context_(context),
       connections_max_(limits.connections_max),
-      common_{handler, limits.session, http_date(), std::vector<char>(kReadBytes)},
+      common_{handler,
+              limits.session,
+              http_date(),
+              std::vector<char>(kReadBytes),
+              MemoryBudget(limits.request_bytes_max),
+              MemoryBudget(limits.answer_bytes_max),
+              [this] { return cut_off_slowest(); }},
       ticker_(context),
       room_(context, asio::steady_timer::time_point::max()) {
   tick();
@@ -109,6 +115,18 @@ void Server::drain() {
     listener->acceptor.close(ignored);
   }
   for (const auto& session : sessions_) session->drain();
+}
+
+bool Server::cut_off_slowest() {
+  Session* slowest = nullptr;
+  for (const auto& session : sessions_) {
+    const auto since = session->sending_since();
+    if (since && (slowest == nullptr || *since < slowest->sending_since())) slowest = session.get();
+  }
+  if (slowest == nullptr) return false;
+  slowest->cut_off();
+  common_.handler.report("http.cut_off", "unread answers of others fill the memory kept for them");
+  return true;
 }
 
 void Server::tick() {

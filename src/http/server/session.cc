@@ -17,7 +17,11 @@ constexpr auto kNoDeadline = Session::TimePoint::max();
 
 Session::Session(asio::any_io_executor executor, std::shared_ptr<Transport> transport,
                  Common& common)
-    : executor_(std::move(executor)), transport_(std::move(transport)), common_(common) {
+    : executor_(std::move(executor)),
+      transport_(std::move(transport)),
+      common_(common),
+      request_share_(common.requests),
+      answer_share_(common.answers) {
   set_deadline(common_.limits.head_max);
 }
 
@@ -34,6 +38,16 @@ void Session::drain() {
   if (idle_) transport_->close();
 }
 
+std::optional<Session::TimePoint> Session::sending_since() const {
+  if (answer_share_.bytes() <= kFreeShareBytes) return std::nullopt;
+  return sending_since_;
+}
+
+void Session::cut_off() {
+  answer_share_.release();
+  transport_->close();
+}
+
 asio::awaitable<void> Session::run() {
   bool alive = true;
   while (alive && !draining_) {
@@ -42,6 +56,29 @@ asio::awaitable<void> Session::run() {
     set_deadline(common_.limits.idle_max);
   }
   transport_->close();
+}
+
+asio::awaitable<void> Session::refuse_for_want_of_room() {
+  return refuse(common_.handler.refuse(
+      503, "the requests of other clients fill the memory that this service keeps for them"));
+}
+
+// Whether the request may go on, with its head complete.
+asio::awaitable<bool> Session::admit(RequestParser& parser) {
+  head_only_ = parser.head().method == "HEAD";
+  Response refusal;
+  if (!common_.handler.admits(parser.head(), &refusal)) {
+    co_await refuse(std::move(refusal));
+    co_return false;
+  }
+  // Known now, it is said now, and not after half of the body.
+  if (!common_.requests.has_room_for(parser.body_bytes_declared())) {
+    co_await refuse_for_want_of_room();
+    co_return false;
+  }
+  set_deadline(common_.limits.body_max);
+  const bool waits = !parser.complete() && parser.expects_continue();
+  co_return !waits || co_await transport_->write_all(kContinue, {});
 }
 
 asio::awaitable<bool> Session::read_request() {
@@ -63,15 +100,11 @@ asio::awaitable<bool> Session::read_request() {
     }
     if (parser.head_complete() && !admitted) {
       admitted = true;
-      head_only_ = parser.head().method == "HEAD";
-      Response refusal;
-      if (!common_.handler.admits(parser.head(), &refusal)) {
-        co_await refuse(std::move(refusal));
-        co_return false;
-      }
-      set_deadline(common_.limits.body_max);
-      const bool waits = !parser.complete() && parser.expects_continue();
-      if (waits && !co_await transport_->write_all(kContinue, {})) co_return false;
+      if (!co_await admit(parser)) co_return false;
+    }
+    if (!request_share_.try_hold(pending_.size() + parser.body_bytes())) {
+      co_await refuse_for_want_of_room();
+      co_return false;
     }
     if (parser.complete()) {
       request_ = parser.take();
@@ -92,10 +125,11 @@ asio::awaitable<bool> Session::answer() {
   try {
     response = co_await common_.handler.handle(*this);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "airlock: a request failed: %s\n", error.what());
+    common_.handler.report("http.request_failed", error.what());
     failed = true;
   }
   transport_->watch_hangup({});
+  request_share_.release();
   // A stream that broke off must not look whole.
   if (streaming_) co_return !failed && co_await end_stream() && keep_alive_;
   if (failed) response = common_.handler.refuse(500, "internal error");
@@ -120,7 +154,7 @@ std::string Session::head_of(const Response& response, bool chunked) const {
   if (!response.content_type.empty()) head += "\r\nContent-Type: " + response.content_type;
   if (chunked && request_.has_chunks) {
     head += "\r\nTransfer-Encoding: chunked";
-  } else if (!chunked) {
+  } else if (!chunked && response.status != 204) {
     head += "\r\nContent-Length: " + std::to_string(response.body.size());
   }
   head += "\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store";
@@ -129,11 +163,23 @@ std::string Session::head_of(const Response& response, bool chunked) const {
   return head;
 }
 
+void Session::hold_answer(std::size_t bytes) {
+  while (!answer_share_.try_hold(bytes)) {
+    if (common_.cut_off_slowest()) continue;
+    answer_share_.hold(bytes);  // what has been computed is not thrown away for itself
+    break;
+  }
+  sending_since_ = std::chrono::steady_clock::now();
+}
+
 asio::awaitable<bool> Session::send(const Response& response) {
   set_deadline(common_.limits.write_max);
   const std::string head = head_of(response, false);
-  co_return co_await transport_->write_all(
+  hold_answer(response.body.size());
+  const bool sent = co_await transport_->write_all(
       head, head_only_ ? std::string_view() : std::string_view(response.body));
+  answer_share_.release();
+  co_return sent;
 }
 
 asio::awaitable<bool> Session::begin_stream(Response response) {
@@ -156,8 +202,10 @@ asio::awaitable<bool> Session::write(std::string_view piece) {
     rest += "\r\n";
   }
   set_deadline(common_.limits.write_max);
+  hold_answer(rest.size());
   const bool sent = co_await transport_->write_all(
       std::string_view(size.data(), static_cast<std::size_t>(digits)), rest);
+  answer_share_.release();
   deadline_ = kNoDeadline;
   co_return sent;
 }

@@ -3,6 +3,8 @@
 // Reads a request, has it answered, writes the answer, and so on while both sides want it. Requests
 // that came early (pipelining) wait in the buffer and are answered in order. Every wait has a
 // deadline, which the server's ticker looks at; a connection whose deadline has passed is closed.
+// What it holds counts against the server's budgets: a request that finds no room is refused with
+// 503, an answer that finds none has the slowest reader of another cut off.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -10,11 +12,13 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "http/server/exchange.h"
+#include "http/server/memory_budget.h"
 #include "http/server/request_parser.h"
 #include "http/server/transport.h"
 
@@ -39,6 +43,10 @@ class Session final : public Exchange, public std::enable_shared_from_this<Sessi
     SessionLimits limits;
     std::string date;          // the current Date header's value
     std::vector<char> buffer;  // for reading: a connection that waits has none of its own
+    MemoryBudget requests;     // until they are answered
+    MemoryBudget answers;      // until they are sent
+    // Ends the connection whose answer has waited longest for its reader; false if there is none.
+    std::function<bool()> cut_off_slowest;
   };
 
   Session(boost::asio::any_io_executor executor, std::shared_ptr<Transport> transport,
@@ -49,6 +57,10 @@ class Session final : public Exchange, public std::enable_shared_from_this<Sessi
   // No further request; an idle connection ends now.
   void drain();
   void close() { transport_->close(); }
+  // Since when an answer that counts waits for its reader; nothing if none does.
+  std::optional<TimePoint> sending_since() const;
+  // Ends the connection, and what it holds no longer counts.
+  void cut_off();
 
   const Request& request() const override { return request_; }
   std::string take_body() override { return std::exchange(request_.body, {}); }
@@ -60,9 +72,12 @@ class Session final : public Exchange, public std::enable_shared_from_this<Sessi
  private:
   // False when the connection has no more of them.
   boost::asio::awaitable<bool> read_request();
+  boost::asio::awaitable<bool> admit(RequestParser& parser);
   boost::asio::awaitable<bool> answer();
+  void hold_answer(std::size_t bytes);
   boost::asio::awaitable<bool> send(const Response& response);
   boost::asio::awaitable<void> refuse(Response response);
+  boost::asio::awaitable<void> refuse_for_want_of_room();
   boost::asio::awaitable<bool> end_stream();
   std::string head_of(const Response& response, bool chunked) const;
   void set_deadline(std::chrono::milliseconds from_now);
@@ -72,7 +87,10 @@ class Session final : public Exchange, public std::enable_shared_from_this<Sessi
   Common& common_;
   std::string pending_;  // read, and not taken by a request yet
   Request request_;
+  MemoryBudget::Share request_share_;
+  MemoryBudget::Share answer_share_;
   TimePoint deadline_;
+  TimePoint sending_since_;
   std::uint32_t requests_ = 0;
   bool idle_ = true;
   bool draining_ = false;

@@ -26,8 +26,8 @@ class Transport {
   // Calls `gone` once if the peer hangs up before watch_hangup({}) ends the watch. What it sends
   // meanwhile is kept for the next read; more than 64 KiB of it count as hanging up.
   virtual void watch_hangup(std::function<void()> gone) = 0;
-  // Says that nothing more comes, and takes a little of what the peer is still sending: closing on
-  // unread bytes would reset the connection, and the peer might never see the answer.
+  // Says that nothing more comes, and takes what the peer is still sending, up to 32 MiB: closing
+  // on unread bytes would reset the connection, and the peer might never see the answer.
   virtual boost::asio::awaitable<void> close_gently() = 0;
   virtual void close() = 0;
 };
