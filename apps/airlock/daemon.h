@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include <string>
 #include <vector>
 
 #include "apps/airlock/serve_options.h"
@@ -23,11 +24,15 @@ inline constexpr int kExitLauncherGone = 3;
 struct DaemonFds {
   base::UniqueFd control;  // to the launcher
   base::UniqueFd ready;    // one byte when a run has worked
+  base::UniqueFd config;   // what the supervisor has read, the key included
   std::vector<base::UniqueFd> listeners;
 };
 
 // `names` is what the supervisor has put into AIRLOCK_DAEMON_FDS.
 base::Result<DaemonFds> take_daemon_fds(const char* names);
+
+// Everything that the memfd holds; where others stand in it does not matter.
+base::Result<std::string> read_whole(int memfd);
 
 int run_daemon(DaemonFds fds, const ServeOptions& options, const telemetry::Log& log);
 

@@ -106,6 +106,7 @@ base::Result<ChildProcess> Supervisor::start_daemon(int control, int ready) {
   };
   pass(control);
   pass(ready);
+  pass(options_.config.get());
   for (const UniqueFd& listener : options_.listeners) pass(listener.get());
   daemon.environment.emplace();
   for (char** entry = environ; *entry != nullptr; ++entry) daemon.environment->push_back(*entry);
@@ -130,13 +131,6 @@ base::Result<Generation> Supervisor::start() {
   launcher.arguments = options_.launcher_words;
   launcher.passed_fds = {{1, 1}, {2, 2}, {launchers.get(), kFirstPassedFd}};
   launcher.own_process_group = true;
-  // It needs no key, and its keepers would all have it in theirs.
-  launcher.environment.emplace();
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    if (std::string_view(*entry).find("API_KEY=") == std::string_view::npos) {
-      launcher.environment->emplace_back(*entry);
-    }
-  }
   launcher.arguments.insert(launcher.arguments.end(),
                             {"--control-fd", std::to_string(kFirstPassedFd)});
   AIRLOCK_ASSIGN(ChildProcess jail, ChildProcess::start(launcher));

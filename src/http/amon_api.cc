@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "http/json_reader.h"
+#include "http/run_limits.h"
 #include "http/text_encoding.h"
 #include "model/limits.h"
 #include "runner/input_path.h"
@@ -36,13 +37,21 @@ ApiResult<std::string> read_text(const JsonObject& request, std::string_view key
   return std::string(text.value_or(""));
 }
 
-ApiResult<int> read_timeout(const JsonObject& request) {
+int timeout_seconds_max(const AmonLimits& limits) {
+  if (!limits.maxima.wall_time) return kAmonTimeoutSecondsMax;
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(*limits.maxima.wall_time).count();
+  return static_cast<int>(
+      std::clamp<std::int64_t>(seconds, kAmonTimeoutSecondsMin, kAmonTimeoutSecondsMax));
+}
+
+ApiResult<int> read_timeout(const JsonObject& request, const AmonLimits& limits) {
   constexpr IntegerRange kAny{std::numeric_limits<std::int64_t>::min(),
                               std::numeric_limits<std::int64_t>::max()};
   AIRLOCK_ASSIGN(const auto seconds, as_unprocessable(request.integer("timeout_s", kAny)));
-  if (!seconds) return kAmonTimeoutSecondsDefault;
-  if (*seconds < kAmonTimeoutSecondsMin || *seconds > kAmonTimeoutSecondsMax) {
-    return refuse_request("timeout_s 必須介於 1~120");
+  const int highest = timeout_seconds_max(limits);
+  if (!seconds) return std::min(kAmonTimeoutSecondsDefault, highest);
+  if (*seconds < kAmonTimeoutSecondsMin || *seconds > highest) {
+    return refuse_request("timeout_s 必須介於 1~" + std::to_string(highest));
   }
   return static_cast<int>(*seconds);
 }
@@ -104,7 +113,7 @@ model::LimitsGiven limits_of(const AmonRun& amon, const AmonLimits& limits) {
   given.pids = limits.pids;
   given.cpu_rate_percent = limits.cpu_rate_percent;
   given.disk = limits.disk;
-  return given;
+  return capped_by(limits.maxima, given.over({}), given);
 }
 
 ApiStatus set_up(AmonRun& amon, std::string_view code, const RunCatalog& catalog,
@@ -153,7 +162,7 @@ ApiResult<AmonRun> parse_amon_run(std::string_view body, const RunCatalog& catal
     return refuse_request("request_id 長度超過上限");
   AIRLOCK_ASSIGN(const std::string code, read_text(request, "code"));
   AIRLOCK_ASSIGN(amon.language, read_language(request));
-  AIRLOCK_ASSIGN(amon.timeout_s, read_timeout(request));
+  AIRLOCK_ASSIGN(amon.timeout_s, read_timeout(request, limits));
   amon.code_bytes = code.size();
   if (code.size() > limits.code_bytes_max) return refuse_request("code 大小超過上限");
   AIRLOCK_TRY(read_inputs(amon, request, limits));

@@ -9,6 +9,7 @@
 
 #include "http/json_reader.h"
 #include "http/json_text.h"
+#include "http/run_limits.h"
 #include "http/shell_status.h"
 #include "http/text_encoding.h"
 
@@ -48,7 +49,8 @@ std::string supported_text(const RunCatalog& catalog) {
 
 ApiResult<language::RunPlan> make_plan(const RunCatalog& catalog, const std::string& language,
                                        const SwissbrainTier& tier,
-                                       std::chrono::milliseconds wall_time) {
+                                       std::chrono::milliseconds wall_time,
+                                       const model::LimitsGiven& maxima) {
   model::LimitsGiven given;
   given.wall_time = wall_time;
   // What a rate over the wall time comes to, and where the host has no rate, no more than that.
@@ -61,7 +63,9 @@ ApiResult<language::RunPlan> make_plan(const RunCatalog& catalog, const std::str
   given.open_files = tier.open_files;
   const std::string name = language == "shell" ? "bash" : language;
   if (!catalog.knows(name)) return refuse_request(supported_text(catalog));
-  return at_field("", catalog.plan(name, {.file_name = {}, .args = {}, .limits = given}));
+  return at_field("", catalog.plan(name, {.file_name = {},
+                                          .args = {},
+                                          .limits = capped_by(maxima, given.over({}), given)}));
 }
 
 // The phase whose streams and status say how it went.
@@ -103,7 +107,8 @@ ApiResult<SwissbrainRun> parse_swissbrain_run(std::string_view body, const RunCa
   const SwissbrainTier& tier = find_swissbrain_tier(tier_name.value_or(kSwissbrainTierDefault));
   run.tier = tier.name;
   AIRLOCK_ASSIGN(const std::chrono::milliseconds wall_time, read_wall_time(request, tier));
-  AIRLOCK_ASSIGN(language::RunPlan plan, make_plan(catalog, language, tier, wall_time));
+  AIRLOCK_ASSIGN(language::RunPlan plan,
+                 make_plan(catalog, language, tier, wall_time, limits.maxima));
   AIRLOCK_TRY(at_field("", set_program(run.run, plan, code)));
   AIRLOCK_TRY(at_field("", set_environment(run.run, {plan.env})));
   if (request.has("stdin")) {

@@ -19,6 +19,7 @@
 #include "http/parsed_run.h"
 #include "http/run_catalog.h"
 #include "model/run_result.h"
+#include "model/run_spec.h"
 
 namespace airlock::http {
 
@@ -56,6 +57,7 @@ struct SwissbrainLimits {
   std::size_t code_bytes_max = std::size_t{1} << 20;
   std::size_t stdin_bytes_max = std::size_t{1} << 20;
   std::size_t user_id_bytes_max = 256;
+  model::LimitsGiven maxima = {};  // of the operator, for every route: no tier gives more
 };
 
 struct SwissbrainRun {
