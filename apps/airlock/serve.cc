@@ -65,8 +65,7 @@ base::Result<std::vector<UniqueFd>> take_activated_sockets() {
 }
 
 base::Result<std::vector<UniqueFd>> open_listeners(const ServeOptions& options) {
-  AIRLOCK_ASSIGN(std::vector<UniqueFd> listeners, take_activated_sockets());
-  if (!listeners.empty()) return listeners;
+  std::vector<UniqueFd> listeners;
   for (const ListenAddress& address : options.listen) {
     AIRLOCK_ASSIGN(UniqueFd listener, open_listener(address));
     listeners.push_back(std::move(listener));
@@ -144,10 +143,24 @@ void forget_secrets() {
   }
 }
 
+void log_notices(const std::vector<Notice>& notices, const telemetry::Log& log) {
+  if (notices.empty()) return;
+  boost::json::array variables;
+  for (const Notice& notice : notices) {
+    variables.push_back({{"name", notice.variable}, {"reason", notice.reason}});
+  }
+  log.warning("serve.no_effect", {{"variables", std::move(variables)}});
+}
+
 base::Result<SupervisorOptions> prepare(config::Values& values, ServeOptions& options,
                                         const telemetry::Log& log) {
   SupervisorOptions supervisor;
-  AIRLOCK_ASSIGN(supervisor.listeners, open_listeners(options));
+  AIRLOCK_ASSIGN(supervisor.listeners, take_activated_sockets());
+  if (supervisor.listeners.empty()) {
+    AIRLOCK_ASSIGN(supervisor.listeners, open_listeners(options));
+  } else if (values.is_set("listen")) {
+    log_notices({{values.of("listen").origin, "the service manager has opened the sockets"}}, log);
+  }
   AIRLOCK_ASSIGN(const bool open_to_others, is_open_to_others(supervisor.listeners));
   if (options.api_key.empty() && open_to_others) {
     AIRLOCK_ASSIGN(options.api_key, make_key(options, log));
@@ -189,15 +202,6 @@ int run_as_daemon(const char* names) {
   if (!options) return fail_with(options.error());
   fds->config.reset();
   return run_daemon(std::move(*fds), *options, telemetry::Log(STDERR_FILENO, options->log_level));
-}
-
-void log_notices(const std::vector<Notice>& notices, const telemetry::Log& log) {
-  if (notices.empty()) return;
-  boost::json::array variables;
-  for (const Notice& notice : notices) {
-    variables.push_back({{"name", notice.variable}, {"reason", notice.reason}});
-  }
-  log.warning("serve.no_effect", {{"variables", std::move(variables)}});
 }
 
 int run_as_supervisor(ServeConfig config) {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -19,6 +20,7 @@
 
 #include "apps/airlock/daemon.h"
 #include "base/child_process.h"
+#include "model/limits.h"
 
 namespace airlock::apps {
 namespace {
@@ -210,11 +212,22 @@ void Supervisor::wait_or_stop(milliseconds pause) {
   if (::poll(&set, 1, static_cast<int>(pause.count())) > 0) take_signal(nullptr);
 }
 
+// A sandbox's limit of open files can be no higher than the one that its makers have.
+void raise_open_files_max() {
+  rlimit limit{};
+  // Why safe: one struct of ours for the kernel to fill in and to read.
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max >= model::kOpenFilesMax) return;
+  limit.rlim_max = model::kOpenFilesMax;
+  // Fails for an ordinary user; a run that wants more is told so.
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+}
+
 int Supervisor::run() {
   sigset_t mask;
   ::sigemptyset(&mask);
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&mask, number);
   ::sigprocmask(SIG_BLOCK, &mask, nullptr);
+  raise_open_files_max();
   signals_.reset(::signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK));
   milliseconds pause = kRestartMin;
   while (!stopping_) {

@@ -41,7 +41,8 @@ std::string in_yaml(const Setting& setting, const Value& value) {
 std::string line_of(const Setting& setting, const Value& value) {
   const std::string name(setting.name);
   const bool secret = setting.places == Places::kVariableOnly;
-  const bool commented = value.texts.empty() || secret || setting.places == Places::kNotInFile;
+  const bool commented = value.layer == Layer::kDefault || value.texts.empty() || secret ||
+                         setting.places == Places::kNotInFile;
   std::string line = commented ? "# " + name + ":" : name + ":";
   if (value.texts.empty()) {
     line += " (" + std::string(setting.unset) + ")";

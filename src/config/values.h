@@ -56,8 +56,9 @@ class Values {
   // Into values without any said.
   base::Status decode(std::string_view records);
 
-  // A configuration file that says the same, and behind each line where it came from. What is
-  // secret is "(set)", in a comment.
+  // A configuration file that says the same, and behind each line where it came from. What is a
+  // default is a comment, for a default gives way where a wish does not; so is what is secret, as
+  // "(set)".
   std::string describe() const;
 
  private:

@@ -162,6 +162,9 @@ asio::awaitable<Response> Service::execute_swissbrain(Exchange& exchange) {
   const RunOutcome outcome =
       co_await await_run(exchange, runs_, make_submission(std::move(parsed->run)));
   if (!outcome) co_return error_response(from_error(outcome.error()), swissbrain_error_json);
+  if (const auto error = swissbrain_failure(*outcome)) {
+    co_return error_response(*error, swissbrain_error_json);
+  }
   std::string body;
   co_await background_.run_if_large(captured_bytes(*outcome),
                                     [&] { body = swissbrain_result_json(*outcome); });

@@ -118,6 +118,13 @@ ApiResult<SwissbrainRun> parse_swissbrain_run(std::string_view body, const RunCa
   return run;
 }
 
+std::optional<ApiError> swissbrain_failure(const model::RunResult& result) {
+  const model::Outcome& outcome = telling_phase(result).outcome;
+  if (outcome.kind != model::OutcomeKind::kSetupFailed) return std::nullopt;
+  return ApiError{
+      .status = 500, .code = "internal", .message = outcome.detail, .hint = {}, .field = {}};
+}
+
 std::string swissbrain_result_json(const model::RunResult& result) {
   const model::RunResult& phase = telling_phase(result);
   boost::json::object object;

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -68,6 +69,9 @@ struct SwissbrainRun {
 
 ApiResult<SwissbrainRun> parse_swissbrain_run(std::string_view body, const RunCatalog& catalog,
                                               const SwissbrainLimits& limits);
+
+// Where the sandbox could not be made: that is no result of the caller's program.
+std::optional<ApiError> swissbrain_failure(const model::RunResult& result);
 
 // One line each. A failed compilation gives the compiler's messages and status.
 std::string swissbrain_result_json(const model::RunResult& result);

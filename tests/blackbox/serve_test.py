@@ -422,7 +422,8 @@ class Life(unittest.TestCase):
         listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         # As systemd does it: descriptor 3, and the pid of the process that it is for.
-        script = 'exec 3<&%d; export LISTEN_PID=$$ LISTEN_FDS=1; exec "$0" serve'
+        script = ('exec 3<&%d; export LISTEN_PID=$$ LISTEN_FDS=1; '
+                  'exec "$0" serve --listen http://127.0.0.1:1')
         with subprocess.Popen(
                 ["bash", "-c", script % listener.fileno(), str(airlock.binary())],
                 pass_fds=[listener.fileno()], stderr=subprocess.DEVNULL,
