@@ -1,6 +1,6 @@
 # The libraries that Airlock stands on, as targets: yaml-cpp, Boost::json, CLI11::CLI11, seccomp,
-# GTest::gtest_main. Archives are preferred to shared objects: a command line tool that lives for
-# milliseconds should not spend them in the dynamic linker.
+# zlib, GTest::gtest_main. Archives are preferred to shared objects: a command line tool that lives
+# for milliseconds should not spend them in the dynamic linker.
 
 set(airlock_install_hint "On Debian 12, ./dev build installs everything that is needed.")
 
@@ -32,6 +32,7 @@ function(airlock_import target archive shared header)
 endfunction()
 airlock_import(yaml-cpp libyaml-cpp.a yaml-cpp yaml-cpp/yaml.h)
 airlock_import(seccomp libseccomp.a seccomp seccomp.h)
+airlock_import(zlib libz.a z zlib.h)
 
 if(NOT AIRLOCK_FUZZ)
   find_package(GTest)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
@@ -143,22 +144,25 @@ base::Status Daemon::start() {
   auto native = backend::native::connect_backend(std::move(fds_.control));
   const runner::RunServiceOptions runs{
       .slots = options_.slots, .waiting_max = options_.waiting_max, .wait_max = options_.wait_max};
-  const model::Limits usual;
+  // What a run has that asks for nothing.
+  const model::Limits& usual = options_.limits.defaults;
+  const model::Limits& most = options_.limits.limits_max;
   backend::ParkedOptions parked;
-  parked.workspace.disk = usual.disk;
-  parked.workspace.inodes = usual.inodes;
+  parked.workspace.disk = std::min(usual.disk, most.disk);
+  parked.workspace.inodes = std::min(usual.inodes, most.inodes);
   parked.parked_max = options_.parked_max.value_or(runner::count_slots(options_.slots));
   parked.parked_min = std::min(parked.parked_min, parked.parked_max);
   backend_ = std::make_unique<backend::ParkedBackend>(std::move(native), parked, clock_);
   runs_ = std::make_unique<runner::RunService>(*backend_, runs, clock_);
   AIRLOCK_ASSIGN(auto table, language::LanguageTable::builtin());
   catalog_ = std::make_unique<http::RunCatalog>(std::move(table));
-  http::ServiceOptions service{.access = {.key = options_.api_key, .hosts = {}},
-                               .limits = options_.limits,
-                               .amon = options_.amon,
-                               .swissbrain = {},
-                               .version = AIRLOCK_VERSION,
-                               .files_held_max = descriptors / 2};
+  http::ServiceOptions service{
+      .access = {.key = options_.api_key, .hosts = {}, .origins = options_.origins},
+      .limits = options_.limits,
+      .amon = options_.amon,
+      .swissbrain = options_.swissbrain,
+      .version = AIRLOCK_VERSION,
+      .files_held_max = descriptors / 2};
   service.access.hosts = http::loopback_hosts();
   for (const UniqueFd& listener : fds_.listeners) {
     AIRLOCK_ASSIGN(const std::string url, listener_url(listener.get()));
@@ -167,11 +171,10 @@ base::Status Daemon::start() {
     service.access.hosts.push_back(is_v6 ? "[" + address.host + "]" : address.host);
   }
   service_ = std::make_unique<http::Service>(*runs_, *catalog_, log_, std::move(service));
-  http::ServerLimits limits;
+  http::ServerLimits limits = options_.server;
   limits.connections_max = std::min(limits.connections_max, descriptors / 4);
-  http::SessionLimits& sessions = limits.session;
-  sessions.requests_bytes_max = std::min(sessions.requests_bytes_max, memory_bytes() / 8);
-  sessions.answers_bytes_max = std::min(sessions.answers_bytes_max, memory_bytes() / 8);
+  limits.request_bytes_max = std::min(limits.request_bytes_max, memory_bytes() / 8);
+  limits.answer_bytes_max = std::min(limits.answer_bytes_max, memory_bytes() / 8);
   server_ = std::make_unique<http::Server>(context_, *service_, limits);
   boost::json::array urls;
   for (UniqueFd& listener : fds_.listeners) {
@@ -314,13 +317,27 @@ base::Result<DaemonFds> take_daemon_fds(const char* names) {
     numbers.emplace_back(fd);
     at = *parsed.ptr == ',' ? parsed.ptr + 1 : parsed.ptr;
   }
-  if (numbers.size() < 3) {
+  if (numbers.size() < 4) {
     return base::fail(base::ErrorCode::kInvalidArgument, "AIRLOCK_DAEMON_FDS names too few");
   }
   fds.control = std::move(numbers[0]);
   fds.news = std::move(numbers[1]);
-  std::move(numbers.begin() + 2, numbers.end(), std::back_inserter(fds.listeners));
+  fds.config = std::move(numbers[2]);
+  std::move(numbers.begin() + 3, numbers.end(), std::back_inserter(fds.listeners));
   return fds;
+}
+
+base::Result<std::string> read_whole(int memfd) {
+  std::string text;
+  std::array<char, 4096> piece;
+  for (;;) {
+    // Why safe: at most piece.size() bytes are written to it.
+    const ssize_t count =
+        ::pread(memfd, piece.data(), piece.size(), static_cast<off_t>(text.size()));
+    if (count < 0) return base::fail_errno("read the configuration");
+    if (count == 0) return text;
+    text.append(piece.data(), static_cast<std::size_t>(count));
+  }
 }
 
 int run_daemon(DaemonFds fds, const ServeOptions& options, const telemetry::Log& log) {

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <string>
 #include <vector>
 
 #include "apps/airlock/serve_options.h"
@@ -30,11 +31,15 @@ inline constexpr std::chrono::milliseconds kAliveEvery{2'000};
 struct DaemonFds {
   base::UniqueFd control;  // to the launcher
   base::UniqueFd news;     // to the supervisor
+  base::UniqueFd config;   // what the supervisor has read, the key included
   std::vector<base::UniqueFd> listeners;
 };
 
 // `names` is what the supervisor has put into AIRLOCK_DAEMON_FDS.
 base::Result<DaemonFds> take_daemon_fds(const char* names);
+
+// Everything that the memfd holds; where others stand in it does not matter.
+base::Result<std::string> read_whole(int memfd);
 
 int run_daemon(DaemonFds fds, const ServeOptions& options, const telemetry::Log& log);
 

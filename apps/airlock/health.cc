@@ -61,7 +61,8 @@ int health_verb(const std::vector<std::string>& words) {
     print_line(std::string("health: ") + error.what());
     return kExitUsage;
   }
-  auto address = url.empty() ? default_listen_address() : parse_listen_address(url);
+  auto address =
+      url.empty() ? default_listen_address(config::own_environment()) : parse_listen_address(url);
   if (!address) {
     print_error(address.error());
     return kExitUsage;

@@ -8,6 +8,8 @@
 #include <charconv>
 #include <cstring>
 
+#include "base/host_port.h"
+
 namespace airlock::apps {
 namespace {
 
@@ -27,6 +29,8 @@ base::Result<ListenAddress> refuse(std::string_view url, std::string_view why) {
       "for example http://127.0.0.1:8088 or http://[::1]:8088");
 }
 
+// Why safe, of the casts of this file: a sockaddr_storage is large and aligned enough for both
+// kinds, a sockaddr is what the system calls take for either, and the family says which it is.
 bool fill(const ListenAddress& address, SocketAddress* out) {
   auto* const v4 = reinterpret_cast<sockaddr_in*>(&out->storage);
   auto* const v6 = reinterpret_cast<sockaddr_in6*>(&out->storage);
@@ -64,17 +68,14 @@ base::Result<ListenAddress> parse_listen_address(std::string_view url) {
   std::string_view rest = url.substr(kScheme.size());
   if (rest.ends_with('/')) rest.remove_suffix(1);
   ListenAddress address{.host = {}, .port = kDefaultPort};
-  const std::size_t bracket = rest.rfind(']');
-  const std::size_t colon = rest.rfind(':');
-  const bool has_port =
-      colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket);
-  if (has_port) {
-    const std::string_view digits = rest.substr(colon + 1);
+  const base::HostPort split = base::split_host_port(rest);
+  if (split.port) {
+    const std::string_view digits = *split.port;
     const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), address.port);
     if (digits.empty() || parsed.ec != std::errc() || parsed.ptr != digits.data() + digits.size()) {
       return refuse(url, "the port is a number from 0 to 65535");
     }
-    rest = rest.substr(0, colon);
+    rest = split.host;
   }
   if (rest.starts_with('[') && rest.ends_with(']')) {
     rest = rest.substr(1, rest.size() - 2);
@@ -94,6 +95,7 @@ base::Result<base::UniqueFd> open_listener(const ListenAddress& address) {
     return base::fail(base::ErrorCode::kInvalidArgument, address.host + " is no IP address");
   }
   const std::string what = "listen on " + address.host + " port " + std::to_string(address.port);
+  // Why safe: a new descriptor with one owner; the address and its size belong together.
   base::UniqueFd fd(
       ::socket(socket_address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return base::fail_errno(what);
@@ -116,6 +118,7 @@ base::Result<base::UniqueFd> connect_to(const ListenAddress& address, timeval pa
   if (!fill(address, &socket_address)) {
     return base::fail(base::ErrorCode::kInvalidArgument, address.host + " is no IP address");
   }
+  // Why safe: as in open_listener.
   base::UniqueFd fd(::socket(socket_address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   for (const int option : {SO_SNDTIMEO, SO_RCVTIMEO}) {
     ::setsockopt(fd.get(), SOL_SOCKET, option, &patience, sizeof patience);
@@ -130,6 +133,7 @@ base::Result<base::UniqueFd> connect_to(const ListenAddress& address, timeval pa
 base::Result<std::string> listener_url(int fd) {
   SocketAddress address;
   address.size = sizeof address.storage;
+  // Why safe: the kernel writes at most `size` bytes into the storage.
   if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.size) != 0) {
     return base::fail_errno("getsockname");
   }

@@ -2,10 +2,9 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <utility>
 
+#include "config/quantity.h"
 #include "language/nearest_name.h"
 #include "runner/input_path.h"
 
@@ -52,27 +51,8 @@ base::Status usage_error(std::string message, std::string hint = {}) {
   return base::fail(base::ErrorCode::kInvalidArgument, std::move(message), std::move(hint));
 }
 
-base::Result<std::uint32_t> parse_count(std::string_view text) {
-  std::uint32_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) {
-    return base::fail(base::ErrorCode::kInvalidArgument, "not a whole number that is small enough");
-  }
-  return value;
-}
-
-// "1.5" is one core and half of another: 150 percent.
-base::Result<std::uint32_t> parse_cores(std::string_view text) {
-  double cores = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), cores);
-  constexpr double kCoresMax = model::kCpuRatePercentMax / 100.0;
-  const bool whole = error == std::errc() && end == text.data() + text.size();
-  if (!whole || !(cores >= 0.01) || cores > kCoresMax) {
-    return base::fail(base::ErrorCode::kInvalidArgument,
-                      "not a number of cores between 0.01 and 1024");
-  }
-  return static_cast<std::uint32_t>(std::lround(cores * 100));
-}
+using config::parse_cores;
+using config::parse_count;
 
 // Takes one limit from its text into `limits`; checks it alone, so that the error is about its
 // flag.

@@ -1,15 +1,15 @@
 #include "apps/airlock/serve.h"
 
 #include <fcntl.h>
-#include <sys/random.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
+#include <boost/json/array.hpp>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <string>
 #include <utility>
@@ -21,6 +21,7 @@
 #include "apps/airlock/print.h"
 #include "apps/airlock/serve_options.h"
 #include "apps/airlock/supervisor.h"
+#include "base/ids.h"
 #include "jail/launcher_host.h"
 #include "telemetry/log.h"
 
@@ -31,7 +32,6 @@ using base::UniqueFd;
 
 constexpr int kFirstActivatedFd = 3;  // sd_listen_fds(3)
 constexpr std::size_t kMadeKeyBytes = 32;
-constexpr const char* kKeyVariable = "AIRLOCK_API_KEY";
 
 bool is_tcp_listener(int fd) {
   int listens = 0;
@@ -65,25 +65,12 @@ base::Result<std::vector<UniqueFd>> take_activated_sockets() {
 }
 
 base::Result<std::vector<UniqueFd>> open_listeners(const ServeOptions& options) {
-  AIRLOCK_ASSIGN(std::vector<UniqueFd> listeners, take_activated_sockets());
-  if (!listeners.empty()) return listeners;
+  std::vector<UniqueFd> listeners;
   for (const ListenAddress& address : options.listen) {
     AIRLOCK_ASSIGN(UniqueFd listener, open_listener(address));
     listeners.push_back(std::move(listener));
   }
   return listeners;
-}
-
-std::string random_key() {
-  std::array<unsigned char, kMadeKeyBytes> bytes;
-  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) return {};
-  std::string text;
-  for (const unsigned char byte : bytes) {
-    constexpr std::string_view kDigits = "0123456789abcdef";
-    text += kDigits[byte >> 4];
-    text += kDigits[byte & 15];
-  }
-  return text;
 }
 
 // What anybody else could have put there is no key of ours.
@@ -100,7 +87,7 @@ base::Result<std::string> read_own_key(int fd, const std::string& path) {
 
 // Who can be reached from other machines has a key; one that nobody chose is kept for the next
 // start and shown once.
-base::Result<std::string> make_key(const ServeOptions& options) {
+base::Result<std::string> make_key(const ServeOptions& options, const telemetry::Log& log) {
   const std::string directory =
       options.state_directory.empty() ? jail::default_state_directory() : options.state_directory;
   const std::string path = directory + "/api-key";
@@ -108,15 +95,17 @@ base::Result<std::string> make_key(const ServeOptions& options) {
   std::filesystem::create_directories(directory, error);
   const UniqueFd known(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (known.valid()) return read_own_key(known.get(), path);
-  std::string key = random_key();
+  base::SystemRandom random;
+  std::string key = base::make_hex(kMadeKeyBytes, random);
   const UniqueFd file(
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!file.valid() || key.empty()) return base::fail_errno("keep a new key in " + path);
+  if (!file.valid()) return base::fail_errno("keep a new key in " + path);
   if (::write(file.get(), key.data(), key.size()) != std::ssize(key)) {
     return base::fail_errno("write " + path);
   }
-  print_line("listening beyond this machine needs a key, and none was given");
-  print_line("this one was made, is kept in " + path + ", and is shown once: " + key);
+  log.warning("serve.key_made", {{"reason", "listening beyond this machine needs a key"},
+                                 {"kept_in", path},
+                                 {"shown_once", key}});
   return key;
 }
 
@@ -130,20 +119,62 @@ base::Result<bool> is_open_to_others(const std::vector<UniqueFd>& listeners) {
   return false;
 }
 
-base::Result<SupervisorOptions> prepare(const std::vector<std::string>& words,
-                                        ServeOptions& options) {
+// For the daemon, which reads it when it starts, again and again: sealed, so that what one of them
+// was made to do is nothing to the next.
+base::Result<UniqueFd> make_config_fd(const std::string& records) {
+  // Why safe: a new descriptor with one owner; the bytes are those of a string.
+  UniqueFd fd(::memfd_create("airlock-config", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  const auto size = static_cast<ssize_t>(records.size());
+  constexpr int kSeals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
+  if (!fd.valid() || ::write(fd.get(), records.data(), records.size()) != size ||
+      ::fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0) {
+    return base::fail_errno("keep the configuration for the daemon");
+  }
+  return fd;
+}
+
+// /proc/PID/environ shows the memory that a process was started with: what was secret there is
+// written over before it is unset.
+void forget_secrets() {
+  for (const char* const name : {"AIRLOCK_API_KEY", "AMON_SANDBOX_API_KEY"}) {
+    // Why safe: the value lies in the environment of this process, which has one thread.
+    if (char* const value = std::getenv(name)) ::explicit_bzero(value, std::strlen(value));
+    ::unsetenv(name);
+  }
+}
+
+void log_notices(const std::vector<Notice>& notices, const telemetry::Log& log) {
+  if (notices.empty()) return;
+  boost::json::array variables;
+  for (const Notice& notice : notices) {
+    variables.push_back({{"name", notice.variable}, {"reason", notice.reason}});
+  }
+  log.warning("serve.no_effect", {{"variables", std::move(variables)}});
+}
+
+base::Result<SupervisorOptions> prepare(config::Values& values, ServeOptions& options,
+                                        const telemetry::Log& log) {
   SupervisorOptions supervisor;
-  AIRLOCK_ASSIGN(supervisor.listeners, open_listeners(options));
+  AIRLOCK_ASSIGN(supervisor.listeners, take_activated_sockets());
+  if (supervisor.listeners.empty()) {
+    AIRLOCK_ASSIGN(supervisor.listeners, open_listeners(options));
+  } else if (values.is_set("listen")) {
+    log_notices({{values.of("listen").origin, "the service manager has opened the sockets"}}, log);
+  }
   AIRLOCK_ASSIGN(const bool open_to_others, is_open_to_others(supervisor.listeners));
   if (options.api_key.empty() && open_to_others) {
-    AIRLOCK_ASSIGN(options.api_key, make_key(options));
+    AIRLOCK_ASSIGN(options.api_key, make_key(options, log));
   }
-  if (!options.api_key.empty()) ::setenv(kKeyVariable, options.api_key.c_str(), 1);
+  // The daemon may not be able to read the file.
+  values.forget("api_key_file");
+  if (!options.api_key.empty()) {
+    values.put("api_key", {{options.api_key}, config::Layer::kFlag, "the supervisor"});
+  }
+  AIRLOCK_ASSIGN(supervisor.config, make_config_fd(values.encode()));
   std::error_code error;
   const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
   if (error) return base::fail(base::ErrorCode::kIo, "where this program is: " + error.message());
   supervisor.daemon_words = {self.string(), "serve"};
-  supervisor.daemon_words.insert(supervisor.daemon_words.end(), words.begin(), words.end());
   const char* const launcher = std::getenv("AIRLOCK_JAIL");
   supervisor.launcher_words = {
       launcher != nullptr ? std::string(launcher) : (self.parent_path() / "airlock-jail").string()};
@@ -164,31 +195,51 @@ int fail_with(const base::Error& error) {
   return error.code == base::ErrorCode::kInvalidArgument ? kExitUsage : kExitFailed;
 }
 
+int run_as_daemon(const char* names) {
+  auto fds = take_daemon_fds(names);
+  ::unsetenv(kDaemonFdsVariable);
+  if (!fds) return fail_with(fds.error());
+  const auto records = read_whole(fds->config.get());
+  if (!records) return fail_with(records.error());
+  const auto config = decode_serve_config(*records);
+  if (!config) return fail_with(config.error());
+  const auto options = make_serve_options(config->values);
+  if (!options) return fail_with(options.error());
+  fds->config.reset();
+  return run_daemon(std::move(*fds), *options, telemetry::Log(STDERR_FILENO, options->log_level));
+}
+
+int run_as_supervisor(ServeConfig config) {
+  auto options = make_serve_options(config.values);
+  if (!options) return fail_with(options.error());
+  if (config.print_only) {
+    std::string text = config.values.describe();
+    if (!config.notices.empty()) text += "\n# Variables without effect\n";
+    for (const Notice& notice : config.notices) {
+      text += "# " + notice.variable + ": " + notice.reason + "\n";
+    }
+    (void)std::fputs(text.c_str(), stdout);
+    return 0;
+  }
+  const telemetry::Log log(STDERR_FILENO, options->log_level);
+  log_notices(config.notices, log);
+  auto supervisor = prepare(config.values, *options, log);
+  if (!supervisor) return fail_with(supervisor.error());
+  forget_secrets();
+  return supervise(std::move(*supervisor), log);
+}
+
 }  // namespace
 
 int serve(const std::vector<std::string>& words) {
-  const telemetry::Log log(STDERR_FILENO);
-  const char* const names = std::getenv(kDaemonFdsVariable);
-  // The supervisor has read the key's file, which the daemon may not be able to.
-  const KeyFrom key_from = names == nullptr ? KeyFrom::kAnywhere : KeyFrom::kVariable;
-  auto parsed = parse_serve_options(words, key_from);
-  if (!parsed) return fail_with(parsed.error());
-  if (const auto* const help = std::get_if<ServeHelp>(&*parsed)) {
+  if (const char* const names = std::getenv(kDaemonFdsVariable)) return run_as_daemon(names);
+  auto read = read_serve_config(words, config::own_environment());
+  if (!read) return fail_with(read.error());
+  if (const auto* const help = std::get_if<ServeHelp>(&*read)) {
     (void)std::fputs(help->text.c_str(), stdout);
     return 0;
   }
-  auto& options = std::get<ServeOptions>(*parsed);
-  if (names != nullptr) {
-    auto fds = take_daemon_fds(names);
-    ::unsetenv(kDaemonFdsVariable);
-    ::unsetenv(kKeyVariable);
-    ::unsetenv("AMON_SANDBOX_API_KEY");
-    if (!fds) return fail_with(fds.error());
-    return run_daemon(std::move(*fds), options, log);
-  }
-  auto supervisor = prepare(words, options);
-  if (!supervisor) return fail_with(supervisor.error());
-  return supervise(std::move(*supervisor), log);
+  return run_as_supervisor(std::move(std::get<ServeConfig>(*read)));
 }
 
 }  // namespace airlock::apps

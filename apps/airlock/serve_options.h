@@ -1,8 +1,8 @@
-// ServeOptions: what `airlock serve` was asked for, by flags, environment and defaults.
+// ServeOptions: what `airlock serve` was asked for, by flags, environment, file and defaults.
 //
-// Flag over environment over default. AMON_SANDBOX_HOST, _PORT, _API_KEY and _MAX_CONCURRENCY are
-// aliases below our own. What cannot be obeyed is refused with its name. Reads no file but the one
-// that --api-key-file names.
+// serve_settings.h is the table of everything that can be said, serve_aliases.h has the variables
+// of other systems. Flag over environment over file over default. What cannot be obeyed is refused
+// with its place. Reads no file but the configuration and the one that holds the key.
 #pragma once
 
 #include <chrono>
@@ -13,23 +13,31 @@
 #include <vector>
 
 #include "apps/airlock/listen_address.h"
+#include "apps/airlock/serve_aliases.h"
 #include "base/result.h"
+#include "config/values.h"
+#include "http/server/server.h"
 #include "http/service.h"
+#include "telemetry/log.h"
 
 namespace airlock::apps {
 
 struct ServeOptions {
   std::vector<ListenAddress> listen;
-  std::string state_directory;  // empty: the default
-  std::string api_key;          // empty: none
-  std::string user;             // whom the daemon becomes; empty: an id of its own
-  std::string allow_tier;       // "process", or empty
-  std::uint32_t slots = 0;      // runs at once; 0: by the number of processors
+  std::vector<std::string> origins;  // of web pages that may use the service
+  std::string state_directory;       // empty: the default
+  std::string api_key;               // empty: none
+  std::string user;                  // whom the daemon becomes; empty: an id of its own
+  std::string allow_tier;            // "process", or empty
+  telemetry::Level log_level = telemetry::Level::kInfo;
+  std::uint32_t slots = 0;  // runs at once; 0: by the number of processors
   std::uint32_t waiting_max = 256;
   std::chrono::milliseconds wait_max{10'000};
   std::optional<std::uint32_t> parked_max;  // sandboxes ready; as many as slots if not said
   http::RunLimitsPolicy limits;
   http::AmonLimits amon;
+  http::SwissbrainLimits swissbrain;
+  http::ServerLimits server;
 };
 
 // What runs, what is parked and what is ending share the 1,024 slots of jail::kSlotsMax.
@@ -38,18 +46,26 @@ inline constexpr std::uint32_t kWaitingMax = 1'000'000;
 inline constexpr std::size_t kApiKeyBytesMin = 16;
 inline constexpr std::size_t kApiKeyBytesMax = 512;
 
+// What was said, before anybody looked at what it means.
+struct ServeConfig {
+  config::Values values;
+  std::vector<Notice> notices;  // variables that are there and change nothing
+  bool print_only = false;      // --print-config
+};
 struct ServeHelp {
   std::string text;
 };
 
+base::Result<std::variant<ServeConfig, ServeHelp>> read_serve_config(
+    std::vector<std::string> words, const config::Environment& environment);
+
+// The other way for the daemon: what its supervisor has read.
+base::Result<ServeConfig> decode_serve_config(std::string_view records);
+
+base::Result<ServeOptions> make_serve_options(const config::Values& values);
+
 // Where a service listens whose flags say nothing: by the variables, or the default.
-base::Result<ListenAddress> default_listen_address();
-
-// The daemon takes the key that its supervisor has found.
-enum class KeyFrom { kAnywhere, kVariable };
-
-base::Result<std::variant<ServeOptions, ServeHelp>> parse_serve_options(
-    std::vector<std::string> words, KeyFrom key_from = KeyFrom::kAnywhere);
+base::Result<ListenAddress> default_listen_address(const config::Environment& environment);
 
 // A key that a client could send, without the newline at its end. `where` is for errors.
 base::Result<std::string> read_key_from(int fd, const std::string& where);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -21,6 +22,7 @@
 #include "apps/airlock/daemon.h"
 #include "apps/airlock/privilege.h"
 #include "base/child_process.h"
+#include "model/limits.h"
 
 namespace airlock::apps {
 namespace {
@@ -113,6 +115,7 @@ base::Result<ChildProcess> Supervisor::start_daemon(int control, int news) {
   };
   pass(control);
   pass(news);
+  pass(options_.config.get());
   for (const UniqueFd& listener : options_.listeners) pass(listener.get());
   daemon.environment.emplace();
   for (char** entry = environ; *entry != nullptr; ++entry) daemon.environment->push_back(*entry);
@@ -137,13 +140,6 @@ base::Result<Generation> Supervisor::start() {
   launcher.arguments = options_.launcher_words;
   launcher.passed_fds = {{1, 1}, {2, 2}, {launchers.get(), kFirstPassedFd}};
   launcher.own_process_group = true;
-  // It needs no key, and its keepers would all have it in theirs.
-  launcher.environment.emplace();
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    if (std::string_view(*entry).find("API_KEY=") == std::string_view::npos) {
-      launcher.environment->emplace_back(*entry);
-    }
-  }
   launcher.arguments.insert(launcher.arguments.end(),
                             {"--control-fd", std::to_string(kFirstPassedFd)});
   AIRLOCK_ASSIGN(ChildProcess jail, ChildProcess::start(launcher));
@@ -232,11 +228,22 @@ void Supervisor::wait_or_stop(milliseconds pause) {
   if (::poll(&set, 1, static_cast<int>(pause.count())) > 0) take_signal(nullptr);
 }
 
+// A sandbox's limit of open files can be no higher than the one that its makers have.
+void raise_open_files_max() {
+  rlimit limit{};
+  // Why safe: one struct of ours for the kernel to fill in and to read.
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max >= model::kOpenFilesMax) return;
+  limit.rlim_max = model::kOpenFilesMax;
+  // Fails for an ordinary user; a run that wants more is told so.
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+}
+
 int Supervisor::run() {
   sigset_t mask;
   ::sigemptyset(&mask);
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&mask, number);
   ::sigprocmask(SIG_BLOCK, &mask, nullptr);
+  raise_open_files_max();
   signals_.reset(::signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK));
   milliseconds pause = kRestartMin;
   while (!stopping_) {

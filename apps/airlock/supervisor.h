@@ -20,12 +20,13 @@
 namespace airlock::apps {
 
 struct SupervisorOptions {
-  std::vector<std::string> daemon_words;    // "serve" and its flags
+  std::vector<std::string> daemon_words;    // argv[0] is the program's path
   std::vector<std::string> launcher_words;  // argv[0] is the program's path
   std::vector<base::UniqueFd> listeners;
+  base::UniqueFd config;  // a memfd that the daemon reads: an environment is for others to see
 };
 
-// Names of the descriptors in the daemon's environment: "control,news,listener...".
+// Names of the descriptors in the daemon's environment: "control,news,config,listener...".
 inline constexpr const char* kDaemonFdsVariable = "AIRLOCK_DAEMON_FDS";
 
 // Until it was told to end, or cannot go on. The exit status.

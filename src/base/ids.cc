@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <vector>
 
 #include "base/check.h"
 
@@ -70,6 +71,18 @@ std::string make_id(std::string_view prefix, RandomSource& random) {
   }
   id += kAlphabet[(pending << (5 - pending_bits)) & 31u];
   return id;
+}
+
+std::string make_hex(std::size_t count, RandomSource& random) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::vector<std::byte> bytes(count);
+  random.fill(bytes);
+  std::string text;
+  for (const std::byte byte : bytes) {
+    text += kDigits[std::to_integer<unsigned>(byte) >> 4];
+    text += kDigits[std::to_integer<unsigned>(byte) & 15u];
+  }
+  return text;
 }
 
 bool is_id(std::string_view prefix, std::string_view text) {

@@ -46,6 +46,9 @@ inline constexpr std::size_t kIdBytesMax = kIdPrefixBytesMax + 1 + kIdRandomChar
 // "run_4f0y..."; the prefix is 1 to 8 letters of a-z.
 std::string make_id(std::string_view prefix, RandomSource& random);
 
+// `count` random bytes as twice as many digits of 0-9a-f. Empty for 0.
+std::string make_hex(std::size_t count, RandomSource& random);
+
 // Whether `text` could have come from make_id(prefix, ...).
 bool is_id(std::string_view prefix, std::string_view text);
 

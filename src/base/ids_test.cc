@@ -80,5 +80,14 @@ TEST(IdsDeathTest, APrefixThatIsNoWordIsOurBug) {
   EXPECT_DEATH(make_id("muchtoolong", random), "CHECK failed");
 }
 
+TEST(IdsTest, HexHasTwoDigitsForEachByte) {
+  SeededRandom random(1);
+  const std::string text = make_hex(16, random);
+  EXPECT_EQ(text.size(), 32u);
+  EXPECT_EQ(text.find_first_not_of("0123456789abcdef"), std::string::npos);
+  EXPECT_NE(make_hex(16, random), text);
+  EXPECT_EQ(make_hex(0, random), "");
+}
+
 }  // namespace
 }  // namespace airlock::base

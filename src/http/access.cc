@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/host_port.h"
+
 namespace airlock::http {
 namespace {
 
@@ -14,15 +16,6 @@ std::string_view given_key(const Request& head) {
     return authorization.substr(kBearer.size());
   }
   return head.header("X-API-Key");
-}
-
-// "[::1]:8088" -> "[::1]", "localhost:8088" -> "localhost"
-std::string_view without_port(std::string_view host) {
-  const std::size_t bracket = host.rfind(']');
-  const std::size_t colon = host.rfind(':');
-  const bool has_port =
-      colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket);
-  return has_port ? host.substr(0, colon) : host;
 }
 
 bool is_listed(const std::vector<std::string>& hosts, std::string_view host) {
@@ -43,7 +36,7 @@ bool is_json(std::string_view content_type) {
 
 std::optional<ApiError> check_as_of_a_web_page(const AccessPolicy& policy, const Request& head) {
   const std::string_view host = head.header("Host");
-  if (!is_listed(policy.hosts, without_port(host))) {
+  if (!is_listed(policy.hosts, base::split_host_port(host).host)) {
     return ApiError{.status = 403,
                     .code = "host_not_allowed",
                     .message = "without a key only requests to this machine's own names are taken",
@@ -51,11 +44,12 @@ std::optional<ApiError> check_as_of_a_web_page(const AccessPolicy& policy, const
                     .field = "Host"};
   }
   const std::string_view origin = head.header("Origin");
-  if (head.count_headers("Origin") > 0 && host_of_origin(origin) != host) {
+  const bool foreign = host_of_origin(origin) != host && !is_allowed_origin(policy, origin);
+  if (head.count_headers("Origin") > 0 && foreign) {
     return ApiError{.status = 403,
                     .code = "origin_not_allowed",
                     .message = "without a key no other web page may use this service",
-                    .hint = "configure a key, and send it with the request",
+                    .hint = "name the page's origin with --cors-origin, or configure a key",
                     .field = "Origin"};
   }
   if (head.method == "POST" && !is_json(head.header("Content-Type"))) {
@@ -71,6 +65,10 @@ std::optional<ApiError> check_as_of_a_web_page(const AccessPolicy& policy, const
 }  // namespace
 
 std::vector<std::string> loopback_hosts() { return {"localhost", "127.0.0.1", "[::1]"}; }
+
+bool is_allowed_origin(const AccessPolicy& policy, std::string_view origin) {
+  return std::ranges::find(policy.origins, origin) != policy.origins.end();
+}
 
 bool equals_in_constant_time(std::string_view given, std::string_view expected) {
   if (given.size() != expected.size()) return false;

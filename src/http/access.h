@@ -20,10 +20,13 @@ namespace airlock::http {
 struct AccessPolicy {
   std::string key;                 // empty: keyless
   std::vector<std::string> hosts;  // names without port that a keyless request may call us by
+  std::vector<std::string> origins = {};  // of web pages that may use the service: not foreign
 };
 
 // The hosts of a listener on loopback.
 std::vector<std::string> loopback_hosts();
+
+bool is_allowed_origin(const AccessPolicy& policy, std::string_view origin);
 
 // For routes that need a key, if there is one.
 std::optional<ApiError> check_access(const AccessPolicy& policy, const Request& head);

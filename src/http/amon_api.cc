@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "http/json_reader.h"
+#include "http/run_limits.h"
 #include "http/text_encoding.h"
 #include "model/limits.h"
 #include "runner/input_path.h"
@@ -17,14 +18,6 @@ namespace {
 constexpr std::string_view kBlanks = " \t\n\v\f\r\x1c\x1d\x1e\x1f";
 // CPU time is bounded by the rate; this only stops what a host without a rate lets through.
 constexpr int kCpuTimePerWallTime = 2;
-
-std::unexpected<ApiError> refuse(std::string_view text) {
-  return std::unexpected(ApiError{.status = 400,
-                                  .code = std::string(kInvalidArgumentCode),
-                                  .message = std::string(text),
-                                  .hint = {},
-                                  .field = {}});
-}
 
 std::string_view trimmed(std::string_view text) {
   const auto first = text.find_first_not_of(kBlanks);
@@ -44,13 +37,21 @@ ApiResult<std::string> read_text(const JsonObject& request, std::string_view key
   return std::string(text.value_or(""));
 }
 
-ApiResult<int> read_timeout(const JsonObject& request) {
+int timeout_seconds_max(const AmonLimits& limits) {
+  if (!limits.maxima.wall_time) return kAmonTimeoutSecondsMax;
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(*limits.maxima.wall_time).count();
+  return static_cast<int>(
+      std::clamp<std::int64_t>(seconds, kAmonTimeoutSecondsMin, kAmonTimeoutSecondsMax));
+}
+
+ApiResult<int> read_timeout(const JsonObject& request, const AmonLimits& limits) {
   constexpr IntegerRange kAny{std::numeric_limits<std::int64_t>::min(),
                               std::numeric_limits<std::int64_t>::max()};
   AIRLOCK_ASSIGN(const auto seconds, as_unprocessable(request.integer("timeout_s", kAny)));
-  if (!seconds) return kAmonTimeoutSecondsDefault;
-  if (*seconds < kAmonTimeoutSecondsMin || *seconds > kAmonTimeoutSecondsMax) {
-    return refuse("timeout_s 必須介於 1~120");
+  const int highest = timeout_seconds_max(limits);
+  if (!seconds) return std::min(kAmonTimeoutSecondsDefault, highest);
+  if (*seconds < kAmonTimeoutSecondsMin || *seconds > highest) {
+    return refuse_request("timeout_s 必須介於 1~" + std::to_string(highest));
   }
   return static_cast<int>(*seconds);
 }
@@ -62,7 +63,7 @@ ApiResult<std::string> read_language(const JsonObject& request) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   });
   if (language != "python" && language != "bash") {
-    return refuse("目前僅支援 language=python|bash");
+    return refuse_request("目前僅支援 language=python|bash");
   }
   return language;
 }
@@ -77,12 +78,14 @@ ApiStatus add_input(AmonRun& amon, const JsonObject& file, runner::InputPaths& p
   AIRLOCK_ASSIGN(const std::string given, read_text(file, "path"));
   AIRLOCK_ASSIGN(const std::string content, read_text(file, "content_b64"));
   AIRLOCK_ASSIGN(const std::string path, normalise_amon_path(given));
-  if (!paths.add(path)) return refuse("path 重複: " + path);
+  if (!paths.add(path)) return refuse_request("path 重複: " + path);
   const std::optional<std::string> bytes = decode_base64(content);
-  if (!bytes) return refuse("input file 非法 base64: " + path);
-  if (bytes->size() > limits.file_bytes_max) return refuse("input file 超過單檔上限: " + path);
+  if (!bytes) return refuse_request("input file 非法 base64: " + path);
+  if (bytes->size() > limits.file_bytes_max)
+    return refuse_request("input file 超過單檔上限: " + path);
   amon.input_bytes += bytes->size();
-  if (amon.input_bytes > limits.input_bytes_max) return refuse("input_files 總大小超過上限");
+  if (amon.input_bytes > limits.input_bytes_max)
+    return refuse_request("input_files 總大小超過上限");
   AIRLOCK_ASSIGN(base::UniqueFd fd, at_field("", make_content("input", *bytes)));
   amon.run.request.files.push_back(
       {.path = std::string(kAmonInputPrefix) + path, .content = std::move(fd)});
@@ -92,7 +95,7 @@ ApiStatus add_input(AmonRun& amon, const JsonObject& file, runner::InputPaths& p
 ApiStatus read_inputs(AmonRun& amon, const JsonObject& request, const AmonLimits& limits) {
   AIRLOCK_ASSIGN(const auto files, as_unprocessable(request.array("input_files")));
   if (!files) return {};
-  if (files->size() > limits.files_max) return refuse("input_files 數量超過上限");
+  if (files->size() > limits.files_max) return refuse_request("input_files 數量超過上限");
   amon.input_files = files->size();
   runner::InputPaths paths;
   for (std::size_t i = 0; i < files->size(); ++i) {
@@ -110,7 +113,7 @@ model::LimitsGiven limits_of(const AmonRun& amon, const AmonLimits& limits) {
   given.pids = limits.pids;
   given.cpu_rate_percent = limits.cpu_rate_percent;
   given.disk = limits.disk;
-  return given;
+  return capped_by(limits.maxima, given.over({}), given);
 }
 
 ApiStatus set_up(AmonRun& amon, std::string_view code, const RunCatalog& catalog,
@@ -130,21 +133,21 @@ ApiStatus set_up(AmonRun& amon, std::string_view code, const RunCatalog& catalog
 
 ApiResult<std::string> normalise_amon_path(std::string_view path) {
   path = trimmed(path);
-  if (path.empty()) return refuse("path 不可為空");
-  if (path.find('\0') != std::string_view::npos) return refuse("path 不可包含 NUL");
+  if (path.empty()) return refuse_request("path 不可為空");
+  if (path.find('\0') != std::string_view::npos) return refuse_request("path 不可包含 NUL");
   std::string slashed(path);
   std::ranges::replace(slashed, '\\', '/');
-  if (slashed.front() == '/' || has_drive(slashed)) return refuse("不允許絕對路徑");
+  if (slashed.front() == '/' || has_drive(slashed)) return refuse_request("不允許絕對路徑");
   std::string normal;
   for (std::string_view rest = slashed; !rest.empty();) {
     const std::string_view part = rest.substr(0, rest.find('/'));
     rest.remove_prefix(std::min(part.size() + 1, rest.size()));
-    if (part == "..") return refuse("path 包含不合法 segment");
+    if (part == "..") return refuse_request("path 包含不合法 segment");
     if (part.empty() || part == ".") continue;
     if (!normal.empty()) normal += '/';
     normal += part;
   }
-  if (!runner::check_input_path(normal)) return refuse("path 包含不合法 segment");
+  if (!runner::check_input_path(normal)) return refuse_request("path 包含不合法 segment");
   return normal;
 }
 
@@ -156,12 +159,12 @@ ApiResult<AmonRun> parse_amon_run(std::string_view body, const RunCatalog& catal
   AmonRun amon;
   AIRLOCK_ASSIGN(amon.request_id, read_text(request, "request_id"));
   if (amon.request_id.size() > limits.request_id_bytes_max)
-    return refuse("request_id 長度超過上限");
+    return refuse_request("request_id 長度超過上限");
   AIRLOCK_ASSIGN(const std::string code, read_text(request, "code"));
   AIRLOCK_ASSIGN(amon.language, read_language(request));
-  AIRLOCK_ASSIGN(amon.timeout_s, read_timeout(request));
+  AIRLOCK_ASSIGN(amon.timeout_s, read_timeout(request, limits));
   amon.code_bytes = code.size();
-  if (code.size() > limits.code_bytes_max) return refuse("code 大小超過上限");
+  if (code.size() > limits.code_bytes_max) return refuse_request("code 大小超過上限");
   AIRLOCK_TRY(read_inputs(amon, request, limits));
   AIRLOCK_TRY(set_up(amon, code, catalog, limits));
   return amon;

@@ -19,6 +19,7 @@
 #include "http/api_error.h"
 #include "http/parsed_run.h"
 #include "http/run_catalog.h"
+#include "model/run_spec.h"
 
 namespace airlock::http {
 
@@ -43,6 +44,7 @@ struct AmonLimits {
   std::uint32_t cpu_rate_percent = 100;
   base::ByteCount memory = base::mebibytes(512);
   base::ByteCount disk = base::mebibytes(64);  // /workspace, /tmp and /output together
+  model::LimitsGiven maxima = {};  // of the operator, for every route; a timeout above is refused
 };
 
 struct AmonRun {

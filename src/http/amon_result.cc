@@ -15,25 +15,18 @@ namespace {
 constexpr std::string_view kTimeoutNote = "\n[timeout] code execution exceeded limit\n";
 constexpr std::string_view kSymlinkReason = "symbolic link";  // what collecting says of one
 
-std::unexpected<ApiError> refuse(std::string_view text) {
-  return std::unexpected(ApiError{.status = 400,
-                                  .code = std::string(kInvalidArgumentCode),
-                                  .message = std::string(text),
-                                  .hint = {},
-                                  .field = {}});
-}
-
 ApiStatus check_outputs(const model::RunResult& result, const AmonLimits& limits) {
   for (const model::RefusedOutput& refused : result.refused_files) {
-    if (refused.reason == kSymlinkReason) return refuse("不允許 symlink output");
+    if (refused.reason == kSymlinkReason) return refuse_request("不允許 symlink output");
   }
-  if (result.files.size() > limits.files_max) return refuse("output files 數量超過上限");
+  if (result.files.size() > limits.files_max) return refuse_request("output files 數量超過上限");
   std::size_t total = 0;
   for (const model::OutputFile& file : result.files) {
-    if (file.content.size() > limits.file_bytes_max) return refuse("output file 超過單檔上限");
+    if (file.content.size() > limits.file_bytes_max)
+      return refuse_request("output file 超過單檔上限");
     total += file.content.size();
   }
-  if (total > limits.output_bytes_max) return refuse("output files 總大小超過上限");
+  if (total > limits.output_bytes_max) return refuse_request("output files 總大小超過上限");
   return {};
 }
 

@@ -61,6 +61,14 @@ std::unexpected<ApiError> refuse_field(std::string_view field, std::string_view 
       .field = std::string(field)});
 }
 
+std::unexpected<ApiError> refuse_request(std::string message) {
+  return std::unexpected(ApiError{.status = 400,
+                                  .code = std::string(kInvalidArgumentCode),
+                                  .message = std::move(message),
+                                  .hint = {},
+                                  .field = {}});
+}
+
 ApiStatus check_body_size(std::string_view body, std::size_t bytes_max) {
   if (body.size() <= bytes_max) return {};
   return std::unexpected(ApiError{.status = 413,

@@ -45,6 +45,9 @@ ApiError from_error(const base::Error& error);
 std::unexpected<ApiError> refuse_field(std::string_view field, std::string_view problem,
                                        std::string_view hint = {});
 
+// 400 invalid_argument about no field: for the drop-in routes, whose errors are a text.
+std::unexpected<ApiError> refuse_request(std::string message);
+
 // 413 limit_exceeded unless the body is within `bytes_max`.
 ApiStatus check_body_size(std::string_view body, std::size_t bytes_max);
 

@@ -14,12 +14,14 @@ constexpr std::uint64_t kEventfdFull = ~0ull - 1;
 
 }  // namespace
 
+// Why safe: a new descriptor with one owner.
 EventSink::EventSink(std::function<void()> news)
     : news_(std::move(news)), writable_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
 void EventSink::make_writable(bool writable) {
   std::uint64_t count = kEventfdFull;
-  // Both fail with EAGAIN only where it is so already.
+  // Why safe: eight bytes, as eventfd(2) wants them, from and to a local. Both fail with EAGAIN
+  // only where it is so already.
   const ssize_t done = writable ? ::read(writable_.get(), &count, sizeof count)
                                 : ::write(writable_.get(), &count, sizeof count);
   (void)done;

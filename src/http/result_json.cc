@@ -136,4 +136,10 @@ boost::json::object result_object(const model::RunResult& result) {
 
 std::string result_json(const model::RunResult& result) { return json_text(result_object(result)); }
 
+std::size_t captured_bytes(const model::RunResult& result) {
+  std::size_t bytes = result.stdout_bytes.size() + result.stderr_bytes.size();
+  for (const model::OutputFile& file : result.files) bytes += file.content.size();
+  return result.compile == nullptr ? bytes : bytes + captured_bytes(*result.compile);
+}
+
 }  // namespace airlock::http

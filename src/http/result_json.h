@@ -7,6 +7,7 @@
 // rather than becoming base64. "refused_files" is there only if an output was refused.
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 #include "model/run_result.h"
@@ -15,5 +16,8 @@ namespace airlock::http {
 
 // One line, without a newline at its end.
 std::string result_json(const model::RunResult& result);
+
+// How much of it came from programs: what writing it out takes its time for.
+std::size_t captured_bytes(const model::RunResult& result);
 
 }  // namespace airlock::http

@@ -61,8 +61,8 @@ ApiResult<std::optional<std::uint32_t>> read_cores(const JsonObject& limits,
 }
 
 template <typename T>
-void cap(std::optional<T>& given, T planned, T highest) {
-  if (planned > highest) given = highest;
+void cap(std::optional<T>& given, T planned, std::optional<T> highest) {
+  if (highest && planned > *highest) given = highest;
 }
 
 }  // namespace
@@ -71,6 +71,7 @@ base::Status validate(const RunLimitsPolicy& policy) {
   constexpr base::ByteCount kBodyMin = base::kibibytes(1);
   constexpr base::ByteCount kBodyMax = base::gibibytes(1);
   AIRLOCK_TRY(model::validate(policy.limits_max).with_context("the largest limits of a run"));
+  AIRLOCK_TRY(model::validate(policy.defaults).with_context("the usual limits of a run"));
   if (policy.body_bytes_max >= kBodyMin && policy.body_bytes_max <= kBodyMax) return {};
   return base::fail(base::ErrorCode::kInvalidArgument,
                     "the largest body is " + base::format_byte_count(policy.body_bytes_max) +
@@ -103,20 +104,34 @@ ApiResult<model::LimitsGiven> read_limits(const JsonObject& request,
 model::LimitsGiven capped(const model::Limits& planned, const model::LimitsGiven& given,
                           const RunLimitsPolicy& policy) {
   const model::Limits& max = policy.limits_max;
+  model::LimitsGiven maxima = {.wall_time = max.wall_time,
+                               .cpu_time = max.cpu_time,
+                               .memory = max.memory,
+                               .pids = max.pids,
+                               .cpu_rate_percent = {},
+                               .output = max.output,
+                               .disk = max.disk,
+                               .inodes = max.inodes,
+                               .open_files = max.open_files};
+  if (max.cpu_rate_percent != 0) maxima.cpu_rate_percent = max.cpu_rate_percent;
+  return capped_by(maxima, planned, given);
+}
+
+model::LimitsGiven capped_by(const model::LimitsGiven& maxima, const model::Limits& planned,
+                             const model::LimitsGiven& given) {
+  // 0 is "not limited".
   constexpr std::uint32_t kAny = std::numeric_limits<std::uint32_t>::max();
-  // 0 is "not limited" on both sides.
   const std::uint32_t rate = planned.cpu_rate_percent == 0 ? kAny : planned.cpu_rate_percent;
-  const std::uint32_t rate_max = max.cpu_rate_percent == 0 ? kAny : max.cpu_rate_percent;
   model::LimitsGiven result = given;
-  cap(result.wall_time, planned.wall_time, max.wall_time);
-  cap(result.cpu_time, planned.cpu_time, max.cpu_time);
-  cap(result.memory, planned.memory, max.memory);
-  cap(result.pids, planned.pids, max.pids);
-  cap(result.cpu_rate_percent, rate, rate_max);
-  cap(result.output, planned.output, max.output);
-  cap(result.disk, planned.disk, max.disk);
-  cap(result.inodes, planned.inodes, max.inodes);
-  cap(result.open_files, planned.open_files, max.open_files);
+  cap(result.wall_time, planned.wall_time, maxima.wall_time);
+  cap(result.cpu_time, planned.cpu_time, maxima.cpu_time);
+  cap(result.memory, planned.memory, maxima.memory);
+  cap(result.pids, planned.pids, maxima.pids);
+  cap(result.cpu_rate_percent, rate, maxima.cpu_rate_percent);
+  cap(result.output, planned.output, maxima.output);
+  cap(result.disk, planned.disk, maxima.disk);
+  cap(result.inodes, planned.inodes, maxima.inodes);
+  cap(result.open_files, planned.open_files, maxima.open_files);
   return result;
 }
 

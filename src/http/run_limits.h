@@ -31,6 +31,9 @@ struct RunLimitsPolicy {
       .inodes = 1'048'576,
       .open_files = 65'536,
   };
+  // What a run has that asks for nothing, in a language that asks for nothing. Above the maximum it
+  // is lowered in silence.
+  model::Limits defaults = {};
   // Bytes of the JSON text: 1 KiB to 1 GiB.
   base::ByteCount body_bytes_max = base::mebibytes(32);
   base::ByteCount code_bytes_max = base::mebibytes(1);
@@ -52,5 +55,9 @@ ApiResult<model::LimitsGiven> read_limits(const JsonObject& request, const RunLi
 // `given`, with the policy's maximum in every field where `planned` is above it.
 model::LimitsGiven capped(const model::Limits& planned, const model::LimitsGiven& given,
                           const RunLimitsPolicy& policy);
+
+// `given`, with the maximum in every field that has one and where `planned` is above it.
+model::LimitsGiven capped_by(const model::LimitsGiven& maxima, const model::Limits& planned,
+                             const model::LimitsGiven& given);
 
 }  // namespace airlock::http

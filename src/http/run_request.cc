@@ -128,7 +128,8 @@ ApiResult<language::RunPlan> make_plan(const RunCatalog& catalog, const Wishes& 
                         "is " + shown(*wishes.language) + ", which no language is called",
                         "GET /v1/languages lists them");
   }
-  language::PlanRequest wanted{.file_name = {}, .args = wishes.args, .limits = wishes.limits};
+  language::PlanRequest wanted{
+      .file_name = {}, .args = wishes.args, .limits = wishes.limits, .defaults = policy.defaults};
   auto plan = catalog.plan(*wishes.language, wanted);
   if (plan) {
     const model::Limits planned = plan->run.limits;
@@ -149,7 +150,7 @@ ApiStatus set_up_program(ParsedRun& run, const Wishes& wishes, const RunCatalog&
     return at_field("", set_environment(run, {plan.env, wishes.env}));
   }
   model::PhaseSpec& phase = run.request.spec.run;
-  const model::Limits planned = wishes.limits.over({});
+  const model::Limits planned = wishes.limits.over(policy.defaults);
   phase.argv = wishes.argv;
   phase.limits = capped(planned, wishes.limits, policy).over(planned);
   AIRLOCK_TRY(at_field("", model::validate(phase.limits)));

@@ -126,7 +126,8 @@ asio::awaitable<RunOutcome> await_run(Exchange& exchange, runner::RunService& se
 }
 
 asio::awaitable<StreamedRun> stream_run(Exchange& exchange, runner::RunService& service,
-                                        std::shared_ptr<runner::Submission> submission) {
+                                        std::shared_ptr<runner::Submission> submission,
+                                        StreamOptions options) {
   auto pending = std::make_shared<Pending>(exchange.executor());
   const auto news = [pending, executor = exchange.executor()] {
     asio::post(executor, [pending] { pending->ring(); });
@@ -144,7 +145,8 @@ asio::awaitable<StreamedRun> stream_run(Exchange& exchange, runner::RunService& 
   auto ticket = service.submit(std::move(*submission));
   if (!ticket) co_return StreamedRun{.refused = ticket.error()};
   exchange.on_hangup([ticket = *ticket] { ticket->kill(); });
-  bool listening = co_await exchange.begin_stream({.content_type = "text/event-stream"});
+  bool listening = co_await exchange.begin_stream(
+      {.content_type = "text/event-stream", .headers = std::move(options.headers)});
   while (!pending->outcome) {
     const bool woken = co_await wait_for_news(*pending, kHeartbeat);
     std::string events = compile.take(false) + run.take(false);
@@ -153,7 +155,8 @@ asio::awaitable<StreamedRun> stream_run(Exchange& exchange, runner::RunService& 
     if (!listening) (*ticket)->kill();
   }
   std::string events = compile.take(true) + run.take(true);
-  events += last_event(*pending->outcome);
+  const std::size_t bytes = *pending->outcome ? captured_bytes(**pending->outcome) : 0;
+  co_await options.background.run_if_large(bytes, [&] { events += last_event(*pending->outcome); });
   if (listening) co_await exchange.write(events);
   output->close();
   compile_output->close();

@@ -2,16 +2,17 @@
 //
 // One route table (service.cc) says for each path and method who may ask and what answers. Native
 // routes answer errors as {"error":{code,message,hint,field}}, drop-in routes in the shape of their
-// contract. Lives on the server's thread; runs are driven by RunService's threads.
+// contract. Lives on the server's thread; runs are driven by RunService's threads, and what is
+// large is read, written and compressed by Background's.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/thread_pool.hpp>
-#include <functional>
+#include <optional>
 #include <string>
 
 #include "http/access.h"
 #include "http/amon_api.h"
+#include "http/background.h"
 #include "http/run_catalog.h"
 #include "http/run_request.h"
 #include "http/server/exchange.h"
@@ -42,12 +43,16 @@ class Service final : public Handler {
   bool admits(const Request& head, Response* refusal) override;
   boost::asio::awaitable<Response> handle(Exchange& exchange) override;
   Response refuse(int status, std::string_view message) override;
+  void report(std::string_view event, std::string_view reason) override;
 
  private:
   struct Route;
   static const Route kRoutes[];
   static const Route* find_route(const Request& head);
+  static std::string methods_of(std::string_view path);  // "GET, HEAD"; empty for no path of ours
   static Response not_served(const Request& head);
+  std::optional<Response> find_refusal(const Request& head) const;
+  boost::asio::awaitable<void> compress(const Request& head, Response& response);
 
   class HeldFiles;
   boost::asio::awaitable<Response> health(Exchange& exchange);
@@ -62,8 +67,8 @@ class Service final : public Handler {
   const RunCatalog& catalog_;
   const telemetry::Log& log_;
   ServiceOptions options_;
-  boost::asio::thread_pool background_{1};  // for what must not hold up the server's thread
-  std::size_t files_held_ = 0;              // by requests that wait or run; each is a descriptor
+  Background background_;
+  std::size_t files_held_ = 0;  // by requests that wait or run; each is a descriptor
   bool ready_ = false;
 };
 

@@ -9,6 +9,7 @@
 
 #include "http/json_reader.h"
 #include "http/json_text.h"
+#include "http/run_limits.h"
 #include "http/shell_status.h"
 #include "http/text_encoding.h"
 
@@ -18,20 +19,12 @@ namespace {
 constexpr std::string_view kFallbackTier = "standard";
 constexpr double kBytesPerMebibyte = 1024.0 * 1024.0;
 
-std::unexpected<ApiError> refuse(std::string message) {
-  return std::unexpected(ApiError{.status = 400,
-                                  .code = std::string(kInvalidArgumentCode),
-                                  .message = std::move(message),
-                                  .hint = {},
-                                  .field = {}});
-}
-
 ApiResult<std::string> read_text(const JsonObject& request, std::string_view key,
                                  std::size_t bytes_max) {
   AIRLOCK_ASSIGN(const auto text, request.text(key));
   if (text && text->size() > bytes_max) {
-    return refuse(std::string(key) + " has " + std::to_string(text->size()) + " bytes; at most " +
-                  std::to_string(bytes_max) + " are allowed");
+    return refuse_request(std::string(key) + " has " + std::to_string(text->size()) +
+                          " bytes; at most " + std::to_string(bytes_max) + " are allowed");
   }
   return std::string(text.value_or(""));
 }
@@ -40,7 +33,7 @@ ApiResult<std::chrono::milliseconds> read_wall_time(const JsonObject& request,
                                                     const SwissbrainTier& tier) {
   AIRLOCK_ASSIGN(const auto seconds, request.number("timeout_seconds"));
   if (!seconds) return tier.wall_time_max;
-  if (!(*seconds > 0)) return refuse("timeout_seconds must be a number above 0");
+  if (!(*seconds > 0)) return refuse_request("timeout_seconds must be a number above 0");
   const double wanted = std::ceil(*seconds * 1000);
   if (wanted >= static_cast<double>(tier.wall_time_max.count())) return tier.wall_time_max;
   return std::chrono::milliseconds(static_cast<std::int64_t>(wanted));
@@ -56,7 +49,8 @@ std::string supported_text(const RunCatalog& catalog) {
 
 ApiResult<language::RunPlan> make_plan(const RunCatalog& catalog, const std::string& language,
                                        const SwissbrainTier& tier,
-                                       std::chrono::milliseconds wall_time) {
+                                       std::chrono::milliseconds wall_time,
+                                       const model::LimitsGiven& maxima) {
   model::LimitsGiven given;
   given.wall_time = wall_time;
   // What a rate over the wall time comes to, and where the host has no rate, no more than that.
@@ -68,8 +62,10 @@ ApiResult<language::RunPlan> make_plan(const RunCatalog& catalog, const std::str
   given.disk = tier.disk;
   given.open_files = tier.open_files;
   const std::string name = language == "shell" ? "bash" : language;
-  if (!catalog.knows(name)) return refuse(supported_text(catalog));
-  return at_field("", catalog.plan(name, {.file_name = {}, .args = {}, .limits = given}));
+  if (!catalog.knows(name)) return refuse_request(supported_text(catalog));
+  return at_field("", catalog.plan(name, {.file_name = {},
+                                          .args = {},
+                                          .limits = capped_by(maxima, given.over({}), given)}));
 }
 
 // The phase whose streams and status say how it went.
@@ -103,14 +99,16 @@ ApiResult<SwissbrainRun> parse_swissbrain_run(std::string_view body, const RunCa
   AIRLOCK_ASSIGN(const JsonObject request, JsonObject::from(value, ""));
   AIRLOCK_ASSIGN(const std::string code, read_text(request, "code", limits.code_bytes_max));
   AIRLOCK_ASSIGN(const std::string language, read_text(request, "language", kShownBytesMax));
-  if (code.empty() || language.empty()) return refuse("Missing required fields: code, language");
+  if (code.empty() || language.empty())
+    return refuse_request("Missing required fields: code, language");
   SwissbrainRun run;
   AIRLOCK_ASSIGN(run.user_id, read_text(request, "user_id", limits.user_id_bytes_max));
   AIRLOCK_ASSIGN(const auto tier_name, request.text("tier"));
   const SwissbrainTier& tier = find_swissbrain_tier(tier_name.value_or(kSwissbrainTierDefault));
   run.tier = tier.name;
   AIRLOCK_ASSIGN(const std::chrono::milliseconds wall_time, read_wall_time(request, tier));
-  AIRLOCK_ASSIGN(language::RunPlan plan, make_plan(catalog, language, tier, wall_time));
+  AIRLOCK_ASSIGN(language::RunPlan plan,
+                 make_plan(catalog, language, tier, wall_time, limits.maxima));
   AIRLOCK_TRY(at_field("", set_program(run.run, plan, code)));
   AIRLOCK_TRY(at_field("", set_environment(run.run, {plan.env})));
   if (request.has("stdin")) {
@@ -118,6 +116,13 @@ ApiResult<SwissbrainRun> parse_swissbrain_run(std::string_view body, const RunCa
     AIRLOCK_TRY(at_field("", set_stdin(run.run, text)));
   }
   return run;
+}
+
+std::optional<ApiError> swissbrain_failure(const model::RunResult& result) {
+  const model::Outcome& outcome = telling_phase(result).outcome;
+  if (outcome.kind != model::OutcomeKind::kSetupFailed) return std::nullopt;
+  return ApiError{
+      .status = 500, .code = "internal", .message = outcome.detail, .hint = {}, .field = {}};
 }
 
 std::string swissbrain_result_json(const model::RunResult& result) {

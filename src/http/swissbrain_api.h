@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,7 @@
 #include "http/parsed_run.h"
 #include "http/run_catalog.h"
 #include "model/run_result.h"
+#include "model/run_spec.h"
 
 namespace airlock::http {
 
@@ -56,6 +58,7 @@ struct SwissbrainLimits {
   std::size_t code_bytes_max = std::size_t{1} << 20;
   std::size_t stdin_bytes_max = std::size_t{1} << 20;
   std::size_t user_id_bytes_max = 256;
+  model::LimitsGiven maxima = {};  // of the operator, for every route: no tier gives more
 };
 
 struct SwissbrainRun {
@@ -66,6 +69,9 @@ struct SwissbrainRun {
 
 ApiResult<SwissbrainRun> parse_swissbrain_run(std::string_view body, const RunCatalog& catalog,
                                               const SwissbrainLimits& limits);
+
+// Where the sandbox could not be made: that is no result of the caller's program.
+std::optional<ApiError> swissbrain_failure(const model::RunResult& result);
 
 // One line each. A failed compilation gives the compiler's messages and status.
 std::string swissbrain_result_json(const model::RunResult& result);

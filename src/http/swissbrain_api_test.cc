@@ -155,5 +155,17 @@ TEST(SwissbrainApiTest, ErrorsHaveTheShapeOfTheContract) {
             R"({"error":"Missing required fields: code, language"})");
 }
 
+TEST(SwissbrainApiTest, ASandboxThatCouldNotBeMadeIsNoResult) {
+  model::RunResult result;
+  result.outcome.kind = model::OutcomeKind::kExited;
+  EXPECT_FALSE(swissbrain_failure(result).has_value());
+  result.outcome.kind = model::OutcomeKind::kSetupFailed;
+  result.outcome.detail = "limits: Operation not permitted";
+  const auto error = swissbrain_failure(result);
+  ASSERT_TRUE(error.has_value());
+  EXPECT_EQ(error->status, 500);
+  EXPECT_NE(error->message.find("limits: Operation not permitted"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace airlock::http

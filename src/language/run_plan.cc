@@ -33,11 +33,11 @@ std::string choose_file_name(const Language& language, const std::string& wanted
   return fits ? wanted : language.file_name;
 }
 
-model::Limits run_limits(const Toolchain& toolchain, const model::LimitsGiven& user) {
-  model::Limits limits = toolchain.run.limits.over(model::Limits{});
+model::Limits run_limits(const Toolchain& toolchain, const PlanRequest& request) {
+  model::Limits limits = toolchain.run.limits.over(request.defaults);
   limits.disk = toolchain.disk.value_or(limits.disk);
   limits.inodes = toolchain.inodes.value_or(limits.inodes);
-  return user.over(limits);
+  return request.limits.over(limits);
 }
 
 // The language's limits, raised where the user gave more; the workspace is the one that `run` has.
@@ -109,7 +109,7 @@ Result<RunPlan> make_plan(const Language& language, const InstalledToolchain& in
   RunPlan plan;
   plan.source_path = source.substr(1);
   plan.env = toolchain.env;
-  const model::Limits limits = run_limits(toolchain, request.limits);
+  const model::Limits limits = run_limits(toolchain, request);
   if (toolchain.compile) {
     AIRLOCK_ASSIGN(plan.compile,
                    make_phase(*toolchain.compile, compile_limits(toolchain, request.limits, limits),

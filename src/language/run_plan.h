@@ -1,7 +1,7 @@
 // RunPlan: a program, its language and the user's wishes become commands and limits.
 //
 // A pure function of its arguments: touches neither the host nor the program's text. Limits: the
-// user's, else the language's, else model::Limits. A compile phase is never given less than its
+// user's, else the language's, else the defaults. A compile phase is never given less than its
 // language asks for, because the user's limits are about the program: they can only raise it.
 #pragma once
 
@@ -20,6 +20,7 @@ struct PlanRequest {
   std::string file_name;  // the last part of the program's path; "" if it came from a stream
   std::vector<std::string> args;
   model::LimitsGiven limits;
+  model::Limits defaults = {};  // where neither the user nor the language says anything
 };
 
 struct RunPlan {

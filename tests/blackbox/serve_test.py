@@ -422,7 +422,8 @@ class Life(unittest.TestCase):
         listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         # As systemd does it: descriptor 3, and the pid of the process that it is for.
-        script = 'exec 3<&%d; export LISTEN_PID=$$ LISTEN_FDS=1; exec "$0" serve'
+        script = ('exec 3<&%d; export LISTEN_PID=$$ LISTEN_FDS=1; '
+                  'exec "$0" serve --listen http://127.0.0.1:1')
         with subprocess.Popen(
                 ["bash", "-c", script % listener.fileno(), str(airlock.binary())],
                 pass_fds=[listener.fileno()], stderr=subprocess.DEVNULL,
@@ -473,8 +474,9 @@ class Life(unittest.TestCase):
             for _ in range(2):
                 with Service("--listen", "http://0.0.0.0:0", "--state-dir", state) as service:
                     self.assertEqual(service.ask("POST", "/v1/run", "{}")[0], 401)
-                    shown = [line for line in service.other_lines if "shown once" in line]
-                    keys += [line.rsplit(" ", 1)[1] for line in shown]
+                    keys += [line["shown_once"] for line in service.log
+                             if line["event"] == "serve.key_made"]
+                    self.assertEqual(service.other_lines, [])
                     answer = service.ask_json("POST", "/v1/run", {"argv": ["true"]},
                                               {"X-API-Key": keys[0]})
                     self.assertEqual(answer[0], 200)

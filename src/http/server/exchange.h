@@ -36,8 +36,10 @@ class Handler {
   // Before the body is read: a response refuses the request, nothing lets it come in.
   virtual bool admits(const Request& head, Response* refusal) = 0;
   virtual boost::asio::awaitable<Response> handle(Exchange& exchange) = 0;
-  // For what never became a request.
+  // For what never became a request, or found no room.
   virtual Response refuse(int status, std::string_view message) = 0;
+  // What an operator should know: an exception of handle(), a client that was cut off.
+  virtual void report(std::string_view event, std::string_view reason) = 0;
 };
 
 }  // namespace airlock::http

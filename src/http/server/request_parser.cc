@@ -78,6 +78,13 @@ std::size_t RequestParser::feed(std::string_view bytes) {
 bool RequestParser::head_complete() const { return state_->parser.is_header_done(); }
 bool RequestParser::complete() const { return failure_.status == 0 && state_->parser.is_done(); }
 
+std::size_t RequestParser::body_bytes() const { return state_->parser.get().body().size(); }
+
+std::size_t RequestParser::body_bytes_declared() const {
+  const auto length = state_->parser.content_length();
+  return length ? static_cast<std::size_t>(*length) : 0;
+}
+
 void RequestParser::fill_head() {
   const auto& message = state_->parser.get();
   request_.method = message.method_string();

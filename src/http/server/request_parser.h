@@ -37,6 +37,8 @@ class RequestParser {
   bool started() const { return started_; }
   bool head_complete() const;
   bool complete() const;
+  std::size_t body_bytes() const;           // what has come of the body
+  std::size_t body_bytes_declared() const;  // what is to come, if the head has said it, else 0
   const ParseFailure& failure() const { return failure_; }
   // The client waits for "100 Continue" before it sends the body.
   bool expects_continue() const;

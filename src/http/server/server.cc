@@ -47,8 +47,13 @@ struct Server::Listener {
 Server::Server(asio::io_context& context, Handler& handler, const ServerLimits& limits)
     : context_(context),
       connections_max_(limits.connections_max),
-      common_{handler, limits.session, [this] { end_slowest_reader(); }, http_date(),
-              std::vector<char>(kReadBytes)},
+      common_{handler,
+              limits.session,
+              http_date(),
+              std::vector<char>(kReadBytes),
+              MemoryBudget(limits.request_bytes_max),
+              MemoryBudget(limits.answer_bytes_max),
+              [this] { return cut_off_slowest(); }},
       ticker_(context),
       room_(context, asio::steady_timer::time_point::max()) {
   tick();
@@ -106,20 +111,12 @@ bool Server::make_room() {
   return true;
 }
 
-void Server::end_slowest_reader() {
-  const auto slowest = std::ranges::min_element(sessions_, {}, [](const auto& session) {
-    return session->sending_since().value_or(Session::TimePoint::max());
-  });
-  if (slowest != sessions_.end() && (*slowest)->sending_since()) (*slowest)->close();
-}
-
 asio::awaitable<void> Server::serve(std::shared_ptr<Session> session) {
   const auto place = sessions_.insert(sessions_.end(), session);
   session->on_served([this, place] { sessions_.splice(sessions_.end(), sessions_, place); });
   try {
     co_await session->run();
   } catch (const std::exception&) { session->close(); }  // no memory: others may still have some
-  session->let_go();
   sessions_.erase(place);
   room_.cancel();
 }
@@ -131,6 +128,18 @@ void Server::drain() {
     listener->acceptor.close(ignored);
   }
   for (const auto& session : sessions_) session->drain();
+}
+
+bool Server::cut_off_slowest() {
+  Session* slowest = nullptr;
+  for (const auto& session : sessions_) {
+    const auto since = session->sending_since();
+    if (since && (slowest == nullptr || *since < slowest->sending_since())) slowest = session.get();
+  }
+  if (slowest == nullptr) return false;
+  slowest->cut_off();
+  common_.handler.report("http.cut_off", "unread answers of others fill the memory kept for them");
+  return true;
 }
 
 void Server::tick() {

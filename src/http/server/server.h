@@ -2,10 +2,9 @@
 //
 // Accepts up to `connections_max`. For what comes beyond, the connection is closed that has waited
 // longest without a request; while each has one, it waits in the kernel's queue until one ends.
-// What connections hold is bounded, too: beyond it requests that are not small are refused, and who
-// has taken longest to read an answer is closed.
-// drain(): no new connections, idle ones are closed, the others finish their request. Everything
-// runs on the io_context's thread; post() to get there from others.
+// What connections hold stays within two budgets, or nearly: a single answer may be larger than its
+// budget. drain(): no new connections, idle ones are closed, the others finish their request.
+// Everything runs on the io_context's thread; post() to get there from others.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -27,6 +26,9 @@ namespace airlock::http {
 struct ServerLimits {
   SessionLimits session;
   std::size_t connections_max = 16'384;
+  // Of all connections together: bodies until they are answered, answers until they are sent.
+  std::size_t request_bytes_max = std::size_t{128} << 20;
+  std::size_t answer_bytes_max = std::size_t{128} << 20;
 };
 
 class Server {
@@ -39,6 +41,8 @@ class Server {
   // A socket that listens already.
   base::Status listen(base::UniqueFd socket);
   void drain();
+  std::size_t request_bytes_held() const { return common_.requests.held(); }
+  std::size_t answer_bytes_held() const { return common_.answers.held(); }
   // Nothing is left to be answered.
   bool idle() const { return sessions_.empty(); }
 
@@ -47,7 +51,7 @@ class Server {
   boost::asio::awaitable<void> accept(Listener& listener);
   boost::asio::awaitable<void> serve(std::shared_ptr<Session> session);
   bool make_room();
-  void end_slowest_reader();
+  bool cut_off_slowest();
   void tick();
 
   boost::asio::io_context& context_;

@@ -19,28 +19,12 @@ constexpr auto kNoDeadline = Session::TimePoint::max();
 
 Session::Session(asio::any_io_executor executor, std::shared_ptr<Transport> transport,
                  Common& common)
-    : executor_(std::move(executor)), transport_(std::move(transport)), common_(common) {
+    : executor_(std::move(executor)),
+      transport_(std::move(transport)),
+      common_(common),
+      request_share_(common.requests),
+      answer_share_(common.answers) {
   set_deadline(common_.limits.head_max);
-}
-
-void Session::let_go() {
-  count_request(0);
-  count_answer(0);
-}
-
-void Session::count_request(std::size_t bytes) {
-  common_.requests_bytes += bytes - request_bytes_;
-  request_bytes_ = bytes;
-}
-
-void Session::count_answer(std::size_t bytes) {
-  common_.answers_bytes += bytes - answer_bytes_;
-  answer_bytes_ = bytes;
-}
-
-std::optional<Session::TimePoint> Session::sending_since() const {
-  if (answer_bytes_ <= kSmallBytes) return std::nullopt;
-  return sending_since_;
 }
 
 void Session::set_deadline(std::chrono::milliseconds from_now) {
@@ -59,6 +43,16 @@ void Session::drain() {
   if (idle_) transport_->close();
 }
 
+std::optional<Session::TimePoint> Session::sending_since() const {
+  if (answer_share_.bytes() <= kFreeShareBytes) return std::nullopt;
+  return sending_since_;
+}
+
+void Session::cut_off() {
+  answer_share_.release();
+  transport_->close();
+}
+
 asio::awaitable<void> Session::run() {
   bool alive = true;
   while (alive && !draining_) {
@@ -70,9 +64,31 @@ asio::awaitable<void> Session::run() {
   transport_->close();
 }
 
+asio::awaitable<void> Session::refuse_for_want_of_room() {
+  return refuse(common_.handler.refuse(
+      503, "the requests of other clients fill the memory that this service keeps for them"));
+}
+
+// Whether the request may go on, with its head complete.
+asio::awaitable<bool> Session::admit(RequestParser& parser) {
+  head_only_ = parser.head().method == "HEAD";
+  Response refusal;
+  if (!common_.handler.admits(parser.head(), &refusal)) {
+    co_await refuse(std::move(refusal));
+    co_return false;
+  }
+  // Known now, it is said now, and not after half of the body.
+  if (!common_.requests.has_room_for(parser.body_bytes_declared())) {
+    co_await refuse_for_want_of_room();
+    co_return false;
+  }
+  set_deadline(common_.limits.body_max);
+  const bool waits = !parser.complete() && parser.expects_continue();
+  co_return !waits || co_await transport_->write_all(kContinue, {});
+}
+
 asio::awaitable<bool> Session::read_request() {
   RequestParser parser(common_.limits.parser);
-  count_request(pending_.size());
   bool begun = false;
   bool admitted = false;
   idle_ = pending_.empty();
@@ -94,15 +110,11 @@ asio::awaitable<bool> Session::read_request() {
       admitted = true;
       waiting_ = false;
       base::crash_point("head_read");
-      head_only_ = parser.head().method == "HEAD";
-      Response refusal;
-      if (!common_.handler.admits(parser.head(), &refusal)) {
-        co_await refuse(std::move(refusal));
-        co_return false;
-      }
-      set_deadline(common_.limits.body_max);
-      const bool waits = !parser.complete() && parser.expects_continue();
-      if (waits && !co_await transport_->write_all(kContinue, {})) co_return false;
+      if (!co_await admit(parser)) co_return false;
+    }
+    if (!request_share_.try_hold(pending_.size() + parser.body_bytes())) {
+      co_await refuse_for_want_of_room();
+      co_return false;
     }
     if (parser.complete()) {
       request_ = parser.take();
@@ -117,13 +129,6 @@ asio::awaitable<bool> Session::read_request() {
       co_return false;
     }
     pending_.append(common_.buffer.data(), count);
-    count_request(request_bytes_ + count);
-    if (request_bytes_ > kSmallBytes &&
-        common_.requests_bytes > common_.limits.requests_bytes_max) {
-      co_await refuse(common_.handler.refuse(
-          429, "the requests that are here already are all that the service can hold"));
-      co_return false;
-    }
   }
 }
 
@@ -135,10 +140,11 @@ asio::awaitable<bool> Session::answer() {
   try {
     response = co_await common_.handler.handle(*this);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "airlock: a request failed: %s\n", error.what());
+    common_.handler.report("http.request_failed", error.what());
     failed = true;
   }
   transport_->watch_hangup({});
+  request_share_.release();
   // A stream that broke off must not look whole.
   if (streaming_) co_return !failed && co_await end_stream() && keep_alive_;
   if (failed) response = common_.handler.refuse(500, "internal error");
@@ -172,7 +178,7 @@ std::string Session::head_of(const Response& response, bool chunked) const {
   if (!response.content_type.empty()) head += "\r\nContent-Type: " + response.content_type;
   if (chunked && request_.has_chunks) {
     head += "\r\nTransfer-Encoding: chunked";
-  } else if (!chunked) {
+  } else if (!chunked && response.status != 204) {
     head += "\r\nContent-Length: " + std::to_string(response.body.size());
   }
   head += "\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store";
@@ -181,17 +187,23 @@ std::string Session::head_of(const Response& response, bool chunked) const {
   return head;
 }
 
+void Session::hold_answer(std::size_t bytes) {
+  while (!answer_share_.try_hold(bytes)) {
+    if (common_.cut_off_slowest()) continue;
+    answer_share_.hold(bytes);  // what has been computed is not thrown away for itself
+    break;
+  }
+  sending_since_ = std::chrono::steady_clock::now();
+}
+
 asio::awaitable<bool> Session::send(const Response& response) {
   set_deadline(common_.limits.write_max);
   base::crash_point("before_answer");
   const std::string head = head_of(response, false);
-  count_request(0);
-  count_answer(response.body.size());
-  sending_since_ = std::chrono::steady_clock::now();
-  if (common_.answers_bytes > common_.limits.answers_bytes_max) common_.relieve();
+  hold_answer(response.body.size());
   const bool sent = co_await transport_->write_all(
       head, head_only_ ? std::string_view() : std::string_view(response.body));
-  count_answer(0);
+  answer_share_.release();
   co_return sent;
 }
 
@@ -216,9 +228,11 @@ asio::awaitable<bool> Session::write(std::string_view piece) {
     rest += "\r\n";
   }
   set_deadline(common_.limits.write_max);
+  hold_answer(rest.size());
   const bool sent = co_await transport_->write_all(
       std::string_view(size.data(), static_cast<std::size_t>(digits)), rest);
   base::crash_point("piece_written");
+  answer_share_.release();
   deadline_ = kNoDeadline;
   co_return sent;
 }

@@ -17,7 +17,8 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 
-constexpr int kDrainReadsMax = 16;
+// What a client that is refused may still be sending: most of the largest body.
+constexpr std::size_t kDrainBytesMax = std::size_t{32} << 20;
 constexpr std::size_t kEarlyBytesMax = 64 * 1024;
 
 class TcpTransport final : public Transport, public std::enable_shared_from_this<TcpTransport> {
@@ -34,6 +35,7 @@ class TcpTransport final : public Transport, public std::enable_shared_from_this
       co_return count;
     }
     for (;;) {
+      // Why safe: at most buffer.size() bytes are written to it, and it never blocks.
       const ssize_t count =
           ::recv(socket_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
       if (count > 0) co_return static_cast<std::size_t>(count);
@@ -70,10 +72,10 @@ class TcpTransport final : public Transport, public std::enable_shared_from_this
   asio::awaitable<void> close_gently() override {
     boost::system::error_code error;
     socket_.shutdown(tcp::socket::shutdown_send, error);
-    std::array<char, 512> rest;
-    for (int i = 0; i < kDrainReadsMax && !error; ++i) {
-      co_await socket_.async_read_some(asio::buffer(rest),
-                                       asio::redirect_error(asio::use_awaitable, error));
+    std::array<char, 16 * 1024> rest;
+    for (std::size_t taken = 0; taken < kDrainBytesMax && !error;) {
+      taken += co_await socket_.async_read_some(asio::buffer(rest),
+                                                asio::redirect_error(asio::use_awaitable, error));
     }
     close();
   }
@@ -96,6 +98,7 @@ class TcpTransport final : public Transport, public std::enable_shared_from_this
   // What came before it was asked for; false at the end, or when it is too much.
   bool take_early() {
     std::array<char, 4096> piece;
+    // Why safe: at most piece.size() bytes are written to it, and it never blocks.
     const ssize_t count = ::recv(socket_.native_handle(), piece.data(), piece.size(), MSG_DONTWAIT);
     if (count < 0) return errno == EAGAIN || errno == EINTR;
     early_.append(piece.data(), static_cast<std::size_t>(count));

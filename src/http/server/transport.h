@@ -28,8 +28,8 @@ class Transport {
   virtual void watch_hangup(std::function<void()> gone) = 0;
   // What waits for bytes of the peer, or will, gets 0; writing goes on.
   virtual void end_reading() = 0;
-  // Says that nothing more comes, and takes a little of what the peer is still sending: closing on
-  // unread bytes would reset the connection, and the peer might never see the answer.
+  // Says that nothing more comes, and takes what the peer is still sending, up to 32 MiB: closing
+  // on unread bytes would reset the connection, and the peer might never see the answer.
   virtual boost::asio::awaitable<void> close_gently() = 0;
   virtual void close() = 0;
 };

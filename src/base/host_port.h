@@ -1,0 +1,26 @@
+// Host and port of an authority: "localhost:8088", "[::1]:8088", "127.0.0.1".
+//
+// Splits, and checks nothing: what stands on either side is the caller's to judge. A colon inside
+// of brackets belongs to the host, which keeps its brackets. Borrows from `authority`.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+namespace airlock::base {
+
+struct HostPort {
+  std::string_view host;
+  std::optional<std::string_view> port;  // may be empty: "localhost:"
+};
+
+constexpr HostPort split_host_port(std::string_view authority) {
+  const std::size_t bracket = authority.rfind(']');
+  const std::size_t colon = authority.rfind(':');
+  const bool has_port =
+      colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket);
+  if (!has_port) return {authority, std::nullopt};
+  return {authority.substr(0, colon), authority.substr(colon + 1)};
+}
+
+}  // namespace airlock::base

@@ -1,0 +1,96 @@
+#include "config/config_file.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+namespace airlock::config {
+namespace {
+
+constexpr Setting kTable[] = {
+    {.name = "listen",
+     .value = "URL",
+     .group = "G",
+     .help = "",
+     .fallback = "x",
+     .shape = Shape::kList},
+    {.name = "max_wall", .value = "TIME", .group = "G", .help = "", .fallback = "10m"},
+    {.name = "config",
+     .value = "FILE",
+     .group = "G",
+     .help = "",
+     .fallback = "",
+     .places = Places::kNotInFile},
+    {.name = "api_key",
+     .value = "KEY",
+     .group = "G",
+     .help = "",
+     .fallback = "",
+     .places = Places::kVariableOnly},
+};
+
+// What is wrong, with the hint.
+std::string refused(std::string_view yaml) {
+  Values values(kTable);
+  const auto done = put_file(values, yaml, "a.yaml");
+  EXPECT_FALSE(done) << yaml;
+  return done ? "" : done.error().message + " | " + done.error().hint;
+}
+
+void expect_mentions(const std::string& text, const std::string& part) {
+  EXPECT_NE(text.find(part), std::string::npos) << text;
+}
+
+TEST(ConfigFileTest, ValuesHaveTheirPlaces) {
+  Values values(kTable);
+  ASSERT_TRUE(put_file(values, "# first\nlisten: [a, b]\nmax_wall:   2m\n", "a.yaml"));
+  EXPECT_EQ(values.of("listen").texts, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(values.of("listen").origin, "a.yaml:2:9");
+  EXPECT_EQ(values.text("max_wall"), "2m");
+  EXPECT_EQ(values.of("max_wall").origin, "a.yaml:3:13");
+  EXPECT_EQ(values.of("max_wall").layer, Layer::kFile);
+}
+
+TEST(ConfigFileTest, AListOfOneNeedsNoBrackets) {
+  Values values(kTable);
+  ASSERT_TRUE(put_file(values, "listen: http://127.0.0.1:1", "a.yaml"));
+  EXPECT_EQ(values.of("listen").texts, (std::vector<std::string>{"http://127.0.0.1:1"}));
+}
+
+TEST(ConfigFileTest, AnEmptyFileSaysNothing) {
+  Values values(kTable);
+  EXPECT_TRUE(put_file(values, "", "a.yaml"));
+  EXPECT_TRUE(put_file(values, "# nothing\n", "a.yaml"));
+  EXPECT_FALSE(values.is_set("max_wall"));
+}
+
+TEST(ConfigFileTest, WhatIsUnknownIsRefusedWithPlaceAndNearestName) {
+  const std::string text = refused("listen: x\n  \nmax_wal: 2m\n");
+  expect_mentions(text, "a.yaml:3:1: ");
+  expect_mentions(text, "did you mean \"max_wall\"?");
+}
+
+TEST(ConfigFileTest, WrongKindsOfValuesAreRefusedWithTheirPlace) {
+  expect_mentions(refused("max_wall: [1, 2]"), "a.yaml:1:11: max_wall must be text, not a list");
+  expect_mentions(refused("max_wall:\n"), "a.yaml:1:1: max_wall has no value");
+  expect_mentions(refused("max_wall: {a: b}"), "not a mapping");
+  expect_mentions(refused("listen: []"), "empty list");
+  expect_mentions(refused("listen: [[a]]"), "must be text");
+  expect_mentions(refused("- a"), "must be a mapping");
+  expect_mentions(refused("max_wall: 1m\nmax_wall: 2m"), "a.yaml:2:1: ");
+  expect_mentions(refused("max_wall: 'x"), "a.yaml:1:");
+}
+
+TEST(ConfigFileTest, SecretsAndTheFileItselfDoNotBelongThere) {
+  expect_mentions(refused("api_key: abc"), "AIRLOCK_API_KEY");
+  expect_mentions(refused("config: b.yaml"), "--config");
+}
+
+TEST(ConfigFileTest, OnlyARegularFileIsRead) {
+  EXPECT_FALSE(read_config_file("/dev/null"));
+  EXPECT_FALSE(read_config_file("/nowhere/a.yaml"));
+  EXPECT_FALSE(read_config_file(std::filesystem::temp_directory_path()));
+}
+
+}  // namespace
+}  // namespace airlock::config
