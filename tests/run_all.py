@@ -57,6 +57,7 @@ SUITES = (
     Suite("blackbox", "release", "tests/blackbox/run.py", 900),
     Suite("languages", "release", "tests/languages/run.py", 900),
     Suite("security", "release", "tests/security/run.py", 1200),
+    Suite("tiers", "release", "tests/security/tiers.py", 900),
     Suite("fuzz", "fuzz", None, 900),
     Suite("vm", "release", "tests/vm/run.py", 2700),
 )

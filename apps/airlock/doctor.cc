@@ -12,12 +12,15 @@
 #include <string_view>
 #include <vector>
 
+#include "base/child_process.h"
 #include "host/checks.h"
 #include "host/live_probe.h"
 #include "host/report_text.h"
+#include "host/tier_check.h"
 #include "http/doctor_json.h"
 #include "language/language_table.h"
 #include "language/toolchain_search.h"
+#include "model/isolation.h"
 
 namespace airlock::apps {
 
@@ -26,6 +29,7 @@ namespace {
 struct DoctorOptions {
   bool json = false;
   std::string state;
+  std::string allow_tier;
 };
 
 std::string environment(const char* name) {
@@ -100,12 +104,28 @@ host::Finding check_languages() {
                        : sudo + "apt-get install -y " + joined(packages, " "));
 }
 
+// airlock-nest tries it; asked only where the full tier cannot be had.
+std::string find_lower_tier(const std::string& programs) {
+  const auto said =
+      base::run_command({programs + "/airlock-nest", "--find-tier"}, base::CommandLimits{});
+  if (!said || said->wait_status != 0) return {};
+  return said->text.substr(0, said->text.find('\n'));
+}
+
+void add_tier(host::Report& report, const DoctorOptions& options, const std::string& programs) {
+  const bool allowed = options.allow_tier == model::kTierProcess;
+  const std::string lower = report.runs_will_work() ? "" : find_lower_tier(programs);
+  host::apply_tier(report, lower,
+                   allowed ? host::ProcessTier::kAllowed : host::ProcessTier::kRefused);
+}
+
 int run_doctor(const DoctorOptions& options) {
   host::Question question;
   question.programs = programs_folder();
   question.state = options.state.empty() ? default_state_dir() : options.state;
   host::LiveProbe probe;
   host::Report report = host::examine(probe, question);
+  add_tier(report, options, question.programs);
   report.findings.push_back(check_languages());
   const std::string text =
       options.json ? http::doctor_json(report) + "\n" : host::report_text(report, text_options());
@@ -123,6 +143,10 @@ void add_doctor_verb(CLI::App& app, int& exit_code) {
   verb->add_flag("--json", options->json, "Print the report as one JSON object");
   verb->add_option("--state-dir", options->state,
                    "Where durable state would live; checked for room");
+  verb->add_option("--allow-tier", options->allow_tier, "As `airlock serve` will be told: process")
+      ->type_name("TIER")
+      ->check(CLI::IsMember({std::string(model::kTierProcess)}))
+      ->envname("AIRLOCK_ALLOW_TIER");
   verb->callback([options, &exit_code] { exit_code = run_doctor(*options); });
 }
 

@@ -5,6 +5,7 @@
 // not contain it.
 #include <fcntl.h>
 #include <cstdio>
+#include <string_view>
 #include <utility>
 
 #include "jail/hand_down.h"
@@ -23,6 +24,10 @@ int refuse(const base::Error& error) {
 }
 
 int run(int argc, char** argv) {
+  if (argc == 2 && std::string_view(argv[1]) == "--find-tier") {
+    std::puts(jail::tier_name(find_tier(/*allow_process=*/true)).data());
+    return 0;
+  }
   int control_fd = -1;
   auto options = jail::parse_launcher_arguments(argc, argv, &control_fd);
   if (!options) return refuse(options.error());

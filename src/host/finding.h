@@ -15,7 +15,7 @@ namespace airlock::host {
 enum class FindingStatus {
   kOk,
   kWarn,  // runs work, but something is missing or weaker; the meaning says what
-  kFail,  // runs cannot work at the full tier until this is fixed
+  kFail,  // runs cannot work until this is fixed; before apply_tier: not at the full tier
 };
 // "ok", "warn", "fail"
 std::string_view finding_status_name(FindingStatus status);
@@ -44,9 +44,10 @@ Finding fail_finding(std::string_view group, std::string_view id, std::string se
 struct Report {
   std::string user;    // "root", "alice (uid 1000)"
   std::string kernel;  // "6.1.0-18-amd64 x86_64"
+  std::string tier;    // that runs get (tier_check.h); empty: none, or not asked yet
   std::vector<Finding> findings;
 
-  // Whether runs will work at the full tier: no finding failed.
+  // No finding failed.
   bool runs_will_work() const;
   std::size_t count(FindingStatus status) const;
   // Everything that results will list in isolation.missing: sorted, each name once.

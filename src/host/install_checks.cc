@@ -20,8 +20,8 @@ Finding check_program(HostProbe& probe, const Question& question, std::string_vi
   if (!facts || facts->kind != FileKind::kRegular) {
     return fail_finding(kInstall, name, path + " is not there",
                         "airlock starts it for every sandbox and looks for it beside itself only",
-                        "install all three programs into one folder: install -m 0755 airlock "
-                        "airlock-jail airlock-init " +
+                        "install all of them into one folder: install -m 0755 airlock "
+                        "airlock-daemon airlock-jail airlock-nest airlock-init " +
                             question.programs);
   }
   if (!probe.may_execute(path)) {
@@ -68,6 +68,7 @@ Finding check_port(HostProbe& probe, std::uint16_t port) {
 
 Findings check_install(HostProbe& probe, const Question& question) {
   return {check_program(probe, question, "airlock-jail"),
+          check_program(probe, question, "airlock-nest"),
           check_program(probe, question, "airlock-init")};
 }
 

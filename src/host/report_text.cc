@@ -31,6 +31,10 @@ std::string padded(std::string_view text, std::size_t columns) {
   return result;
 }
 
+std::string tier_text(const std::string& tier) {
+  return tier == "full" ? "the full tier" : "tier " + tier;
+}
+
 class TextWriter {
  public:
   explicit TextWriter(const TextOptions& options)
@@ -42,7 +46,8 @@ class TextWriter {
         "(" + printable(report.user) + ", Linux " + printable(report.kernel) + ")";
     const std::size_t failures = report.count(FindingStatus::kFail);
     if (failures == 0) {
-      text_ += paint(kBold, "Runs will work on this host, at the full tier.") + " " + host + "\n";
+      text_ += paint(kBold, "Runs will work on this host, at " + tier_text(report.tier) + ".") +
+               " " + host + "\n";
     } else {
       text_ +=
           paint(kBold, "Runs will NOT work on this host until " +

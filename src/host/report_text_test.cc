@@ -8,7 +8,8 @@ namespace airlock::host {
 namespace {
 
 Report report_of(std::vector<Finding> findings) {
-  return {.user = "root", .kernel = "6.1.0 x86_64", .findings = std::move(findings)};
+  return {
+      .user = "root", .kernel = "6.1.0 x86_64", .tier = "full", .findings = std::move(findings)};
 }
 
 TEST(ReportTextTest, FailuresComeFirstThenWarningsThenWhatIsOk) {

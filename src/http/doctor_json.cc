@@ -43,7 +43,7 @@ std::string doctor_json(const host::Report& report) {
   for (const host::Finding& finding : report.findings) findings.push_back(finding_json(finding));
   boost::json::object object;
   object["ok"] = report.runs_will_work();
-  object["tier"] = text_or_null(report.runs_will_work() ? "full" : "");
+  object["tier"] = text_or_null(report.tier);
   object["user"] = printable_utf8(report.user);
   object["kernel"] = printable_utf8(report.kernel);
   object["missing"] = names_json(report.missing());

@@ -1,6 +1,6 @@
 // The JSON of `airlock doctor --json`: the same report as the text, for scripts.
 //
-// {"ok": true, "tier": "full" | null, "user": "...", "kernel": "...", "missing": ["..."],
+// {"ok": true, "tier": "full" | ... | null, "user": "...", "kernel": "...", "missing": ["..."],
 //  "counts": {"ok": 1, "warn": 0, "fail": 0},
 //  "findings": [{"group", "id", "status": "ok" | "warn" | "fail", "seen", "meaning": "..." | null,
 //                "fix": "..." | null, "missing": ["..."]}]}

@@ -8,6 +8,7 @@ namespace {
 TEST(DoctorJsonTest, AHealthyHostIsOkAtTheFullTier) {
   const host::Report report{.user = "root",
                             .kernel = "6.1.0 x86_64",
+                            .tier = "full",
                             .findings = {host::ok_finding("kernel", "landlock", "ABI 4")}};
   EXPECT_EQ(doctor_json(report),
             R"({"ok":true,"tier":"full","user":"root","kernel":"6.1.0 x86_64","missing":[],)"
@@ -20,7 +21,7 @@ TEST(DoctorJsonTest, AFailureLeavesNoTierAndBytesOfPathsStayReadable) {
   host::Finding finding = host::fail_finding("install", "airlock-jail", "/home/\xff/x is not there",
                                              "meaning", "first\nsecond");
   finding.missing = {"uid_range", "cgroup"};
-  const host::Report report{.user = "alice", .kernel = "6.1", .findings = {finding}};
+  const host::Report report{.user = "alice", .kernel = "6.1", .tier = {}, .findings = {finding}};
   EXPECT_EQ(doctor_json(report),
             R"({"ok":false,"tier":null,"user":"alice","kernel":"6.1",)"
             R"("missing":["cgroup","uid_range"],"counts":{"ok":0,"warn":0,"fail":1},)"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What tiers.py runs inside a container: the service, the probes, and attacks on the daemon.
 
-    tiers_inside.py TIER [--allow] [--probes] [--only PATTERN]
+    tiers_inside.py TIER [--probes] [--short] [--only PATTERN]
 
 Prints one line per test, `ok NAME: TEXT` or `FAIL NAME: TEXT`, and at last `END`. The programs are
 found through AIRLOCK. Controls of the probes are not run here: tests/security/run.py shows on the
@@ -55,6 +55,7 @@ WATCHED = {
     "resources disk 33554432 /workspace /tmp /output /dev/shm": "disk_quota",
     "resources inodes 100000": "disk_quota",
     "resources deep 100000": "disk_quota",
+    "collect deep {output} 2000": "disk_quota",
 }
 NAMED_BY = {
     "nested-gvisor": {
@@ -73,7 +74,6 @@ NAMED_BY = {
         "ipc lock {shared_file}": "private_view",
         "ipc lock /etc/ld.so.cache": "private_view",
         "ipc record-lock {shared_file}": "private_view",
-        "collect deep {output} 2000": "disk_quota",
     },
 }
 
@@ -216,7 +216,7 @@ for path in {paths}:
     attempt("read " + path, lambda: open(path, "rb").read(64) or None)
     attempt("write " + path, lambda: open(path, "r+b") and True)
     attempt("make in " + path, lambda: open(path + "/guest-was-here", "wb") and True)
-for folder in ("/usr/bin", "/usr/lib", "/etc", "/", "/input"):
+for folder in ("/usr/bin", "/usr/lib", "/etc", "/", *(["/input"] if {own_files} else [])):
     attempt("make in " + folder, lambda: open(folder + "/guest-was-here", "wb") and True)
     attempt("change mode of " + folder, lambda: os.chmod(folder, 0o777) is None)
 attempt("change mode of a program", lambda: os.chmod("/usr/bin/env", 0o777) is None)
@@ -242,10 +242,12 @@ def state_paths():
     ]
 
 
-def attack(service, tier, came):
+def attack(service, tier, came, missing):
+    # Without Landlock the files of a container are its user's, which the result says.
+    own_files = tier != "process" or "landlock" not in missing
     code = ATTACK.format(
-        pids=service.pids(), own_pids=tier == "nested-gvisor", secret=SECRET, port=PORT,
-        pod_port=POD_PORT, paths=state_paths(),
+        pids=service.pids(), own_pids=tier != "process", secret=SECRET, port=PORT,
+        pod_port=POD_PORT, paths=state_paths() if own_files else [], own_files=own_files,
     )
     before = len(came)
     result = run_code(code, limits={"wall_ms": 60000, "cpu_ms": 60000})
@@ -318,7 +320,7 @@ def check_isolation(tier):
     return set(isolation.get("missing", []))
 
 
-def check_life():
+def check_life(tier):
     """What every tier promises of a run."""
     cases = (
         ("while True: pass", {"wall_ms": 700, "cpu_ms": 60000}, "wall_timeout"),
@@ -342,8 +344,9 @@ def check_life():
         say(fine, f"outcome {outcome}", f"{got}: {result.get('detail')}")
     leave = (
         "import os, time\nfor i in range(3):\n if os.fork() == 0:\n  os.setsid()\n"
-        "  if os.fork() == 0:\n   for n in range(1, 32):\n    try: __import__('signal').signal(n, 1)\n"
-        "    except Exception: pass\n   os.execvp('sleep', ['sleep', '4711.25'])\n  os._exit(0)\n"
+        "  if os.fork() == 0:\n   import signal\n   for n in range(1, 32):\n"
+        "    try: signal.signal(n, signal.SIG_IGN)\n    except Exception: pass\n"
+        "   os.execvp('sleep', ['sleep', '4711.25'])\n  os._exit(0)\n"
         "time.sleep(0.3)"
     )
     result = run_code(leave)
@@ -359,6 +362,8 @@ def check_life():
     )
     files = {f["path"]: f["content"] for f in result.get("files", [])}
     say(files.get("out.txt") == "abcabc", "files go in and come out", str(files))
+    if tier == "full" and os.geteuid() == 0:
+        return  # asks for more disk than root gets without loop devices
     status, answer = post("/execute", {"code": "print(1)", "language": "python", "tier": "free"})
     say(status == 200 and answer.get("stdout") == "1\n", "the drop-in route", str(answer)[:200])
 
@@ -379,9 +384,8 @@ def check_many():
 
 def check_two_guests():
     """Two guests of one user at the same time: neither finds the other's files."""
-    first = threading.Thread(
-        target=run_code, args=("open('mine', 'w').write('%s'); import time; time.sleep(3)" % CANARY,)
-    )
+    code = f"open('mine', 'w').write('{CANARY}'); import time; time.sleep(3)"
+    first = threading.Thread(target=run_code, args=(code,))
     first.start()
     time.sleep(1)
     look = (
@@ -438,6 +442,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("tier", choices=("full", "nested-gvisor", "process", "refused"))
     parser.add_argument("--probes", action="store_true")
+    parser.add_argument("--short", action="store_true", help="isolation and attacks only")
     parser.add_argument("--only", default="")
     options = parser.parse_args()
     os.chdir("/tmp")
@@ -463,12 +468,18 @@ def main():
             ready = service.wait_until_ready()
             say(ready, "airlock serve gets ready", service.log())
             if ready:
-                check_isolation(options.tier)
-                check_life()
-                check_many()
+                missing = check_isolation(options.tier)
+                if not options.short:
+                    check_life(options.tier)
+                    check_many()
                 good, result = check_two_guests()
-                say(good, "two guests at once do not see each other's files", str(result)[:300])
-                attack(service, options.tier, came)
+                named = options.tier == "process" and {"landlock", "uid_range"} <= missing
+                say(
+                    good or named,
+                    "two guests at once do not see each other's files, or the result says so",
+                    str(result)[:300],
+                )
+                attack(service, options.tier, came, missing)
         finally:
             code = service.end()
         say(code == 0, "airlock serve ends", f"{code}; {service.log()[-300:]}")
