@@ -131,6 +131,15 @@ void GuestProcess::on_exited(const InitExited& exited) {
   ended_ = true;
 }
 
+bool GuestProcess::end_by_force() {
+  if (cause_ == KillCause::kNone || started_ns_ == 0) return false;
+  InitExited killed;
+  killed.wait_status = SIGKILL;
+  killed.monotonic_ns = monotonic_ns();
+  on_exited(killed);
+  return true;
+}
+
 std::optional<std::uint64_t> GuestProcess::next_check_ns() const {
   if (ended_) return std::nullopt;
   std::uint64_t next = UINT64_MAX;

@@ -83,6 +83,8 @@ class GuestProcess {
   Report make_report(sys::CgroupKind kind, std::uint32_t missing, bool rootless);
   // Sends it and closes the channel.
   void send_report(const Report& report);
+  // Takes it for killed, if there was a cause to kill it.
+  bool end_by_force();
   bool last() const { return last_; }
   std::uint64_t memory_bytes() const { return memory_bytes_; }
 

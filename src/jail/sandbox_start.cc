@@ -295,7 +295,10 @@ void Keeper::init_died() {
   }
   for (const auto& process : sandbox_->processes) {
     if (process->ended()) continue;
-    process->set_failure(sandbox_->failure.stage, sandbox_->failure.os_errno);
+    // A tree that could not be ended in time went with its init: that was us.
+    if (host_.lower == nullptr || !process->end_by_force()) {
+      process->set_failure(sandbox_->failure.stage, sandbox_->failure.os_errno);
+    }
     finish(process.get());
   }
 }

@@ -29,6 +29,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import catalogue  # noqa: E402
 import judging  # noqa: E402
 import run as suite  # noqa: E402
+import tiers_killed  # noqa: E402
 from support import airlock, hostside  # noqa: E402
 
 PORT = 8088
@@ -324,7 +325,7 @@ def check_life(tier):
     """What every tier promises of a run."""
     cases = (
         ("while True: pass", {"wall_ms": 700, "cpu_ms": 60000}, "wall_timeout"),
-        ("while True: pass", {"wall_ms": 30000, "cpu_ms": 1000}, "cpu_timeout"),
+        ("while True: pass", {"wall_ms": 60000, "cpu_ms": 1000}, "cpu_timeout"),
         ("import sys\nwhile True: sys.stdout.write('x' * 65536)", {"output_bytes": 100000},
          "output_limit"),
         ("import os\nos.abort()", {}, "signalled"),
@@ -483,8 +484,12 @@ def main():
         finally:
             code = service.end()
         say(code == 0, "airlock serve ends", f"{code}; {service.log()[-300:]}")
-        left = [p for p in judging.processes_named("airlock-init") if p]
+        names = ("airlock-init", "airlock-nest", "airlock-jail", "airlock-daemon")
+        left = [name for name in names if judging.processes_named(name)]
         say(not left, "nothing is left of the service", str(left))
+        for who in () if options.short else ("caller", "launcher", "init"):
+            good, text = tiers_killed.try_kill(who)
+            say(good, f"the program ends when its {who} is killed", text)
     if options.probes:
         run_probes(options.tier, options.only, missing)
     print("END", flush=True)

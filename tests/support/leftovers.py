@@ -12,7 +12,8 @@ import time
 SETTLE_SECONDS = 4.0
 CGROUP_ROOT = pathlib.Path("/sys/fs/cgroup")
 NAME = "airlock"
-OURS = ("airlock", "airlock-daemon", "airlock-jail", "airlock-init", "airlock-jail-te")
+OURS = ("airlock", "airlock-daemon", "airlock-jail", "airlock-nest", "airlock-init",
+        "airlock-jail-te")
 # Outlive every run on purpose: the lock of the slots, the folders of skeletons and of workspaces,
 # and which skeleton was right last.
 LASTING = ("slots", "roots", "last-root", "work")
