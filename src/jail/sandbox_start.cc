@@ -122,6 +122,7 @@ StageFailure Keeper::begin_sandbox() {
                 {.program_fd = host_.init.get(),
                  .channel_fd = init_channel.get(),
                  .directory = host_.view.roots.c_str(),
+                 .has_network = sandbox_->in_network_home,
                  .cgroup_fd = sandbox_->born_in_group ? sandbox_->group->unified_fd() : -1,
                  .creator = own_creator ? host_uid(host_.ids, slot_.number(), kCreatorId) : 0});
   if (child.pid < 0) {

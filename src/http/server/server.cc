@@ -82,6 +82,10 @@ base::Status Server::listen(base::UniqueFd socket) {
 asio::awaitable<void> Server::accept(Listener& listener) {
   while (!draining_) {
     boost::system::error_code error;
+    // Nobody has to go before somebody has come.
+    co_await listener.acceptor.async_wait(tcp::acceptor::wait_read,
+                                          asio::redirect_error(asio::use_awaitable, error));
+    if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) break;
     if (sessions_.size() >= connections_max_ && !make_room()) {
       co_await room_.async_wait(asio::redirect_error(asio::use_awaitable, error));
       continue;
