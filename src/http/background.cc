@@ -20,9 +20,4 @@ asio::awaitable<void> Background::run(std::function<void()> work) {
   return asio::co_spawn(threads_, call(std::move(work)), asio::use_awaitable);
 }
 
-asio::awaitable<void> Background::run_if_large(std::size_t bytes, std::function<void()> work) {
-  if (bytes > kSmallWorkBytes) return run(std::move(work));
-  return call(std::move(work));
-}
-
 }  // namespace airlock::http

@@ -12,14 +12,12 @@
 
 namespace airlock::http {
 
-// Up to so many bytes are worked on at once, where they are: about a tenth of a millisecond.
+// Up to so many bytes are better worked on where they are: it takes a tenth of a millisecond.
 inline constexpr std::size_t kSmallWorkBytes = 64 * 1024;
 
 class Background {
  public:
   boost::asio::awaitable<void> run(std::function<void()> work);
-  // Small work is done here.
-  boost::asio::awaitable<void> run_if_large(std::size_t bytes, std::function<void()> work);
 
  private:
   boost::asio::thread_pool threads_{2};

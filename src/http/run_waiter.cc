@@ -155,8 +155,12 @@ asio::awaitable<StreamedRun> stream_run(Exchange& exchange, runner::RunService& 
     if (!listening) (*ticket)->kill();
   }
   std::string events = compile.take(true) + run.take(true);
-  const std::size_t bytes = *pending->outcome ? captured_bytes(**pending->outcome) : 0;
-  co_await options.background.run_if_large(bytes, [&] { events += last_event(*pending->outcome); });
+  const auto write_last = [&] { events += last_event(*pending->outcome); };
+  if (*pending->outcome && captured_bytes(**pending->outcome) > kSmallWorkBytes) {
+    co_await options.background.run(write_last);
+  } else {
+    write_last();
+  }
   if (listening) co_await exchange.write(events);
   output->close();
   compile_output->close();

@@ -143,22 +143,34 @@ void Service::report(std::string_view event, std::string_view reason) {
 asio::awaitable<Response> Service::handle(Exchange& exchange) {
   const Request& head = exchange.request();
   const Route* const route = find_route(head);
-  Response response =
-      route != nullptr ? Response{} : preflight_response(head, methods_of(head.path));
-  if (route != nullptr) response = co_await (this->*route->answer)(exchange);
-  append(response.headers, cors_headers(options_.access, head));
-  if (response.body.size() >= kGzipBytesMin) co_await compress(head, response);
-  co_return response;
+  const bool plain = options_.access.origins.empty() && head.header("Accept-Encoding").empty();
+  if (plain && route != nullptr) return (this->*route->answer)(exchange);
+  return handle_dressed(exchange, route);
 }
 
-asio::awaitable<void> Service::compress(const Request& head, Response& response) {
-  response.headers.push_back({"Vary", "Accept-Encoding"});
-  if (!accepts_gzip(head.header("Accept-Encoding"))) co_return;
+// For browsers and the like: with what they want to know, and compressed.
+asio::awaitable<Response> Service::handle_dressed(Exchange& exchange, const Route* route) {
+  const Request& head = exchange.request();
+  Response response;
+  if (route != nullptr) {
+    response = co_await (this->*route->answer)(exchange);
+  } else {
+    response = preflight_response(head, methods_of(head.path));
+  }
+  append(response.headers, cors_headers(options_.access, head));
+  const std::size_t size = response.body.size();
+  if (size < kGzipBytesMin || !accepts_gzip(head.header("Accept-Encoding"))) co_return response;
   std::string packed;
-  co_await background_.run_if_large(response.body.size(), [&] { packed = gzip(response.body); });
-  if (packed.empty()) co_return;
+  if (size > kSmallWorkBytes) {
+    co_await background_.run([&] { packed = gzip(response.body); });
+  } else {
+    packed = gzip(response.body);
+  }
+  if (packed.empty()) co_return response;
   response.body = std::move(packed);
   response.headers.push_back({"Content-Encoding", "gzip"});
+  response.headers.push_back({"Vary", "Accept-Encoding"});
+  co_return response;
 }
 
 // The members "docker" and "concurrency" are what clients of Amon's runner look at; "docker" tells

@@ -52,7 +52,7 @@ class Service final : public Handler {
   static std::string methods_of(std::string_view path);  // "GET, HEAD"; empty for no path of ours
   static Response not_served(const Request& head);
   std::optional<Response> find_refusal(const Request& head) const;
-  boost::asio::awaitable<void> compress(const Request& head, Response& response);
+  boost::asio::awaitable<Response> handle_dressed(Exchange& exchange, const Route* route);
 
   class HeldFiles;
   boost::asio::awaitable<Response> health(Exchange& exchange);

@@ -25,15 +25,28 @@ constexpr std::size_t kAmonIdBytes = 16;  // 32 digits, as Amon's clients know t
 template <typename Run, typename Limits>
 using ParseBody = ApiResult<Run> (*)(std::string_view, const RunCatalog&, const Limits&);
 
+bool has_large_body(const Exchange& exchange) {
+  return exchange.request().body.size() > kSmallWorkBytes;
+}
+
 // The body is gone when its request has become a run.
 template <typename Run, typename Limits>
-asio::awaitable<ApiResult<Run>> read_run(ParseBody<Run, Limits> parse, Exchange& exchange,
-                                         const RunCatalog& catalog, const Limits& limits,
-                                         Background& background) {
+asio::awaitable<ApiResult<Run>> read_large(ParseBody<Run, Limits> parse, Exchange& exchange,
+                                           const RunCatalog& catalog, const Limits& limits,
+                                           Background& background) {
   const std::string body = exchange.take_body();
   ApiResult<Run> run;
-  co_await background.run_if_large(body.size(), [&] { run = parse(body, catalog, limits); });
+  co_await background.run([&] { run = parse(body, catalog, limits); });
   co_return run;
+}
+
+using WriteResult = std::string (*)(const model::RunResult&);
+
+asio::awaitable<std::string> write_large(WriteResult write, const model::RunResult& result,
+                                         Background& background) {
+  std::string text;
+  co_await background.run([&] { text = write(result); });
+  co_return text;
 }
 
 std::shared_ptr<runner::Submission> make_submission(ParsedRun parsed) {
@@ -96,7 +109,12 @@ class Service::HeldFiles {
 
 asio::awaitable<Response> Service::run(Exchange& exchange) {
   const auto began = steady_clock::now();
-  auto parsed = co_await read_run(parse_run, exchange, catalog_, options_.limits, background_);
+  ApiResult<ParsedRun> parsed;
+  if (has_large_body(exchange)) {
+    parsed = co_await read_large(parse_run, exchange, catalog_, options_.limits, background_);
+  } else {
+    parsed = parse_run(exchange.take_body(), catalog_, options_.limits);
+  }
   if (!parsed) co_return error_response(parsed.error());
   const HeldFiles held(*this, *parsed);
   if (const auto error = held.too_many()) co_return error_response(*error);
@@ -104,9 +122,9 @@ asio::awaitable<Response> Service::run(Exchange& exchange) {
   const auto submitted = steady_clock::now();
   const RunOutcome outcome = co_await await_run(exchange, runs_, std::move(submission));
   if (!outcome) co_return error_response(from_error(outcome.error()));
-  std::string body;
-  co_await background_.run_if_large(captured_bytes(*outcome),
-                                    [&] { body = result_json(*outcome); });
+  const bool large = captured_bytes(*outcome) > kSmallWorkBytes;
+  std::string body =
+      large ? co_await write_large(result_json, *outcome, background_) : result_json(*outcome);
   Response response = json_response(200, std::move(body));
   const model::RunTimings& run = outcome->timings;
   response.headers.push_back(
@@ -117,7 +135,12 @@ asio::awaitable<Response> Service::run(Exchange& exchange) {
 }
 
 asio::awaitable<Response> Service::run_stream(Exchange& exchange) {
-  auto parsed = co_await read_run(parse_run, exchange, catalog_, options_.limits, background_);
+  ApiResult<ParsedRun> parsed;
+  if (has_large_body(exchange)) {
+    parsed = co_await read_large(parse_run, exchange, catalog_, options_.limits, background_);
+  } else {
+    parsed = parse_run(exchange.take_body(), catalog_, options_.limits);
+  }
   if (!parsed) co_return error_response(parsed.error());
   const HeldFiles held(*this, *parsed);
   if (const auto error = held.too_many()) co_return error_response(*error);
@@ -129,7 +152,12 @@ asio::awaitable<Response> Service::run_stream(Exchange& exchange) {
 }
 
 asio::awaitable<Response> Service::run_amon(Exchange& exchange) {
-  auto parsed = co_await read_run(parse_amon_run, exchange, catalog_, options_.amon, background_);
+  ApiResult<AmonRun> parsed;
+  if (has_large_body(exchange)) {
+    parsed = co_await read_large(parse_amon_run, exchange, catalog_, options_.amon, background_);
+  } else {
+    parsed = parse_amon_run(exchange.take_body(), catalog_, options_.amon);
+  }
   if (!parsed) co_return error_response(parsed.error(), amon_error_json);
   const HeldFiles held(*this, parsed->run);
   if (held.too_many()) {
@@ -150,9 +178,11 @@ asio::awaitable<Response> Service::run_amon(Exchange& exchange) {
   finish.duration_ms =
       std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - started).count();
   ApiResult<std::string> body;
-  if (outcome) {
-    co_await background_.run_if_large(
-        captured_bytes(*outcome), [&] { body = amon_result_json(ids, *outcome, options_.amon); });
+  const auto write = [&] { body = amon_result_json(ids, *outcome, options_.amon); };
+  if (outcome && captured_bytes(*outcome) > kSmallWorkBytes) {
+    co_await background_.run(write);
+  } else if (outcome) {
+    write();
   } else {
     body = std::unexpected(amon_error_of(outcome.error().code));
   }
@@ -163,8 +193,13 @@ asio::awaitable<Response> Service::run_amon(Exchange& exchange) {
 }
 
 asio::awaitable<Response> Service::execute_swissbrain(Exchange& exchange) {
-  auto parsed =
-      co_await read_run(parse_swissbrain_run, exchange, catalog_, options_.swissbrain, background_);
+  ApiResult<SwissbrainRun> parsed;
+  if (has_large_body(exchange)) {
+    parsed = co_await read_large(parse_swissbrain_run, exchange, catalog_, options_.swissbrain,
+                                 background_);
+  } else {
+    parsed = parse_swissbrain_run(exchange.take_body(), catalog_, options_.swissbrain);
+  }
   if (!parsed) co_return error_response(parsed.error(), swissbrain_error_json);
   const HeldFiles held(*this, parsed->run);
   if (const auto error = held.too_many()) co_return error_response(*error, swissbrain_error_json);
@@ -174,10 +209,10 @@ asio::awaitable<Response> Service::execute_swissbrain(Exchange& exchange) {
   if (const auto error = swissbrain_failure(*outcome)) {
     co_return error_response(*error, swissbrain_error_json);
   }
-  std::string body;
-  co_await background_.run_if_large(captured_bytes(*outcome),
-                                    [&] { body = swissbrain_result_json(*outcome); });
-  co_return json_response(200, std::move(body));
+  if (captured_bytes(*outcome) <= kSmallWorkBytes) {
+    co_return json_response(200, swissbrain_result_json(*outcome));
+  }
+  co_return json_response(200, co_await write_large(swissbrain_result_json, *outcome, background_));
 }
 
 }  // namespace airlock::http

@@ -49,6 +49,7 @@ class RequestParser {
 
  private:
   struct State;
+  bool awaits_first_chunk() const;
   void fill_head();
   void check_head();
 

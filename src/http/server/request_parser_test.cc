@@ -167,5 +167,31 @@ TEST(RequestParserTest, AClientThatWaitsIsRecognised) {
   EXPECT_FALSE(parser.complete());
 }
 
+// Every way to cut a chunked body into two, and into bytes.
+TEST(RequestParserTest, AChunkedBodyMayBeCutAnywhere) {
+  const std::string head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (const std::string body :
+       {"0\r\n\r\n", "0\r\nX: y\r\n\r\n", "000;a=b\r\n\r\n", "1\r\nx\r\n0\r\n\r\n",
+        "2\r\nab\r\n1;q\r\nc\r\n0\r\nT: u\r\n\r\n"}) {
+    const std::string text = head + body;
+    for (std::size_t cut = 1; cut <= text.size(); ++cut) {
+      RequestParser two({});
+      RequestParser bytes({});
+      std::string pending = text.substr(0, cut);
+      pending.erase(0, two.feed(pending));
+      pending += text.substr(cut);
+      EXPECT_EQ(two.feed(pending), pending.size()) << body << cut;
+      EXPECT_TRUE(two.complete()) << body << cut;
+      std::string slow;
+      for (const char byte : text) {
+        slow += byte;
+        slow.erase(0, bytes.feed(slow));
+      }
+      EXPECT_TRUE(bytes.complete()) << body;
+      EXPECT_EQ(bytes.take().body, two.take().body);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace airlock::http

@@ -64,27 +64,18 @@ asio::awaitable<void> Session::run() {
   transport_->close();
 }
 
-asio::awaitable<void> Session::refuse_for_want_of_room() {
-  return refuse(common_.handler.refuse(
-      503, "the requests of other clients fill the memory that this service keeps for them"));
+Response Session::no_room() {
+  return common_.handler.refuse(
+      503, "the requests of other clients fill the memory that this service keeps for them");
 }
 
-// Whether the request may go on, with its head complete.
-asio::awaitable<bool> Session::admit(RequestParser& parser) {
-  head_only_ = parser.head().method == "HEAD";
+// What a request is refused with whose head is complete.
+std::optional<Response> Session::find_refusal(RequestParser& parser) {
   Response refusal;
-  if (!common_.handler.admits(parser.head(), &refusal)) {
-    co_await refuse(std::move(refusal));
-    co_return false;
-  }
+  if (!common_.handler.admits(parser.head(), &refusal)) return refusal;
   // Known now, it is said now, and not after half of the body.
-  if (!common_.requests.has_room_for(parser.body_bytes_declared())) {
-    co_await refuse_for_want_of_room();
-    co_return false;
-  }
-  set_deadline(common_.limits.body_max);
-  const bool waits = !parser.complete() && parser.expects_continue();
-  co_return !waits || co_await transport_->write_all(kContinue, {});
+  if (common_.requests.has_room_for(parser.body_bytes_declared())) return std::nullopt;
+  return no_room();
 }
 
 asio::awaitable<bool> Session::read_request() {
@@ -110,10 +101,17 @@ asio::awaitable<bool> Session::read_request() {
       admitted = true;
       waiting_ = false;
       base::crash_point("head_read");
-      if (!co_await admit(parser)) co_return false;
+      head_only_ = parser.head().method == "HEAD";
+      if (std::optional<Response> refusal = find_refusal(parser)) {
+        co_await refuse(std::move(*refusal));
+        co_return false;
+      }
+      set_deadline(common_.limits.body_max);
+      const bool waits = !parser.complete() && parser.expects_continue();
+      if (waits && !co_await transport_->write_all(kContinue, {})) co_return false;
     }
     if (!request_share_.try_hold(pending_.size() + parser.body_bytes())) {
-      co_await refuse_for_want_of_room();
+      co_await refuse(no_room());
       co_return false;
     }
     if (parser.complete()) {

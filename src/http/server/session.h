@@ -79,13 +79,13 @@ class Session final : public Exchange, public std::enable_shared_from_this<Sessi
  private:
   // False when the connection has no more of them.
   boost::asio::awaitable<bool> read_request();
-  boost::asio::awaitable<bool> admit(RequestParser& parser);
+  std::optional<Response> find_refusal(RequestParser& parser);
   boost::asio::awaitable<bool> answer();
   void hold_answer(std::size_t bytes);
   boost::asio::awaitable<bool> send(const Response& response);
   boost::asio::awaitable<void> refuse(Response response);
   boost::asio::awaitable<void> refuse_what_is_not_whole();
-  boost::asio::awaitable<void> refuse_for_want_of_room();
+  Response no_room();
   boost::asio::awaitable<bool> end_stream();
   std::string head_of(const Response& response, bool chunked) const;
   void set_deadline(std::chrono::milliseconds from_now);
