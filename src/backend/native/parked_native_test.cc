@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <map>
 #include <thread>
@@ -85,14 +84,18 @@ std::map<pid_t, ProcessEntry> list_processes() {
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     const std::string number = entry.path().filename();
     if (number.find_first_not_of("0123456789") != std::string::npos) continue;
-    std::ifstream file(entry.path() / "stat");
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
-    const auto open = text.find('(');
+    // Not a stream: reading of one that has ended meanwhile would throw.
+    const base::UniqueFd file(open((entry.path() / "stat").c_str(), O_RDONLY | O_CLOEXEC));
+    char bytes[1024];
+    const ssize_t count = file.valid() ? read(file.get(), bytes, sizeof bytes) : -1;
+    if (count <= 0) continue;
+    const std::string text(bytes, static_cast<std::size_t>(count));
+    const auto first = text.find('(');
     const auto close = text.rfind(')');
     if (close == std::string::npos || close + 4 >= text.size()) continue;
     if (text[close + 2] == 'Z') continue;  // nobody has reaped it yet
     list[std::stoi(number)] = {.parent = std::stoi(text.substr(close + 4)),
-                               .name = text.substr(open + 1, close - open - 1)};
+                               .name = text.substr(first + 1, close - first - 1)};
   }
   return list;
 }
