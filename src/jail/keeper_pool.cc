@@ -76,7 +76,7 @@ void KeeperPool::run_keeper(UniqueFd requests) {
   _exit(0);
 }
 
-KeeperPool::Link* KeeperPool::fork_keeper() {
+KeeperPool::Link* KeeperPool::fork_keeper(UniqueFd* in_transit) {
   int pair[2];
   if (keepers_.size() >= kKeepersMax ||
       socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
@@ -89,6 +89,7 @@ KeeperPool::Link* KeeperPool::fork_keeper() {
     ours.reset();
     news_.reset();
     for (UniqueFd* const fd : launchers_own_) fd->reset();
+    if (in_transit != nullptr) in_transit->reset();
     keepers_.clear();
     signal(SIGCHLD, SIG_DFL);
     run_keeper(std::move(theirs));
@@ -121,7 +122,7 @@ KeeperPool::Link* KeeperPool::find_asleep(bool with_spare) {
 void KeeperPool::give(const OpenWorkspace& request, UniqueFd channel) {
   Link* link = find_asleep(/*with_spare=*/true);
   if (link == nullptr) link = find_asleep(/*with_spare=*/false);
-  if (!send(link, request, channel.get())) send(fork_keeper(), request, channel.get());
+  if (!send(link, request, channel.get())) send(fork_keeper(&channel), request, channel.get());
   channel.reset();  // or the next keeper that is forked would have it, too
   last_ = request;
   prepare_spare();

@@ -43,7 +43,8 @@ class KeeperPool {
   };
 
   bool send(Link* link, const OpenWorkspace& request, int channel);  // -1: a spare is wanted
-  Link* fork_keeper();
+  // `in_transit` is closed in the keeper: it gets a descriptor of its own for it by a message.
+  Link* fork_keeper(base::UniqueFd* in_transit = nullptr);
   Link* find_asleep(bool with_spare);
   void prepare_spare();
   void retire_surplus();
