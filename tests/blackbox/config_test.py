@@ -143,7 +143,8 @@ class Obeyed(unittest.TestCase):
             port = free.getsockname()[1]
         env = {"AIRLOCK_COMPAT": "swissbrain", "HOST": "127.0.0.1", "PORT": str(port),
                "MAX_MEMORY": "64Mi", "MAX_EXECUTION_TIME": str(int(SLOW)),
-               "ALLOWED_DOMAINS": "github.com", "ENABLE_NETWORK": "false", "SUPABASE_SERVICE_KEY": "not-for-the-log",
+               "ALLOWED_DOMAINS": "github.com", "ENABLE_NETWORK": "false",
+               "SUPABASE_SERVICE_KEY": "not-for-the-log",
                "AIRLOCK_SLOTZ": "1", "AIRLOCK_LISTEN": ""}
         with Service(env=env) as service:
             self.assertEqual(service.port, port)
