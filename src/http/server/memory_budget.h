@@ -2,7 +2,7 @@
 //
 // A Share is what one connection holds of it. The first kFreeShareBytes of each do not count: small
 // requests and answers go on when large ones have used everything up. Counts, and allocates
-// nothing. One thread; the budget outlives its shares.
+// nothing. One thread; the budget outlives shares that hold something.
 #pragma once
 
 #include <algorithm>
@@ -28,7 +28,10 @@ class MemoryBudget {
     explicit Share(MemoryBudget& budget) : budget_(budget) {}
     Share(const Share&) = delete;
     Share& operator=(const Share&) = delete;
-    ~Share() { release(); }
+    // One that holds nothing may outlive its budget.
+    ~Share() {
+      if (bytes_ != 0) release();
+    }
 
     std::size_t bytes() const { return bytes_; }
     // Holds `bytes` from now on, instead of what it was. False if that is beyond the budget; then

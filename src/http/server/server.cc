@@ -60,7 +60,11 @@ Server::Server(asio::io_context& context, Handler& handler, const ServerLimits& 
 }
 
 Server::~Server() {
-  for (const auto& session : sessions_) session->close();
+  // Their coroutines belong to the context, which may live longer than the budgets here.
+  for (const auto& session : sessions_) {
+    session->close();
+    session->let_go();
+  }
 }
 
 base::Status Server::listen(base::UniqueFd socket) {

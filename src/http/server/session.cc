@@ -48,6 +48,11 @@ std::optional<Session::TimePoint> Session::sending_since() const {
   return sending_since_;
 }
 
+void Session::let_go() {
+  request_share_.release();
+  answer_share_.release();
+}
+
 void Session::cut_off() {
   answer_share_.release();
   transport_->close();

@@ -66,6 +66,8 @@ class Session final : public Exchange, public std::enable_shared_from_this<Sessi
   }
   // Since when an answer that counts waits for its reader; nothing if none does.
   std::optional<TimePoint> sending_since() const;
+  // What it holds no longer counts: the server ends before it.
+  void let_go();
   // Ends the connection, and what it holds no longer counts.
   void cut_off();
 
