@@ -29,7 +29,7 @@ SUITES = (
     Suite("unit-user", "tester", "delegated", (*UNIT, "jail", "host"), 150),
     # What clients send is the same to every kernel; a hundred starts of a service take too long.
     Suite("blackbox", "root", "system",
-          ("python3", "tests/blackbox/run.py", "--without", "serve_hostile", "serve_crash"), 300),
+          ("python3", "tests/blackbox/run.py", "--without", "serve_hostile", "serve_crash"), 900),
     Suite("security-root", "root", "system", SECURITY, 900),
     Suite("security-user", "root", "delegated",
           (*SECURITY, "--as-user", "1000", "--suite", "probes"), 900),
