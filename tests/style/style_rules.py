@@ -21,7 +21,7 @@ CODE = C_LIKE + (".py", ".sh", ".cmake")
 SKIPPED_FOLDERS = {"build", ".git", "__pycache__", "node_modules"}
 FOLDERS = ("src", "apps", "tests", "bench", "cmake", "examples", "tools")
 THIRD_PARTY = ("boost/", "yaml-cpp/", "CLI/", "seccomp.h", "openssl/", "sodium", "sqlite3", "curl/",
-               "zlib.h")
+               "zlib.h", "ares.h")
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]', re.MULTILINE)
 
