@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "http/json_text.h"
 #include "http/text_encoding.h"
 
 namespace airlock::http {
@@ -19,11 +20,6 @@ boost::json::array names_json(const std::vector<std::string>& names) {
   boost::json::array array;
   for (const std::string& name : names) array.emplace_back(printable_utf8(name));
   return array;
-}
-
-boost::json::value text_or_null(const std::string& text) {
-  if (text.empty()) return nullptr;
-  return boost::json::value(printable_utf8(text));
 }
 
 boost::json::object finding_json(const host::Finding& finding) {

@@ -76,4 +76,9 @@ std::string json_text(const boost::json::value& value) {
   return text;
 }
 
+boost::json::value text_or_null(const std::string& text) {
+  if (text.empty()) return nullptr;
+  return boost::json::value(text);
+}
+
 }  // namespace airlock::http

@@ -6,6 +6,7 @@
 #include <boost/json/value.hpp>
 #include <utility>
 
+#include "http/json_text.h"
 #include "http/text_encoding.h"
 
 namespace airlock::http {
@@ -15,11 +16,6 @@ boost::json::array words_json(const std::vector<std::string>& words) {
   boost::json::array array;
   for (const std::string& word : words) array.emplace_back(printable_utf8(word));
   return array;
-}
-
-boost::json::value text_or_null(const std::string& text) {
-  if (text.empty()) return nullptr;
-  return boost::json::value(printable_utf8(text));
 }
 
 boost::json::object status_json(const language::LanguageStatus& status) {

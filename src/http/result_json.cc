@@ -4,61 +4,17 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
-#include <cmath>
 #include <utility>
 #include <vector>
 
 #include "http/json_text.h"
 #include "http/text_encoding.h"
+#include "http/verdict_json.h"
 
 namespace airlock::http {
 namespace {
 
 constexpr std::size_t kEscapedBytesFew = 4'096;  // coloured output is text
-
-boost::json::value text_or_null(const std::string& text) {
-  if (text.empty()) return nullptr;
-  return boost::json::value(text);
-}
-
-double milliseconds(std::chrono::microseconds duration) {
-  return static_cast<double>(duration.count()) / 1000.0;
-}
-
-template <typename T, typename Number>
-boost::json::value number_or_null(const std::optional<T>& value, Number number) {
-  if (!value) return nullptr;
-  return boost::json::value(number(*value));
-}
-
-boost::json::object usage_json(const model::Usage& usage) {
-  return {{"wall_ms", milliseconds(usage.wall)},
-          {"user_ms", milliseconds(usage.user)},
-          {"system_ms", milliseconds(usage.system)},
-          {"memory_peak_bytes",
-           number_or_null(usage.memory_peak, [](base::ByteCount bytes) { return bytes.count(); })},
-          {"pids_peak", number_or_null(usage.pids_peak, [](std::uint32_t pids) { return pids; })}};
-}
-
-boost::json::object isolation_json(const model::Isolation& isolation) {
-  boost::json::array missing;
-  for (const std::string& name : isolation.missing) missing.emplace_back(name);
-  return {
-      {"backend", isolation.backend},   {"level", model::isolation_level_name(isolation.level)},
-      {"tier", isolation.tier},         {"cgroup", model::cgroup_version_name(isolation.cgroup)},
-      {"network", isolation.network},   {"seccomp", isolation.seccomp},
-      {"rootless", isolation.rootless}, {"missing", std::move(missing)}};
-}
-
-boost::json::array denied_json(const std::vector<model::Denial>& denials) {
-  boost::json::array array;
-  for (const model::Denial& denial : denials) {
-    array.push_back({{"what", printable_utf8(denial.what)},
-                     {"rule", printable_utf8(denial.rule)},
-                     {"fix", printable_utf8(denial.fix)}});
-  }
-  return array;
-}
 
 boost::json::array files_json(const std::vector<model::OutputFile>& files) {
   boost::json::array array;
@@ -111,18 +67,9 @@ void add_streams(boost::json::object& object, const model::RunResult& result) {
 }
 
 boost::json::object result_object(const model::RunResult& result) {
-  const model::Outcome& outcome = result.outcome;
-  boost::json::object object;
-  object["outcome"] = model::outcome_name(outcome.kind);
-  object["exit_code"] = number_or_null(outcome.exit_code, [](int code) { return code; });
-  object["signal"] = outcome.signal ? boost::json::value(model::signal_name(*outcome.signal))
-                                    : boost::json::value(nullptr);
-  object["detail"] = text_or_null(printable_utf8(outcome.detail));
+  boost::json::object object = outcome_json(result.outcome);
   add_streams(object, result);
-  boost::json::array limits;
-  for (const model::LimitKind kind : outcome.limits_hit)
-    limits.emplace_back(model::limit_name(kind));
-  object["limits_hit"] = std::move(limits);
+  object["limits_hit"] = limits_hit_json(result.outcome);
   object["files"] = files_json(result.files);
   if (!result.refused_files.empty()) object["refused_files"] = refused_json(result.refused_files);
   if (result.compile != nullptr) object["compile"] = result_object(*result.compile);
