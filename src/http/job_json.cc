@@ -55,7 +55,7 @@ array egress_json(const std::vector<model::EgressEntry>& entries) {
                    {"host", printable_utf8(entry.host)},
                    {"port", entry.port},
                    {"allowed", entry.allowed},
-                   {"reason", text_or_null(printable_utf8(entry.reason))},
+                   {"reason", text_or_null(entry.reason)},
                    {"connections", entry.connections},
                    {"bytes_out", entry.bytes_out},
                    {"bytes_in", entry.bytes_in}});
@@ -140,7 +140,7 @@ object job_summary_json(const model::JobRecord& record) {
           {"completed_at", naive_time_or_null(record.completed_at)},
           {"current_phase", text_or_null(record.phase)},
           {"progress_percentage", record.progress},
-          {"error_message", text_or_null(printable_utf8(record.error_message))},
+          {"error_message", text_or_null(record.error_message)},
           {"validator_hotkey", text_or_null(record.spec.validator_hotkey)},
           {"miner_hotkey", record.spec.miner_hotkey},
           {"priority", record.spec.priority},
@@ -182,7 +182,7 @@ std::string job_results_json(const model::JobRecord& record, value metrics) {
                           {"completed_at", naive_time_or_null(record.completed_at)},
                           {"metrics", std::move(metrics)},
                           {"execution_time", execution_seconds(record)},
-                          {"error_message", text_or_null(printable_utf8(record.error_message))}});
+                          {"error_message", text_or_null(record.error_message)}});
 }
 
 }  // namespace airlock::http

@@ -3,6 +3,8 @@
 #include <boost/json/serializer.hpp>
 #include <charconv>
 
+#include "http/text_encoding.h"
+
 namespace airlock::http {
 namespace {
 
@@ -78,7 +80,7 @@ std::string json_text(const boost::json::value& value) {
 
 boost::json::value text_or_null(const std::string& text) {
   if (text.empty()) return nullptr;
-  return boost::json::value(text);
+  return boost::json::value(printable_utf8(text));
 }
 
 }  // namespace airlock::http

@@ -11,7 +11,7 @@ namespace airlock::http {
 
 std::string json_text(const boost::json::value& value);
 
-// An empty text as null.
+// An empty text as null; what is not UTF-8 is made printable.
 boost::json::value text_or_null(const std::string& text);
 
 }  // namespace airlock::http

@@ -28,7 +28,7 @@ boost::json::object outcome_json(const model::Outcome& outcome) {
   object["exit_code"] = number_or_null(outcome.exit_code, [](int code) { return code; });
   object["signal"] = outcome.signal ? boost::json::value(model::signal_name(*outcome.signal))
                                     : boost::json::value(nullptr);
-  object["detail"] = text_or_null(printable_utf8(outcome.detail));
+  object["detail"] = text_or_null(outcome.detail);
   return object;
 }
 

@@ -1,8 +1,8 @@
 // JobLog: what the processes of one step wrote, as the keeper wrote it to a file.
 //
-// A file of records: {u64 unix microseconds, u8 stream, u8[3] zero, u32 length}, little-endian, then
-// the bytes, at most kLogRecordBytesMax (docs/adr/0013-jobs.md). Read while it grows: a record that
-// is not whole yet is not there yet. What does not look like a record ends the reading with an
+// A file of records: {u64 unix microseconds, u8 stream, u8[3] zero, u32 length}, little-endian,
+// then the bytes, at most kLogRecordBytesMax (docs/adr/0013-jobs.md). Read while it grows: what
+// is no whole record is not there yet. What does not look like a record ends the reading with an
 // error; nothing is guessed. Bytes are the guest's: whoever shows them escapes them.
 #pragma once
 
@@ -33,7 +33,7 @@ struct LogPiece {
   std::uint64_t next = 0;  // offset to go on from
 };
 
-// Whole records from `offset` on, until `bytes_max` of them are there; at least one if there is one.
+// Whole records from `offset` on, until `bytes_max` are there; at least one if there is one.
 // A file that is missing is an empty log.
 base::Result<LogPiece> read_log(const std::filesystem::path& file, std::uint64_t offset,
                                 std::size_t bytes_max);
