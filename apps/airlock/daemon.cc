@@ -25,6 +25,7 @@
 #include <thread>
 #include <utility>
 
+#include "apps/airlock/daemon_jobs.h"
 #include "apps/airlock/listen_address.h"
 #include "apps/airlock/privilege.h"
 #include "backend/native/native_backend.h"
@@ -59,10 +60,12 @@ base::Result<std::pair<uid_t, gid_t>> find_ids(const std::string& user) {
   return std::pair<uid_t, gid_t>(entry->pw_uid, entry->pw_gid);
 }
 
-base::Status become_user(const std::string& user) {
-  if (::geteuid() != 0) return {};
-  AIRLOCK_ASSIGN(const auto ids, find_ids(user));
+base::Status become_user(const ServeOptions& options) {
+  const bool is_root = ::geteuid() == 0;
+  AIRLOCK_ASSIGN(const auto ids, find_ids(options.user));
   const auto [uid, gid] = ids;
+  if (options.takes_jobs) AIRLOCK_TRY(prepare_state(options, uid, gid));
+  if (!is_root) return {};
   if (::setgroups(0, nullptr) != 0 || ::setresgid(gid, gid, gid) != 0 ||
       ::setresuid(uid, uid, uid) != 0) {
     return base::fail_errno("become the user of the service");
@@ -132,6 +135,7 @@ class Daemon {
   std::unique_ptr<http::RunCatalog> catalog_;
   std::unique_ptr<http::Service> service_;
   std::unique_ptr<http::Server> server_;
+  std::unique_ptr<DaemonJobs> jobs_;
   int exit_code_ = 0;
   bool draining_ = false;
 };
@@ -171,6 +175,10 @@ base::Status Daemon::start() {
     service.access.hosts.push_back(is_v6 ? "[" + address.host + "]" : address.host);
   }
   service_ = std::make_unique<http::Service>(*runs_, *catalog_, log_, std::move(service));
+  if (options_.takes_jobs) {
+    AIRLOCK_ASSIGN(jobs_, DaemonJobs::open(options_, backend_->other(), clock_, log_));
+    service_->serve_jobs(jobs_->api());
+  }
   http::ServerLimits limits = options_.server;
   limits.connections_max = std::min(limits.connections_max, descriptors / 4);
   limits.request_bytes_max = std::min(limits.request_bytes_max, memory_bytes() / 8);
@@ -267,6 +275,7 @@ void Daemon::drain() {
   draining_ = true;
   log_.info("serve.drain", {{"running", runs_->stats().running}});
   service_->set_ready(false);
+  service_->drain();
   server_->drain();
   end_when_drained(std::chrono::steady_clock::now() + kDrainMax);
 }
@@ -294,8 +303,10 @@ base::Status Daemon::run() {
   });
   context_.run();
   // Runs first: what they tell when they end is posted to a context that still exists.
+  if (jobs_ != nullptr) jobs_->stop();
   runs_.reset();
   server_.reset();
+  jobs_.reset();
   backend_.reset();
   log_.info("serve.end", {{"code", exit_code_}});
   return {};
@@ -341,7 +352,7 @@ base::Result<std::string> read_whole(int memfd) {
 }
 
 int run_daemon(DaemonFds fds, const ServeOptions& options, const telemetry::Log& log) {
-  const auto become = become_user(options.user);
+  const auto become = become_user(options);
   const auto dropped = become ? drop_capabilities() : become;
   if (!dropped) {
     log.error("serve.start_failed", {{"reason", dropped.error().to_string()}});

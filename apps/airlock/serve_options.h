@@ -14,10 +14,12 @@
 
 #include "apps/airlock/listen_address.h"
 #include "apps/airlock/serve_aliases.h"
+#include "artifact/s3_config.h"
 #include "base/result.h"
 #include "config/values.h"
 #include "http/server/server.h"
 #include "http/service.h"
+#include "runner/jobs/job_settings.h"
 #include "telemetry/log.h"
 
 namespace airlock::apps {
@@ -38,6 +40,10 @@ struct ServeOptions {
   http::AmonLimits amon;
   http::SwissbrainLimits swissbrain;
   http::ServerLimits server;
+  bool takes_jobs = true;
+  runner::JobSettings jobs;
+  artifact::S3Settings s3;
+  std::string nvml_path;  // empty: where the loader finds it
 };
 
 // What runs, what is parked and what is ending share the 1,024 slots of jail::kSlotsMax.

@@ -1,9 +1,8 @@
 #include "apps/airlock/serve_settings.h"
 
-#include <array>
-#include <limits>
+#include <vector>
 
-#include "config/quantity.h"
+#include "apps/airlock/setting_row.h"
 #include "http/cors.h"
 #include "language/nearest_name.h"
 #include "model/isolation.h"
@@ -17,88 +16,12 @@ using config::Setting;
 using config::Shape;
 using config::Value;
 
-using Take = base::Status (*)(const Value& value, ServeOptions& options);
-
-struct Row {
-  Setting setting;
-  Take take;  // null: what it does needs more than the value
-};
-
 constexpr std::string_view kWhere = "Where and for whom";
 constexpr std::string_view kAtOnce = "How much at once";
 constexpr std::string_view kMaxima = "The most that one run may ask for";
 constexpr std::string_view kDefaults = "What a run has that asks for nothing";
 constexpr std::string_view kConnections = "Connections";
 constexpr std::string_view kAmon = "Runs of POST /run";
-
-constexpr std::uint32_t kAnyCount = std::numeric_limits<std::uint32_t>::max();
-
-base::Status refuse(std::string message, std::string hint = {}) {
-  return base::fail(base::ErrorCode::kInvalidArgument, std::move(message), std::move(hint));
-}
-
-base::Status out_of_range(const Value& value, const std::string& lowest,
-                          const std::string& highest) {
-  return refuse("\"" + value.texts.front() + "\" is out of range: " + lowest + " to " + highest);
-}
-
-// `place` is a function that gives the member of the options. Both ends of the range are in it.
-template <auto place, std::uint32_t lowest = 1, std::uint32_t highest = kAnyCount>
-base::Status take_count(const Value& value, ServeOptions& options) {
-  const std::string& text = value.texts.front();
-  AIRLOCK_ASSIGN(const std::uint32_t count,
-                 config::parse_count(text).with_context("\"" + text + "\""));
-  if (count < lowest || count > highest) {
-    return out_of_range(value, std::to_string(lowest), std::to_string(highest));
-  }
-  place(options) = count;
-  return {};
-}
-
-template <auto place, std::uint64_t lowest, std::uint64_t highest>
-base::Status take_bytes(const Value& value, ServeOptions& options) {
-  AIRLOCK_ASSIGN(const base::ByteCount bytes, base::parse_byte_count(value.texts.front()));
-  if (bytes.count() < lowest || bytes.count() > highest) {
-    return out_of_range(value, base::format_byte_count(base::ByteCount(lowest)),
-                        base::format_byte_count(base::ByteCount(highest)));
-  }
-  if constexpr (std::is_same_v<std::remove_cvref_t<decltype(place(options))>, std::size_t>) {
-    place(options) = bytes.count();
-  } else {
-    place(options) = bytes;
-  }
-  return {};
-}
-
-template <auto place, std::int64_t lowest_ms, std::int64_t highest_ms>
-base::Status take_time(const Value& value, ServeOptions& options) {
-  AIRLOCK_ASSIGN(const std::chrono::milliseconds time, base::parse_duration(value.texts.front()));
-  if (time.count() < lowest_ms || time.count() > highest_ms) {
-    return out_of_range(value, base::format_duration(std::chrono::milliseconds(lowest_ms)),
-                        base::format_duration(std::chrono::milliseconds(highest_ms)));
-  }
-  place(options) = time;
-  return {};
-}
-
-// "none" is no limit.
-template <auto place>
-base::Status take_cores(const Value& value, ServeOptions& options) {
-  if (value.texts.front() == "none") {
-    place(options) = 0;
-    return {};
-  }
-  AIRLOCK_ASSIGN(
-      place(options),
-      config::parse_cores(value.texts.front()).with_context("\"" + value.texts.front() + "\""));
-  return {};
-}
-
-template <auto place>
-base::Status take_text(const Value& value, ServeOptions& options) {
-  place(options) = value.texts.front();
-  return {};
-}
 
 base::Status take_listen(const Value& value, ServeOptions& options) {
   for (const std::string& url : value.texts) {
@@ -121,7 +44,7 @@ base::Status take_log_level(const Value& value, ServeOptions& options) {
   const std::string& name = value.texts.front();
   const auto found = std::ranges::find(kNames, name);
   if (found == kNames.end()) {
-    return refuse("\"" + name + "\" is no level; it is debug, info, warning or error" +
+    return refuse_value("\"" + name + "\" is no level; it is debug, info, warning or error" +
                   language::did_you_mean(name, kNames));
   }
   options.log_level = static_cast<telemetry::Level>(found - kNames.begin());
@@ -130,7 +53,7 @@ base::Status take_log_level(const Value& value, ServeOptions& options) {
 
 base::Status take_allowed_tier(const Value& value, ServeOptions& options) {
   if (value.texts.front() != model::kTierProcess) {
-    return refuse("\"" + value.texts.front() + "\" is no tier that has to be allowed",
+    return refuse_value("\"" + value.texts.front() + "\" is no tier that has to be allowed",
                   "the one that has is \"process\"");
   }
   options.allow_tier = value.texts.front();
@@ -139,7 +62,7 @@ base::Status take_allowed_tier(const Value& value, ServeOptions& options) {
 
 base::Status take_compat(const Value& value, ServeOptions&) {
   if (value.texts.front() == kSwissbrainCompat) return {};
-  return refuse("\"" + value.texts.front() + "\" is no system whose variables are known",
+  return refuse_value("\"" + value.texts.front() + "\" is no system whose variables are known",
                 "swissbrain is; those of Amon's runner are understood without this");
 }
 
@@ -190,7 +113,7 @@ constexpr std::int64_t kTimeoutMin = 100;
 constexpr std::int64_t kTimeoutMax = 3'600'000;
 
 // clang-format off
-constexpr Row kRows[] = {
+constexpr SettingRow kRows[] = {
     {{.name = "listen", .value = "URL", .group = kWhere, .help = "Where to listen; repeatable",
       .fallback = "http://127.0.0.1:8088", .shape = Shape::kList}, take_listen},
     {{.name = "config", .value = "FILE", .group = kWhere,
@@ -336,22 +259,28 @@ constexpr Row kRows[] = {
 
 #undef AIRLOCK_AT
 
-constexpr auto kSettings = [] {
-  std::array<Setting, std::size(kRows)> settings;
-  for (std::size_t i = 0; i < settings.size(); ++i) settings[i] = kRows[i].setting;
-  return settings;
-}();
-
 }  // namespace
 
-std::span<const Setting> serve_settings() { return kSettings; }
+std::span<const SettingRow> run_rows() { return kRows; }
+
+std::span<const Setting> serve_settings() {
+  static const std::vector<Setting> settings = [] {
+    std::vector<Setting> all;
+    for (const SettingRow& row : run_rows()) all.push_back(row.setting);
+    for (const SettingRow& row : job_rows()) all.push_back(row.setting);
+    return all;
+  }();
+  return settings;
+}
 
 base::Status take_serve_values(const config::Values& values, ServeOptions& options) {
-  for (const Row& row : kRows) {
-    const Value& value = values.of(row.setting.name);
-    if (row.take == nullptr || value.texts.empty()) continue;
-    if (const auto taken = row.take(value, options); !taken) {
-      return base::fail(values.refuse(row.setting.name, taken.error()));
+  for (const std::span<const SettingRow> rows : {run_rows(), job_rows()}) {
+    for (const SettingRow& row : rows) {
+      const Value& value = values.of(row.setting.name);
+      if (row.take == nullptr || value.texts.empty()) continue;
+      if (const auto taken = row.take(value, options); !taken) {
+        return base::fail(values.refuse(row.setting.name, taken.error()));
+      }
     }
   }
   return {};

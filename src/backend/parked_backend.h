@@ -62,6 +62,8 @@ class ParkedBackend final : public Backend {
   base::Result<std::unique_ptr<Workspace>> open_workspace(WorkspaceSpec spec) override;
   model::IsolationLevel level() override { return backend_->level(); }
   ParkedStats stats() const;
+  // For what is never parked: durable workspaces.
+  Backend& other() { return *backend_; }
 
  private:
   class Taken;

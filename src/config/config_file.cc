@@ -21,20 +21,29 @@ using language::YamlReader;
 constexpr std::size_t kTextBytesMax = 4'096;
 constexpr std::size_t kListItemsMax = 64;
 
-std::vector<std::string> known_keys(std::span<const Setting> settings) {
+// What may stand directly below a section: names and sections of the table, in its order.
+std::vector<std::string> known_keys(std::span<const Setting> settings, std::string_view section) {
   std::vector<std::string> keys;
   for (const Setting& setting : settings) {
     const bool in_file =
         setting.places != Places::kNotInFile && setting.places != Places::kVariableOnly;
-    if (in_file) keys.emplace_back(setting.name);
+    if (!in_file || !setting.name.starts_with(section)) continue;
+    const std::string_view rest = setting.name.substr(section.size());
+    const std::string key(rest.substr(0, rest.find('.')));
+    if (std::ranges::find(keys, key) == keys.end()) keys.push_back(key);
   }
   return keys;
 }
 
+bool is_section(std::span<const Setting> settings, std::string_view prefix) {
+  return std::ranges::any_of(
+      settings, [&](const Setting& setting) { return setting.name.starts_with(prefix); });
+}
+
 // What is known, but not here.
-base::Status check_place(const YamlReader& reader, const YamlEntry& entry,
+base::Status check_place(const YamlReader& reader, const YamlEntry& entry, const std::string& name,
                          std::span<const Setting> settings) {
-  const auto found = std::ranges::find(settings, entry.key, &Setting::name);
+  const auto found = std::ranges::find(settings, name, &Setting::name);
   if (found == settings.end()) return {};
   if (found->places == Places::kVariableOnly) {
     return base::fail(
@@ -64,27 +73,53 @@ base::Result<std::vector<std::string>> read_texts(const YamlReader& reader, cons
   return texts;
 }
 
+class FileValues {
+ public:
+  FileValues(Values& values, const std::string& origin)
+      : values_(values), origin_(origin), reader_(origin, kTextBytesMax) {}
+
+  // `section` is empty or ends with a dot.
+  base::Status put(const YamlNode& node, const std::string& section) {
+    for (const YamlEntry& entry : node.entries) {
+      AIRLOCK_TRY(check_place(reader_, entry, section + entry.key, values_.settings()));
+    }
+    const std::string what = section.empty() ? "the configuration" : section;
+    AIRLOCK_TRY(reader_.check_mapping(node, what, known_keys(values_.settings(), section)));
+    for (const YamlEntry& entry : node.entries) {
+      if (entry.value.kind == YamlNode::Kind::kNothing) {
+        return base::fail(reader_.error(entry.at, entry.key + " has no value"));
+      }
+      const std::string name = section + entry.key;
+      if (is_section(values_.settings(), name + ".")) {
+        AIRLOCK_TRY(put(entry.value, name + "."));
+      } else {
+        AIRLOCK_TRY(put_one(name, entry.value));
+      }
+    }
+    return {};
+  }
+
+ private:
+  base::Status put_one(const std::string& name, const YamlNode& node) {
+    const auto setting = std::ranges::find(values_.settings(), name, &Setting::name);
+    AIRLOCK_ASSIGN(std::vector<std::string> texts, read_texts(reader_, *setting, node));
+    const std::string place =
+        origin_ + ":" + std::to_string(node.at.line) + ":" + std::to_string(node.at.column);
+    values_.put(setting->name, {std::move(texts), Layer::kFile, place});
+    return {};
+  }
+
+  Values& values_;
+  const std::string& origin_;
+  YamlReader reader_;
+};
+
 }  // namespace
 
 base::Status put_file(Values& values, std::string_view yaml, const std::string& origin) {
-  const YamlReader reader(origin, kTextBytesMax);
   AIRLOCK_ASSIGN(const YamlNode root, language::parse_yaml(yaml, origin));
   if (root.kind == YamlNode::Kind::kNothing) return {};
-  for (const YamlEntry& entry : root.entries) {
-    AIRLOCK_TRY(check_place(reader, entry, values.settings()));
-  }
-  AIRLOCK_TRY(reader.check_mapping(root, "the configuration", known_keys(values.settings())));
-  for (const YamlEntry& entry : root.entries) {
-    if (entry.value.kind == YamlNode::Kind::kNothing) {
-      return base::fail(reader.error(entry.at, entry.key + " has no value"));
-    }
-    const auto setting = std::ranges::find(values.settings(), entry.key, &Setting::name);
-    AIRLOCK_ASSIGN(std::vector<std::string> texts, read_texts(reader, *setting, entry.value));
-    const std::string place = origin + ":" + std::to_string(entry.value.at.line) + ":" +
-                              std::to_string(entry.value.at.column);
-    values.put(setting->name, {std::move(texts), Layer::kFile, place});
-  }
-  return {};
+  return FileValues(values, origin).put(root, "");
 }
 
 base::Result<std::string> read_config_file(const std::string& path) {

@@ -2,6 +2,8 @@
 //
 //   listen: [http://127.0.0.1:8088]
 //   max_wall: 2m
+//   execution:
+//     max_processes: 128
 //
 // Unknown keys, keys twice, wrong kinds of values and secrets are errors with line and column, an
 // unknown key with the nearest that is known. What a value means is checked later, with its place.

@@ -27,6 +27,13 @@ constexpr Setting kTable[] = {
      .help = "",
      .fallback = "",
      .places = Places::kVariableOnly},
+    {.name = "execution.mode", .value = "", .group = "H", .help = "", .fallback = "auto"},
+    {.name = "execution.net.allow",
+     .value = "",
+     .group = "H",
+     .help = "",
+     .fallback = "",
+     .shape = Shape::kList},
 };
 
 // What is wrong, with the hint.
@@ -90,6 +97,33 @@ TEST(ConfigFileTest, OnlyARegularFileIsRead) {
   EXPECT_FALSE(read_config_file("/dev/null"));
   EXPECT_FALSE(read_config_file("/nowhere/a.yaml"));
   EXPECT_FALSE(read_config_file(std::filesystem::temp_directory_path()));
+}
+
+TEST(ConfigFileTest, SectionsHoldTheSettingsOfTheirName) {
+  Values values(kTable);
+  ASSERT_TRUE(put_file(values, "execution:\n  mode: direct\n  net:\n    allow: [a, b]\n", "a.yaml"));
+  EXPECT_EQ(values.text("execution.mode"), "direct");
+  EXPECT_EQ(values.of("execution.mode").origin, "a.yaml:2:9");
+  EXPECT_EQ(values.of("execution.net.allow").texts, (std::vector<std::string>{"a", "b"}));
+}
+
+TEST(ConfigFileTest, SectionsAreReadAsStrictlyAsTheRest) {
+  expect_mentions(refused("execution:\n  mod: x\n"), "did you mean \"mode\"?");
+  expect_mentions(refused("execution: x\n"), "a.yaml:1:12: ");
+  expect_mentions(refused("execution:\n  net: [a]\n"), "a.yaml:2:8: ");
+  expect_mentions(refused("execution:\n"), "execution has no value");
+  expect_mentions(refused("mode: x\n"), "a.yaml:1:1: ");
+}
+
+TEST(ConfigFileTest, WhatIsDescribedCanBeReadAgain) {
+  Values values(kTable);
+  ASSERT_TRUE(put_file(values, "execution:\n  net:\n    allow: [\"1.2.3.4:5\"]\n", "a.yaml"));
+  Values again(kTable);
+  ASSERT_TRUE(put_file(again, values.describe(), "b.yaml")) << values.describe();
+  EXPECT_EQ(again.of("execution.net.allow").texts, (std::vector<std::string>{"1.2.3.4:5"}));
+  EXPECT_FALSE(again.is_set("execution.mode"));
+  const Values nothing(kTable);
+  EXPECT_TRUE(put_file(again, nothing.describe(), "c.yaml")) << nothing.describe();
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 //
 //   name "max_wall":   --max-wall on the command line, AIRLOCK_MAX_WALL in the environment,
 //                      max_wall: in the configuration file
+//   name "execution.max_processes":   --execution-max-processes, AIRLOCK_EXECUTION_MAX_PROCESSES,
+//                      max_processes: below execution: in the configuration file
 //
 // A table of these is all that the readers of flags, variables and files know; what a value means
 // is for whoever owns the table. Pure values, made at compile time.

@@ -38,12 +38,22 @@ std::string in_yaml(const Setting& setting, const Value& value) {
   return "[" + list + "]";
 }
 
+// What of a name stands on its line: the part behind the last section, moved in as YAML wants it.
+std::string shown_name(std::string_view name) {
+  const auto depth = static_cast<std::size_t>(std::ranges::count(name, '.'));
+  return std::string(depth * 2, ' ') + std::string(name.substr(name.rfind('.') + 1));
+}
+
+// Whether its line says something, or is a comment.
+bool is_said(const Setting& setting, const Value& value) {
+  return value.layer != Layer::kDefault && !value.texts.empty() &&
+         setting.places != Places::kVariableOnly && setting.places != Places::kNotInFile;
+}
+
 std::string line_of(const Setting& setting, const Value& value) {
-  const std::string name(setting.name);
+  const std::string name = shown_name(setting.name);
   const bool secret = setting.places == Places::kVariableOnly;
-  const bool commented = value.layer == Layer::kDefault || value.texts.empty() || secret ||
-                         setting.places == Places::kNotInFile;
-  std::string line = commented ? "# " + name + ":" : name + ":";
+  std::string line = (is_said(setting, value) ? "" : "# ") + name + ":";
   if (value.texts.empty()) {
     line += " (" + std::string(setting.unset) + ")";
   } else {
@@ -57,7 +67,10 @@ std::string line_of(const Setting& setting, const Value& value) {
 
 Values::Values(std::span<const Setting> settings) : settings_(settings), values_(settings.size()) {
   for (std::size_t i = 0; i < settings.size(); ++i) {
-    if (!settings[i].fallback.empty()) values_[i].texts = {std::string(settings[i].fallback)};
+    if (settings[i].fallback.empty()) continue;
+    const std::string text(settings[i].fallback);
+    values_[i].texts =
+        settings[i].shape == Shape::kList ? split_list(text) : std::vector<std::string>{text};
   }
 }
 
@@ -136,6 +149,25 @@ base::Status Values::decode(std::string_view records) {
   return {};
 }
 
+// The lines that open the sections of a setting that the one before it is not in. A section in
+// which nothing is said is a comment, too: it would have no value.
+std::string Values::section_lines(std::size_t index) const {
+  const std::string_view name = settings_[index].name;
+  const std::string_view before = index == 0 ? "" : settings_[index - 1].name;
+  std::string lines;
+  for (std::size_t dot = name.find('.'); dot != std::string_view::npos;
+       dot = name.find('.', dot + 1)) {
+    const std::string_view section = name.substr(0, dot + 1);
+    if (before.starts_with(section)) continue;
+    bool said = false;
+    for (std::size_t i = 0; i < settings_.size(); ++i) {
+      said = said || (settings_[i].name.starts_with(section) && is_said(settings_[i], values_[i]));
+    }
+    lines += (said ? "" : "# ") + shown_name(name.substr(0, dot)) + ":\n";
+  }
+  return lines;
+}
+
 std::string Values::describe() const {
   std::string text;
   std::string_view group;
@@ -144,6 +176,7 @@ std::string Values::describe() const {
       group = settings_[i].group;
       text += (text.empty() ? "# " : "\n# ") + std::string(group) + "\n";
     }
+    text += section_lines(i);
     text += line_of(settings_[i], values_[i]);
   }
   return text;

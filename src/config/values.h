@@ -63,6 +63,7 @@ class Values {
 
  private:
   std::size_t index_of(std::string_view name) const;
+  std::string section_lines(std::size_t index) const;
 
   std::span<const Setting> settings_;
   std::vector<Value> values_;

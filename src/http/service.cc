@@ -7,6 +7,7 @@
 #include "http/answers.h"
 #include "http/cors.h"
 #include "http/gzip.h"
+#include "http/job_json.h"
 #include "http/json_text.h"
 
 namespace airlock::http {
@@ -55,6 +56,23 @@ const Service::Route Service::kRoutes[] = {
     {"POST", "/v1/run/stream", &Service::run_stream},
     {"POST", "/run", &Service::run_amon, false, amon_refusal},
     {"POST", "/execute", &Service::execute_swissbrain, false, swissbrain_error_json},
+    {"GET", "/", &Service::root, true},
+    {"GET", "/v1/health", &Service::v1_health, true},
+    {"GET", "/v1/status", &Service::runner_status, false, job_error_json},
+    {"POST", "/v1/jobs/submit", &Service::submit_job, false, job_error_json},
+    {"GET", "/v1/jobs", &Service::list_jobs},
+    {"GET", "/v1/jobs/{id}", &Service::get_job, false, job_error_json},
+    {"DELETE", "/v1/jobs/{id}", &Service::cancel_job, false, job_error_json},
+    {"GET", "/v1/jobs/{id}/results", &Service::job_results, false, job_error_json},
+    {"GET", "/v1/jobs/{id}/metrics", &Service::job_metrics, false, job_error_json},
+    {"GET", "/v1/jobs/{id}/logs", &Service::job_logs},
+    {"GET", "/v1/jobs/{id}/outputs", &Service::job_outputs},
+    {"GET", "/v1/jobs/{id}/outputs/{path...}", &Service::job_output},
+    {"GET", "/v1/jobs/{id}/receipt", &Service::job_receipt},
+    {"GET", "/v1/logs/{id}/tail", &Service::job_log_tail, false, job_error_json},
+    {"GET", "/v1/dashboard/jobs/completed", &Service::completed_jobs, false, job_error_json},
+    {"GET", "/v1/receipts/key", &Service::receipt_key},
+    {"GET", "/v1/events", &Service::events},
 };
 // clang-format on
 
@@ -65,7 +83,7 @@ Service::Service(runner::RunService& runs, const RunCatalog& catalog, const tele
 const Service::Route* Service::find_route(const Request& head) {
   const std::string_view method = head.method == "HEAD" ? "GET" : std::string_view(head.method);
   for (const Route& route : kRoutes) {
-    if (route.path == head.path && route.method == method) return &route;
+    if (route.method == method && match_path(route.path, head.path)) return &route;
   }
   return nullptr;
 }
@@ -100,11 +118,16 @@ std::optional<Response> Service::find_refusal(const Request& head) const {
 }
 
 std::string Service::methods_of(std::string_view path) {
+  std::string methods;
   for (const Route& route : kRoutes) {
-    if (route.path == path) return route.method == "GET" ? "GET, HEAD" : std::string(route.method);
+    if (!match_path(route.path, path)) continue;
+    if (!methods.empty()) methods += ", ";
+    methods += route.method == "GET" ? "GET, HEAD" : route.method;
   }
-  return {};
+  return methods;
 }
+
+std::string_view Service::path_of(const Route& route) { return route.path; }
 
 Response Service::not_served(const Request& head) {
   const std::string message = head.method + " " + head.path + " is not served";

@@ -54,6 +54,22 @@ base::Result<bool> read_record(int fd, std::uint64_t offset, LogRecord* record) 
   return read_exactly(fd, record->bytes.data(), header.length, offset + kLogHeaderBytes);
 }
 
+template <typename Wanted>
+base::Result<std::string> read_where(const std::filesystem::path& file, std::size_t bytes_max,
+                                     Wanted wanted) {
+  std::string text;
+  for (std::uint64_t offset = 0; text.size() < bytes_max;) {
+    AIRLOCK_ASSIGN(const LogPiece piece, read_log(file, offset, kReadAtOnce));
+    if (piece.records.empty()) break;
+    offset = piece.next;
+    for (const LogRecord& record : piece.records) {
+      if (wanted(record.stream)) text += record.bytes;
+    }
+  }
+  if (text.size() > bytes_max) text.resize(bytes_max);
+  return text;
+}
+
 }  // namespace
 
 base::Result<LogPiece> read_log(const std::filesystem::path& file, std::uint64_t offset,
@@ -116,19 +132,14 @@ std::string last_line(const std::filesystem::path& file, std::size_t bytes_max) 
   return tail.empty() ? line : tail;
 }
 
+base::Result<std::string> read_text(const std::filesystem::path& file, std::size_t bytes_max) {
+  return read_where(file, bytes_max,
+                    [](LogStream stream) { return stream != LogStream::kNotice; });
+}
+
 base::Result<std::string> read_stream(const std::filesystem::path& file, LogStream stream,
                                       std::size_t bytes_max) {
-  std::string text;
-  for (std::uint64_t offset = 0; text.size() < bytes_max;) {
-    AIRLOCK_ASSIGN(const LogPiece piece, read_log(file, offset, kReadAtOnce));
-    if (piece.records.empty()) break;
-    offset = piece.next;
-    for (const LogRecord& record : piece.records) {
-      if (record.stream == stream) text += record.bytes;
-    }
-  }
-  if (text.size() > bytes_max) text.resize(bytes_max);
-  return text;
+  return read_where(file, bytes_max, [stream](LogStream one) { return one == stream; });
 }
 
 }  // namespace airlock::runner

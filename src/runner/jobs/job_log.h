@@ -45,6 +45,9 @@ base::Status append_notice(const std::filesystem::path& file, model::WallTime ti
 // The last line that is not empty, of either stream, cut to `bytes_max`: what an error text quotes.
 std::string last_line(const std::filesystem::path& file, std::size_t bytes_max);
 
+// What the program wrote, both streams in the order in which it came, at most `bytes_max` of it.
+base::Result<std::string> read_text(const std::filesystem::path& file, std::size_t bytes_max);
+
 // Everything of one stream, at most `bytes_max` of it.
 base::Result<std::string> read_stream(const std::filesystem::path& file, LogStream stream,
                                       std::size_t bytes_max);

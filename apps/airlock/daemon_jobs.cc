@@ -1,0 +1,162 @@
+#include "apps/airlock/daemon_jobs.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <mutex>
+#include <utility>
+
+#include "base/ids.h"
+#include "egress/gateway.h"
+#include "jail/launcher_host.h"
+#include "receipt/signing_key.h"
+#include "runner/jobs/gpu_leases.h"
+#include "runner/jobs/job_service.h"
+#include "store/sqlite/sqlite_job_store.h"
+
+namespace airlock::apps {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path state_of(const ServeOptions& options) {
+  return options.state_directory.empty() ? jail::default_state_directory()
+                                         : options.state_directory;
+}
+
+// Of this host, less a tenth that is for everybody else.
+base::ByteCount most_of(std::uint64_t bytes) { return base::ByteCount(bytes / 10 * 9); }
+
+base::Result<model::Resources> measure_host(const runner::JobSettings& settings) {
+  model::Resources host = settings.host;
+  if (host.cpu_millis == 0) {
+    host.cpu_millis = static_cast<std::uint32_t>(::sysconf(_SC_NPROCESSORS_ONLN)) * 1'000;
+  }
+  if (host.memory.count() == 0) {
+    host.memory = most_of(static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+                          static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)));
+  }
+  if (host.disk.count() == 0) {
+    struct statvfs status{};
+    if (::statvfs(settings.directory.c_str(), &status) != 0) {
+      return base::fail_errno("look how large " + settings.directory.string() + " is");
+    }
+    host.disk = most_of(std::uint64_t{status.f_bavail} * status.f_frsize);
+  }
+  return host;
+}
+
+base::Status make_owned(const fs::path& folder, mode_t mode, uid_t uid, gid_t gid) {
+  if (::mkdir(folder.c_str(), mode) != 0 && errno != EEXIST) {
+    return base::fail_errno("make " + folder.string());
+  }
+  // A link that somebody put there would have its target given away.
+  const base::UniqueFd fd(
+      ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd.valid()) return base::fail_errno("open " + folder.string());
+  if (::geteuid() == 0 && ::fchown(fd.get(), uid, gid) != 0) {
+    return base::fail_errno("give " + folder.string() + " to the service");
+  }
+  return {};
+}
+
+// Randomness that several threads may ask for.
+class SharedRandom final : public base::RandomSource {
+ public:
+  void fill(std::span<std::byte> bytes) override {
+    base::SystemRandom random;
+    random.fill(bytes);
+  }
+};
+
+class OpenJobs final : public DaemonJobs {
+ public:
+  OpenJobs(const ServeOptions& options, const base::Clock& clock)
+      : settings_(options.jobs),
+        storage_{.file_roots = {},
+                 .s3 = options.s3,
+                 .environment = artifact::process_environment(),
+                 .retry = {}},
+        gateway_({.dns_servers = {}}, clock) {}
+  ~OpenJobs() override { stop(); }
+
+  base::Status open(const ServeOptions& options, backend::Backend& backend,
+                    const base::Clock& clock, const telemetry::Log& log);
+  runner::JobApi& api() override { return *service_; }
+  void stop() override {
+    if (service_ != nullptr) service_->stop();
+  }
+
+ private:
+  SharedRandom random_;
+  runner::JobSettings settings_;
+  artifact::StorageConfig storage_;
+  egress::Gateway gateway_;
+  std::unique_ptr<receipt::SigningKey> key_;
+  std::unique_ptr<store::JobStore> store_;
+  std::unique_ptr<runner::GpuLeases> gpus_;
+  std::unique_ptr<runner::JobFiles> files_;
+  std::unique_ptr<runner::JobService> service_;
+};
+
+base::Status OpenJobs::open(const ServeOptions& options, backend::Backend& backend,
+                            const base::Clock& clock, const telemetry::Log& log) {
+  const fs::path state = state_of(options);
+  settings_.directory = state / "service";
+  if (settings_.file_roots.empty()) settings_.file_roots = {(state / "files").string()};
+  storage_.file_roots = settings_.file_roots;
+  AIRLOCK_ASSIGN(settings_.host, measure_host(settings_));
+  AIRLOCK_ASSIGN(receipt::SigningKey key, receipt::SigningKey::open_or_make(
+                                              (settings_.directory / "keys").string(), random_));
+  key_ = std::make_unique<receipt::SigningKey>(std::move(key));
+  const auto step =
+      std::chrono::duration_cast<std::chrono::seconds>(settings_.queue.priority_step);
+  AIRLOCK_ASSIGN(store_, store::sqlite::open_store({.folder = settings_.directory.string(),
+                                                    .priority_step = step},
+                                                   clock, random_));
+  gpus_ = std::make_unique<runner::NoGpus>("no NVIDIA driver was found");
+  files_ = std::make_unique<runner::JobFiles>(settings_.directory);
+  service_ = std::make_unique<runner::JobService>(
+      runner::JobParts{.store = *store_,
+                       .backend = backend,
+                       .gateway = gateway_,
+                       .gpus = *gpus_,
+                       .key = *key_,
+                       .storage = storage_,
+                       .clock = clock,
+                       .random = random_,
+                       .files = *files_,
+                       .log =
+                           [&log](std::string_view event, std::string_view job,
+                                  std::string_view detail) {
+                             log.info(event, {{"job_id", job}, {"detail", detail}});
+                           }},
+      settings_);
+  return service_->start();
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<DaemonJobs>> DaemonJobs::open(const ServeOptions& options,
+                                                           backend::Backend& backend,
+                                                           const base::Clock& clock,
+                                                           const telemetry::Log& log) {
+  auto jobs = std::make_unique<OpenJobs>(options, clock);
+  AIRLOCK_TRY(jobs->open(options, backend, clock, log).with_context("jobs"));
+  return jobs;
+}
+
+base::Status prepare_state(const ServeOptions& options, uid_t uid, gid_t gid) {
+  const fs::path state = state_of(options);
+  std::error_code error;
+  fs::create_directories(state, error);
+  if (error) return base::fail(base::errno_error("make " + state.string(), error.value()));
+  AIRLOCK_TRY(make_owned(state / "service", 0700, uid, gid));
+  return make_owned(state / "files", 0755, uid, gid);
+}
+
+}  // namespace airlock::apps

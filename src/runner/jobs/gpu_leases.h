@@ -1,0 +1,56 @@
+// GpuLeases: the GPUs of this host as jobs lease them. Whoever knows GPUs implements it (gpu/); a
+// host without any has NoGpus. Safe from any thread.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "model/job.h"
+
+namespace airlock::runner {
+
+struct GpuCounts {
+  std::uint32_t total = 0;  // that can be leased sooner or later
+  std::uint32_t free = 0;   // that can be leased now
+  std::string type;         // "H200"; empty: there are none
+  std::string note;         // why there are none, or fewer than the host has
+};
+
+class GpuLeases {
+ public:
+  virtual ~GpuLeases() = default;
+  virtual GpuCounts counts() = 0;
+  // All or nothing; exclusive until release(holder). kUnavailable: not so many are free.
+  virtual base::Result<std::vector<model::AssignedGpu>> lease(std::uint32_t count,
+                                                              const std::string& holder) = 0;
+  // Of a job that was found running.
+  virtual base::Status restore(const std::string& holder,
+                               std::span<const model::AssignedGpu> gpus) = 0;
+  virtual void release(const std::string& holder) = 0;  // unknown holders are ignored
+  // What a sandbox has to be given: names of the launcher's devices.
+  virtual std::vector<std::string> device_names(std::span<const model::AssignedGpu> gpus) = 0;
+};
+
+class NoGpus final : public GpuLeases {
+ public:
+  explicit NoGpus(std::string why) : why_(std::move(why)) {}
+  GpuCounts counts() override { return {.total = 0, .free = 0, .type = {}, .note = why_}; }
+  base::Result<std::vector<model::AssignedGpu>> lease(std::uint32_t count,
+                                                      const std::string&) override {
+    if (count == 0) return std::vector<model::AssignedGpu>();
+    return base::fail(base::ErrorCode::kUnavailable, why_);
+  }
+  base::Status restore(const std::string&, std::span<const model::AssignedGpu>) override {
+    return {};
+  }
+  void release(const std::string&) override {}
+  std::vector<std::string> device_names(std::span<const model::AssignedGpu>) override { return {}; }
+
+ private:
+  std::string why_;
+};
+
+}  // namespace airlock::runner

@@ -1,0 +1,22 @@
+// What a job is given: its part of the host, the time it may take. Pure functions.
+#pragma once
+
+#include <chrono>
+
+#include "model/job.h"
+#include "runner/jobs/job_settings.h"
+
+namespace airlock::runner {
+
+// What it asks for, at most the operator's limits. Who asks for nothing gets of CPU, memory and disk
+// the part that its GPUs are of the host's, and without GPUs a quarter of the host.
+model::Resources resources_of(const model::JobSpec& spec, const JobSettings& settings,
+                              std::uint32_t host_gpus);
+
+// kInvalidArgument names a wish above what the operator allows.
+base::Status check_wishes(const model::JobSpec& spec, const JobSettings& settings);
+
+// The operator's, or less where the job asks for less.
+JobTimeouts timeouts_of(const model::JobSpec& spec, const JobSettings& settings);
+
+}  // namespace airlock::runner

@@ -1,0 +1,233 @@
+#include "runner/jobs/job_driver.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "runner/guest_environment.h"
+#include "runner/jobs/job_ask.h"
+#include "store/blocking.h"
+
+namespace airlock::runner {
+namespace {
+
+constexpr std::size_t kQuotedBytesMax = 300;  // of what a program said, in an error text
+
+model::WallTime now(const base::Clock& clock) {
+  return std::chrono::time_point_cast<std::chrono::microseconds>(clock.wall_now());
+}
+
+}  // namespace
+
+std::string workspace_name(const model::JobRecord& record) {
+  return record.id + "_" + std::to_string(record.fencing_token);
+}
+
+JobDriver::JobDriver(const JobParts& parts, const JobSettings& settings, model::JobRecord record,
+                     model::Resources held, JobControl& control)
+    : parts_(parts),
+      settings_(settings),
+      record_(std::move(record)),
+      held_(held),
+      control_(control),
+      workspace_(parts.backend, &parts.gateway, parts.clock) {}
+
+JobEnd JobDriver::run(bool adopt) {
+  const auto went = drive(adopt);
+  return finish(went ? std::nullopt : std::optional(went.error()));
+}
+
+Went<void> JobDriver::drive(bool adopt) {
+  AIRLOCK_TRY(open(adopt));
+  AIRLOCK_TRY(clone());
+  AIRLOCK_TRY(check());
+  AIRLOCK_TRY(build());
+  AIRLOCK_TRY(fetch_inputs());
+  AIRLOCK_TRY(prep());
+  AIRLOCK_TRY(inference());
+  AIRLOCK_TRY(take_outputs());
+  return push_outputs();
+}
+
+Went<void> JobDriver::open(bool adopt) {
+  const std::string name = workspace_name(record_);
+  if (adopt) {
+    const auto adopted = workspace_.adopt(name);
+    if (!adopted) return lost(adopted.error());
+    return {};
+  }
+  if (control_.is_cancelled()) return stop(JobStop::Kind::kCancelled, "", "");
+  // What an earlier attempt left is not this one's.
+  if (const auto removed = parts_.files.remove(record_.id); !removed) return lost(removed.error());
+  if (const auto made = parts_.files.create(record_.id); !made) return lost(made.error());
+  record_.phases.erase(
+      std::remove_if(record_.phases.begin(), record_.phases.end(),
+                     [this](const model::PhaseRecord& phase) {
+                       return phase.attempt == record_.attempts;
+                     }),
+      record_.phases.end());
+  const auto opened = workspace_.open({.disk = held_.disk,
+                                       .inodes = settings_.limits.inodes,
+                                       .memory = held_.memory,
+                                       .reusable = true,
+                                       .name = name});
+  if (!opened) return lost(opened.error());
+  return {};
+}
+
+// --- steps ----------------------------------------------------------------------------------------
+const model::PhaseRecord* JobDriver::ended_phase(const std::string& tag) const {
+  for (const model::PhaseRecord& phase : record_.phases) {
+    if (phase.name == tag && phase.attempt == record_.attempts && phase.outcome) return &phase;
+  }
+  return nullptr;
+}
+
+// Whose cache of builds it is.
+std::string JobDriver::tenant() const {
+  return record_.owner.empty() ? record_.spec.validator_hotkey + "/" + record_.spec.miner_hotkey
+                               : record_.owner;
+}
+
+egress::Budget JobDriver::budget() const {
+  egress::Budget budget;
+  budget.bytes_max = settings_.network.bytes_max.count();
+  budget.connections_max = settings_.network.connections_max;
+  return budget;
+}
+
+std::vector<std::string> JobDriver::environment(const std::vector<std::string>& more) const {
+  auto made = make_guest_environment({more});
+  return made ? std::move(*made) : more;
+}
+
+Step JobDriver::make_step(const std::string& tag, std::vector<std::string> argv,
+                          std::chrono::milliseconds timeout) const {
+  Step step;
+  step.tag = tag;
+  step.argv = std::move(argv);
+  step.limits.wall_time = timeout;
+  // Of the whole tree, on all the cores that it may use: only the wall time is meant to end it.
+  step.limits.cpu_time = timeout * std::max(1u, (held_.cpu_millis + 999) / 1'000);
+  step.limits.memory = held_.memory;
+  step.limits.pids = settings_.limits.pids;
+  step.limits.cpu_rate_percent = held_.cpu_millis / 10;
+  step.limits.open_files = settings_.limits.open_files;
+  step.log = parts_.files.log(record_.id, tag);
+  step.log_bytes_max = settings_.limits.log;
+  return step;
+}
+
+// Runs it, keeps what became of it in the store, and gives it back.
+Went<StepEnd> JobDriver::run_step(Step step) {
+  const std::string tag = step.tag;
+  const model::Limits limits = step.limits;
+  model::PhaseRecord phase{.name = tag, .attempt = record_.attempts};
+  phase.started_at = now(parts_.clock);
+  const auto known = std::ranges::find_if(record_.phases, [&](const model::PhaseRecord& one) {
+    return one.name == tag && one.attempt == record_.attempts;
+  });
+  if (known != record_.phases.end()) {
+    phase = *known;
+  } else {
+    store::JobChange begun;
+    begun.phases = {phase};
+    AIRLOCK_TRY(save(std::move(begun)));
+    record_.phases.push_back(phase);
+  }
+  const auto look = [this](const std::vector<model::EgressEntry>&) {};
+  auto end = workspace_.run(std::move(step), control_, look);
+  if (!end) return std::unexpected(std::move(end).error());
+  const backend::ProcessReport& report = end->report;
+  phase.ended_at = now(parts_.clock);
+  phase.outcome = model::classify(report.facts, limits);
+  phase.usage = report.usage;
+  phase.isolation = report.isolation;
+  phase.denied = report.facts.denials;
+  phase.denied.insert(phase.denied.end(), end->denials.begin(), end->denials.end());
+  if (report.log) {
+    phase.log_bytes = report.log->written.count() + report.log->dropped.count();
+    phase.log_truncated = report.log->truncated || report.log->os_errno != 0;
+  }
+  store::JobChange change;
+  change.phases = {phase};
+  change.egress = end->egress;
+  AIRLOCK_TRY(save(std::move(change)));
+  std::ranges::find_if(record_.phases, [&](const model::PhaseRecord& one) {
+    return one.name == tag && one.attempt == record_.attempts;
+  })->operator=(phase);
+  record_.egress.insert(record_.egress.end(), end->egress.begin(), end->egress.end());
+  return end;
+}
+
+// What a step's end means for the job; nothing if it went well.
+Went<void> JobDriver::judge(const std::string& tag, const std::string& code,
+                            const std::string& message) {
+  const model::PhaseRecord* const phase = ended_phase(tag);
+  if (phase == nullptr) return stop(JobStop::Kind::kLost, "runner_lost", tag + " has no end");
+  const model::Outcome& outcome = *phase->outcome;
+  switch (outcome.kind) {
+    case model::OutcomeKind::kExited:
+      if (outcome.exit_code == 0) return {};
+      break;
+    case model::OutcomeKind::kCancelled: return stop(JobStop::Kind::kCancelled, "", "");
+    case model::OutcomeKind::kWallTimeout:
+    case model::OutcomeKind::kCpuTimeout:
+      return stop(JobStop::Kind::kTimeout, tag + "_timeout", message);
+    // What could not be set up may work another time, or on another host.
+    case model::OutcomeKind::kSetupFailed:
+      return stop(JobStop::Kind::kLost, "setup_failed", tag + ": " + outcome.detail);
+    default: break;
+  }
+  std::string why = outcome.detail;
+  if (outcome.kind == model::OutcomeKind::kExited) {
+    why = "exit code " + std::to_string(outcome.exit_code.value_or(-1));
+    const std::string said = last_line(parts_.files.log(record_.id, tag), kQuotedBytesMax);
+    if (!said.empty()) why += ", it said: " + said;
+  }
+  return stop(JobStop::Kind::kFailed, code, message + ": " + why);
+}
+
+void JobDriver::note(const std::string& tag, std::string_view text) const {
+  (void)append_notice(parts_.files.log(record_.id, tag), now(parts_.clock), text);
+}
+
+// --- the store ------------------------------------------------------------------------------------
+Went<void> JobDriver::enter(model::JobState state, const std::string& phase, double progress) {
+  if (control_.is_detached()) return stop(JobStop::Kind::kDetached, "", "");
+  if (control_.is_cancelled()) return stop(JobStop::Kind::kCancelled, "", "");
+  // One that adopts goes through what is done already, and the states never go back.
+  if (state < record_.state || (state == record_.state && progress < record_.progress)) return {};
+  store::JobChange change;
+  change.state = state;
+  change.phase = phase;
+  change.progress = progress;
+  AIRLOCK_TRY(save(std::move(change)));
+  record_.state = state;
+  record_.phase = phase;
+  record_.progress = progress;
+  return {};
+}
+
+// A disk that is full or a database that is locked is waited for: what runs goes on meanwhile.
+Went<void> JobDriver::save(store::JobChange change) {
+  for (std::chrono::milliseconds pause{50};; pause = std::min<std::chrono::milliseconds>(
+                                                 pause * 2, std::chrono::seconds(5))) {
+    auto head = store::wait_for(&store::JobStore::update, parts_.store,
+                                store::JobClaim{record_.id, record_.fencing_token}, change);
+    if (head) {
+      if (head->cancel_requested) control_.cancel();
+      return {};
+    }
+    const base::ErrorCode code = head.error().code;
+    if (code == base::ErrorCode::kPermissionDenied || code == base::ErrorCode::kNotFound) {
+      fenced_ = true;
+      return stop(JobStop::Kind::kDetached, "", "");
+    }
+    if (code == base::ErrorCode::kInvalidArgument) return lost(head.error());
+    parts_.log("job.save_failed", record_.id, head.error().to_string());
+    if (control_.is_detached()) return stop(JobStop::Kind::kDetached, "", "");
+    parts_.sleep(pause);
+  }
+}
+
+}  // namespace airlock::runner

@@ -1,0 +1,104 @@
+// JobDriver: drives one attempt of one job, from its claim to its end, on the calling thread.
+//
+//   clone -> check -> build -> inputs -> prep -> seal -> inference -> outputs -> receipt -> the end
+//
+// Every step can be done again, or was kept by the workspace (job_workspace.h), so that a driver
+// that adopts an attempt begins at the beginning, too, and finds most of it done. Each change is in
+// the store before the next step begins. An attempt that breaks for no fault of the job is handed
+// back to the queue while it has attempts left; then it ends as `runner_lost`.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/job.h"
+#include "runner/jobs/job_control.h"
+#include "runner/jobs/job_parts.h"
+#include "runner/jobs/job_settings.h"
+#include "runner/jobs/job_source.h"
+#include "runner/jobs/job_stop.h"
+#include "runner/jobs/job_workspace.h"
+
+namespace airlock::runner {
+
+enum class JobEnd {
+  kEnded,       // terminal in the store
+  kHandedBack,  // waits again
+  kLetGo,       // detached, or the claim is somebody else's by now
+};
+
+// In `source/` of the job, once the repository has been checked.
+inline constexpr const char* kKeptMark = ".checked";
+inline constexpr std::uint32_t kRepositoryFilesMax = 10'000;
+
+// Of the attempt that holds the claim: a later one never meets what an earlier one left.
+std::string workspace_name(const model::JobRecord& record);
+
+class JobDriver {
+ public:
+  // `record` is claimed by us; all borrowed.
+  JobDriver(const JobParts& parts, const JobSettings& settings, model::JobRecord record,
+            model::Resources held, JobControl& control);
+
+  // `adopt`: somebody drove this attempt before us.
+  JobEnd run(bool adopt);
+  const model::JobRecord& record() const { return record_; }
+
+ private:
+  Went<void> drive(bool adopt);
+  Went<void> open(bool adopt);
+  Went<void> clone();
+  Went<void> check();
+  Went<void> build();
+  Went<void> fetch_inputs();
+  Went<void> prep();
+  Went<void> seal(const std::optional<egress::SessionEnd>& network);
+  Went<void> inference();
+  Went<void> take_outputs();
+  Went<void> push_outputs();
+
+  Went<void> run_clone(const source::ClonePlan& plan);
+  Went<void> plan_from(const source::RepositoryView& view);
+  Went<void> run_compile_check();
+  Went<void> run_build();
+  Went<void> take_output(const backend::CollectedFile& output);
+
+  // Steps.
+  Went<StepEnd> run_step(Step step);
+  Step make_step(const std::string& tag, std::vector<std::string> argv,
+                 std::chrono::milliseconds timeout) const;
+  Step make_phase(source::Phase phase, std::chrono::milliseconds timeout) const;
+  base::Result<egress::Policy> prep_policy() const;
+  egress::Budget budget() const;
+  std::string tenant() const;
+  std::vector<std::string> environment(const std::vector<std::string>& more) const;
+  base::Result<std::vector<backend::InputFile>> open_inputs() const;
+  const model::PhaseRecord* ended_phase(const std::string& tag) const;
+  Went<void> judge(const std::string& tag, const std::string& code, const std::string& message);
+  std::unexpected<JobStop> transfer_stop(const std::string& code, const std::string& text,
+                                         const base::Error& error) const;
+  void note(const std::string& tag, std::string_view text) const;
+
+  // The store.
+  Went<void> enter(model::JobState state, const std::string& phase, double progress);
+  Went<void> save(store::JobChange change);
+  JobEnd finish(const std::optional<JobStop>& stopped);
+  JobEnd end_as(model::JobState state, std::string code, std::string message);
+  base::Status end_with_receipt(store::JobChange change);
+  JobEnd hand_back(const JobStop& stopped);
+  void clean_up();
+
+  const JobParts& parts_;
+  const JobSettings& settings_;
+  model::JobRecord record_;
+  const model::Resources held_;
+  JobControl& control_;
+  JobWorkspace workspace_;
+  JobProgram program_;  // what check() found the repository to want
+  bool has_program_ = false;
+  std::string layer_;  // of the build; empty: it lies in the workspace itself
+  bool fenced_ = false;
+};
+
+}  // namespace airlock::runner

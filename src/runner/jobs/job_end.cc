@@ -1,0 +1,238 @@
+// JobDriver's last steps: outputs, receipt, and the one terminal state.
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "receipt/contract_hashes.h"
+#include "receipt/digest.h"
+#include "receipt/statement.h"
+#include "runner/jobs/job_driver.h"
+#include "store/blocking.h"
+
+namespace airlock::runner {
+namespace {
+
+namespace fs = std::filesystem;
+using model::JobState;
+using Kind = JobStop::Kind;
+using store::JobStore;
+
+constexpr std::size_t kHashedLogBytes = 1u << 20;
+constexpr std::chrono::milliseconds kAgainAfter{100};
+
+std::string_view contract_status(JobState state) {
+  if (state == JobState::kCompleted) return "completed";
+  return state == JobState::kTimeout ? "timeout" : "failed";
+}
+
+int last_exit_code(const model::JobRecord& record) {
+  if (record.phases.empty() || !record.phases.back().outcome) return -1;
+  return record.phases.back().outcome->exit_code.value_or(-1);
+}
+
+}  // namespace
+
+// --- outputs --------------------------------------------------------------------------------------
+Went<void> JobDriver::take_outputs() {
+  AIRLOCK_TRY(enter(JobState::kInference, "uploading_output", 90));
+  if (!record_.outputs.empty()) return {};
+  backend::CollectSpec spec{.patterns = {"**"},
+                            .directory = "output",
+                            .files_max = settings_.limits.output_files,
+                            .file_bytes_max = held_.disk,
+                            .total_bytes_max = held_.disk};
+  const auto& file = program_.checked.job_file;
+  if (file && !file->outputs.empty()) spec.patterns = file->outputs;
+  const auto collected = workspace_.collect(std::move(spec));
+  if (!collected) return lost(collected.error());
+  for (const model::RefusedOutput& refused : collected->refused) {
+    note("inference", "not an output: " + refused.path + ": " + refused.reason);
+  }
+  if (collected->truncated) {
+    return stop(Kind::kFailed, "output_limit",
+                "The job left more than " + std::to_string(settings_.limits.output_files) +
+                    " files, or more bytes than its disk holds, in /output");
+  }
+  for (const backend::CollectedFile& output : collected->files) {
+    AIRLOCK_TRY(take_output(output));
+  }
+  store::JobChange change;
+  change.outputs = record_.outputs;
+  return save(std::move(change));
+}
+
+Went<void> JobDriver::take_output(const backend::CollectedFile& output) {
+  if (control_.is_detached()) return stop(Kind::kDetached, "", "");
+  if (control_.is_cancelled()) return stop(Kind::kCancelled, "", "");
+  if (output.path == receipt::kManifestName) {
+    note("inference", "not an output: " + output.path + " is the name of the manifest");
+    return {};
+  }
+  const fs::path folder = parts_.files.outputs(record_.id);
+  const auto copied = copy_beneath(folder, output.path, output.content.get(), output.size);
+  if (!copied) return lost(copied.error());
+  const auto copy = open_beneath(folder, output.path);
+  if (!copy) return lost(copy.error());
+  const auto digest = receipt::digest_file(copy->get(), output.size.count());
+  if (!digest) return lost(digest.error());
+  record_.outputs.push_back({output.path, output.size, digest->sha256});
+  return {};
+}
+
+Went<void> JobDriver::push_outputs() {
+  if (record_.spec.output_uri.empty()) return {};
+  const auto location = artifact::parse_location(record_.spec.output_uri);
+  if (!location) return stop(Kind::kFailed, "upload_failed", location.error().message);
+  auto opened = artifact::open_location(*location, parts_.storage, parts_.clock, parts_.random);
+  if (!opened) {
+    return transfer_stop("upload_failed", "S3 upload failed: ", opened.error());
+  }
+  std::vector<base::UniqueFd> owners;
+  std::vector<artifact::OutputFile> files;
+  for (const model::ArtifactDigest& output : record_.outputs) {
+    auto content = open_beneath(parts_.files.outputs(record_.id), output.path);
+    if (!content) return lost(content.error());
+    files.push_back({.path = output.path, .fd = content->get(), .size = output.size});
+    owners.push_back(std::move(*content));
+  }
+  model::JobRecord completed = record_;
+  completed.state = JobState::kCompleted;
+  const std::string text = receipt::make_manifest(completed);
+  // Why safe: a new descriptor with one owner; the bytes are those of a string.
+  const base::UniqueFd manifest(::memfd_create("airlock-manifest", MFD_CLOEXEC));
+  if (!manifest.valid() || ::write(manifest.get(), text.data(), text.size()) != std::ssize(text)) {
+    return lost(base::errno_error("write the manifest"));
+  }
+  artifact::TransferOptions options;
+  options.limits = {.files_max = settings_.limits.output_files + 1, .bytes_max = held_.disk};
+  options.control.deadline = parts_.clock.steady_now() + settings_.timeouts.transfer;
+  options.control.cancelled = &control_.stop_flag();
+  const auto pushed = artifact::push_outputs(
+      *opened, files,
+      artifact::OutputFile{.path = std::string(receipt::kManifestName),
+                           .fd = manifest.get(),
+                           .size = base::ByteCount(text.size())},
+      options);
+  if (!pushed) return transfer_stop("upload_failed", "S3 upload failed: ", pushed.error());
+  return {};
+}
+
+// --- the end --------------------------------------------------------------------------------------
+JobEnd JobDriver::finish(const std::optional<JobStop>& stopped) {
+  if (!stopped) return end_as(JobState::kCompleted, "", "");
+  switch (stopped->kind) {
+    case Kind::kDetached:
+      if (fenced_) workspace_.end();
+      return JobEnd::kLetGo;
+    case Kind::kCancelled: return end_as(JobState::kCancelled, "cancelled", "Job cancelled");
+    case Kind::kTimeout: return end_as(JobState::kTimeout, stopped->code, stopped->message);
+    case Kind::kFailed: return end_as(JobState::kFailed, stopped->code, stopped->message);
+    case Kind::kLost: break;
+  }
+  // Whoever is told to let go while something breaks below them leaves it to the next one.
+  if (control_.is_detached()) return JobEnd::kLetGo;
+  if (control_.is_cancelled()) return end_as(JobState::kCancelled, "cancelled", "Job cancelled");
+  if (record_.attempts < settings_.attempts_max) return hand_back(*stopped);
+  return end_as(JobState::kFailed, "runner_lost",
+                "Unexpected error: the runner lost the job in attempt " +
+                    std::to_string(record_.attempts) + ": " + stopped->message);
+}
+
+// In the store first: should we die before the workspace is gone, it is ended as an orphan.
+JobEnd JobDriver::end_as(JobState state, std::string code, std::string message) {
+  store::JobChange change;
+  change.state = state;
+  change.phase = std::string(model::job_state_name(state));
+  change.progress = state == JobState::kCompleted ? 100 : record_.progress;
+  change.error_code = code;
+  change.error_message = message;
+  record_.state = state;
+  record_.error_code = std::move(code);
+  record_.error_message = std::move(message);
+  record_.completed_at =
+      std::chrono::time_point_cast<std::chrono::microseconds>(parts_.clock.wall_now());
+  for (;;) {
+    const auto ended = end_with_receipt(change);
+    if (ended) break;
+    const base::ErrorCode code_now = ended.error().code;
+    if (code_now == base::ErrorCode::kPermissionDenied ||
+        code_now == base::ErrorCode::kNotFound) {
+      workspace_.end();
+      return JobEnd::kLetGo;
+    }
+    if (code_now != base::ErrorCode::kBusy) {
+      parts_.log("job.end_failed", record_.id, ended.error().to_string());
+    }
+    if (control_.is_detached()) return JobEnd::kLetGo;
+    parts_.sleep(kAgainAfter);
+  }
+  clean_up();
+  parts_.log("job.end", record_.id, model::job_state_name(state));
+  return JobEnd::kEnded;
+}
+
+// The receipt is on disk before the state says that there is one.
+base::Status JobDriver::end_with_receipt(store::JobChange change) {
+  AIRLOCK_ASSIGN(const std::optional<store::RunnerRecord> runner,
+                 store::wait_for(&JobStore::find_runner, parts_.store, record_.runner_id));
+  receipt::StatementFacts facts;
+  facts.runner_id = record_.runner_id;
+  facts.previous = runner ? runner->receipt_hash : "";
+  facts.prep_sees_input = settings_.prep_sees_input;
+  if (has_program_) {
+    for (const source::Phase phase : {source::Phase::kPrep, source::Phase::kInference}) {
+      facts.commands[std::string(source::phase_name(phase))] =
+          source::make_phase_plan(phase, record_, program_.build, program_.checked.job_file).argv;
+    }
+  }
+  const auto logs =
+      read_text(parts_.files.log(record_.id, "inference"), kHashedLogBytes).value_or("");
+  facts.contract = receipt::hash_for_contract(
+      {.job_id = record_.id,
+       .status = std::string(contract_status(record_.state)),
+       .exit_code = last_exit_code(record_),
+       .timestamp = receipt::naive_utc(*record_.completed_at)},
+      logs);
+  AIRLOCK_ASSIGN(const receipt::SignedReceipt signed_receipt,
+                 receipt::make_receipt(record_, facts, parts_.key));
+  AIRLOCK_TRY(parts_.files.create(record_.id));
+  AIRLOCK_TRY(write_whole(parts_.files.receipt(record_.id), signed_receipt.envelope));
+  change.receipt = store::ReceiptLink{facts.previous, signed_receipt.digest};
+  AIRLOCK_TRY(store::wait_for(&JobStore::update, parts_.store,
+                              store::JobClaim{record_.id, record_.fencing_token},
+                              std::move(change)));
+  return {};
+}
+
+JobEnd JobDriver::hand_back(const JobStop& stopped) {
+  parts_.log("job.retry", record_.id, stopped.message);
+  workspace_.end();
+  for (;;) {
+    const auto head = store::wait_for(&JobStore::release, parts_.store,
+                                      store::JobClaim{record_.id, record_.fencing_token},
+                                      std::string(stopped.message));
+    if (head) {
+      clean_up();
+      return model::is_terminal(head->state) ? JobEnd::kEnded : JobEnd::kHandedBack;
+    }
+    const base::ErrorCode code = head.error().code;
+    if (code == base::ErrorCode::kPermissionDenied || code == base::ErrorCode::kNotFound) {
+      return JobEnd::kLetGo;
+    }
+    if (control_.is_detached()) return JobEnd::kLetGo;
+    parts_.sleep(kAgainAfter);
+  }
+}
+
+// Logs, outputs and the receipt stay; inputs and what was kept of the source do not.
+void JobDriver::clean_up() {
+  workspace_.end();
+  std::error_code error;
+  fs::remove_all(parts_.files.inputs(record_.id), error);
+  fs::remove_all(parts_.files.of(record_.id) / "source", error);
+}
+
+}  // namespace airlock::runner

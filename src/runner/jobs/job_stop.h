@@ -1,0 +1,37 @@
+// JobStop: why the steps of a job do not go on, as a value that travels up to whoever ends the job.
+#pragma once
+
+#include <expected>
+#include <string>
+#include <utility>
+
+#include "base/result.h"
+
+namespace airlock::runner {
+
+struct JobStop {
+  enum class Kind {
+    kFailed,     // the job's own fault, or what it needs is not to be had
+    kTimeout,    // a phase was not done in time
+    kCancelled,  // somebody wanted it
+    kLost,       // ours or the host's: another attempt may work
+    kDetached,   // we are to let go of it; somebody else goes on
+  };
+  Kind kind = Kind::kFailed;
+  std::string code;     // "prep_failed": one word for programs
+  std::string message;  // the text of the contract, for a person
+};
+
+template <typename T>
+using Went = std::expected<T, JobStop>;
+
+inline std::unexpected<JobStop> stop(JobStop::Kind kind, std::string code, std::string message) {
+  return std::unexpected(JobStop{kind, std::move(code), std::move(message)});
+}
+
+// What broke below us.
+inline std::unexpected<JobStop> lost(const base::Error& error) {
+  return stop(JobStop::Kind::kLost, "runner_lost", error.to_string());
+}
+
+}  // namespace airlock::runner
