@@ -1,0 +1,75 @@
+// Writer: the one thread that changes the database, and commits in groups.
+//
+// While one group is being written to disk, the next gathers: however many callers there are, each
+// fsync carries all of them. Every operation is a savepoint of its own: one that fails takes nothing
+// of the others with it. Its answer comes after the commit of its group, or says why that failed.
+// Operations are made in the order of try_push. The destructor makes and answers all of them first.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "store/sqlite/write_context.h"
+
+namespace airlock::store::sqlite {
+
+inline constexpr std::size_t kQueuedMax = 16'384;  // operations that wait
+inline constexpr std::size_t kGroupMax = 512;      // operations of one commit
+
+struct WriteOperation {
+  std::function<base::Status(WriteContext&)> apply;
+  // `group` is an error when nothing of the group was kept, whatever `apply` said.
+  std::function<void(const base::Status& group)> answer;
+};
+
+struct WriterOptions {
+  std::chrono::microseconds idempotency_age;
+  std::chrono::microseconds priority_step;
+  std::uint64_t changes_kept;
+  model::WallTime not_before;  // the store's time starts here, should the clock be behind
+};
+
+class Writer {
+ public:
+  Writer(std::unique_ptr<Database> database, const WriterOptions& options, const base::Clock& clock,
+         base::RandomSource& random);
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+  ~Writer();
+
+  // False, and nothing is called, if too many wait.
+  bool try_push(WriteOperation operation);
+  void on_change(std::function<void(std::uint64_t)> listener);
+
+ private:
+  using Group = std::vector<WriteOperation>;
+  void work();
+  bool take(Group& group);
+  void write(Group& group);
+  base::Status commit(Group& group);
+  base::Status apply(WriteOperation& operation);
+  void tell_listener();
+
+  std::unique_ptr<Database> database_;
+  const base::Clock& clock_;
+  WriteContext context_;
+
+  std::mutex mutex_;
+  std::condition_variable came_;
+  Group queued_;
+  bool stopping_ = false;
+
+  std::mutex listener_mutex_;
+  std::function<void(std::uint64_t)> listener_;
+
+  std::thread thread_;  // last: it uses all of the above
+};
+
+}  // namespace airlock::store::sqlite
