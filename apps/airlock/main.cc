@@ -17,6 +17,7 @@
 #include "apps/airlock/languages.h"
 #include "apps/airlock/print.h"
 #include "apps/airlock/run.h"
+#include "apps/airlock/simulate.h"
 #include "language/nearest_name.h"
 
 namespace airlock::apps {
@@ -62,6 +63,7 @@ constexpr Verb kVerbs[] = {
     {"serve", "run programs for whoever asks over HTTP", run_serve},
     {"health", "ask a service whether it is well", health_verb},
     {"languages", "list the languages that this host can run", run_languages},
+    {"simulate", "replay a trace of jobs through the queue", simulate_verb},
     {"doctor", "check this host, with the fix for everything that is wrong", run_doctor},
     {"help", "explain a verb", run_help},
     {"version", "print the version", print_version},

@@ -1,0 +1,88 @@
+#include "queue/waiting_queue.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace airlock::queue {
+
+bool WaitingQueue::add(WaitingJob job) {
+  if (jobs_.contains(job.id)) return false;
+  auto owned = std::make_unique<WaitingJob>(std::move(job));
+  const WaitingJob& added = *owned;
+  jobs_.emplace(added.id, std::move(owned));
+  order_.insert(entry_of(added));
+  Class& its_class = classes_[added.ask.gpus];
+  std::unique_ptr<Bucket>& bucket = its_class.tenants[added.tenant];
+  if (!bucket) bucket = std::make_unique<Bucket>();
+  // A bucket's place depends on its first job: it is out of the order while that changes.
+  if (!bucket->empty()) its_class.order.erase(bucket.get());
+  bucket->insert(entry_of(added));
+  its_class.order.insert(bucket.get());
+  return true;
+}
+
+bool WaitingQueue::remove(std::string_view id) {
+  const auto found = jobs_.find(id);
+  if (found == jobs_.end()) return false;
+  const WaitingJob& job = *found->second;
+  order_.erase(entry_of(job));
+  const auto its_class = classes_.find(job.ask.gpus);
+  const auto bucket = its_class->second.tenants.find(job.tenant);
+  its_class->second.order.erase(bucket->second.get());
+  bucket->second->erase(entry_of(job));
+  if (bucket->second->empty()) {
+    its_class->second.tenants.erase(bucket);
+  } else {
+    its_class->second.order.insert(bucket->second.get());
+  }
+  if (its_class->second.tenants.empty()) classes_.erase(its_class);
+  const std::unique_ptr<WaitingJob> last_owner = std::move(found->second);  // of the key as well
+  jobs_.erase(found);
+  return true;
+}
+
+const WaitingJob* WaitingQueue::find(std::string_view id) const {
+  const auto found = jobs_.find(id);
+  return found == jobs_.end() ? nullptr : found->second.get();
+}
+
+std::optional<std::size_t> WaitingQueue::position(std::string_view id) const {
+  const WaitingJob* const job = find(id);
+  if (job == nullptr) return std::nullopt;
+  return order_.order_of_key(entry_of(*job));
+}
+
+std::vector<const WaitingJob*> WaitingQueue::first(std::size_t count) const {
+  std::vector<const WaitingJob*> jobs;
+  jobs.reserve(std::min(count, size()));
+  for (auto at = order_.begin(); at != order_.end() && jobs.size() < count; ++at) {
+    jobs.push_back(at->job);
+  }
+  return jobs;
+}
+
+std::vector<const WaitingJob*> WaitingQueue::window(std::string_view reserved) const {
+  std::vector<const WaitingJob*> jobs;
+  bool has_reserved = reserved.empty();
+  for (const auto& [gpus, its_class] : classes_) {
+    const std::size_t tenants = std::min(its_class.order.size(), knobs_.class_window);
+    const std::size_t each =
+        std::clamp<std::size_t>(knobs_.class_window / std::max<std::size_t>(tenants, 1), 1,
+                                std::max<std::size_t>(knobs_.window, 1));
+    std::size_t seen = 0;
+    for (const Bucket* const bucket : its_class.order) {
+      if (seen++ == tenants) break;
+      std::size_t taken = 0;
+      for (auto at = bucket->begin(); at != bucket->end() && taken < each; ++at, ++taken) {
+        jobs.push_back(at->job);
+        has_reserved = has_reserved || at->job->id == reserved;
+      }
+    }
+  }
+  if (!has_reserved) {
+    if (const WaitingJob* const job = find(reserved)) jobs.push_back(job);
+  }
+  return jobs;
+}
+
+}  // namespace airlock::queue

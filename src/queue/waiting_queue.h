@@ -1,0 +1,74 @@
+// WaitingQueue: the waiting jobs in order, and the window that a decision looks at.
+//
+// Guarantees: adding, removing and `position` take logarithmic time, `window` takes time in what it
+// gives, however many wait. A window shows of every class (number of GPUs) the tenants whose first
+// jobs are first, and of each of them its first jobs, so that no tenant can fill it alone. What is
+// not in it comes into it as those before it start. Pointers hold until their job is removed.
+// One thread at a time.
+#pragma once
+
+#include <cstddef>
+#include <ext/pb_ds/assoc_container.hpp>
+#include <ext/pb_ds/tree_policy.hpp>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "queue/waiting_job.h"
+
+namespace airlock::queue {
+
+class WaitingQueue {
+ public:
+  explicit WaitingQueue(const Knobs& knobs) : knobs_(knobs) {}
+  WaitingQueue(const WaitingQueue&) = delete;
+  WaitingQueue& operator=(const WaitingQueue&) = delete;
+
+  // False: a job of this id waits already.
+  bool add(WaitingJob job);
+  // False: there is no such job.
+  bool remove(std::string_view id);
+
+  std::size_t size() const { return jobs_.size(); }
+  const WaitingJob* find(std::string_view id) const;
+  // How many are before it, by order_key; the share of its tenant is not in it.
+  std::optional<std::size_t> position(std::string_view id) const;
+  // The first `count` in order.
+  std::vector<const WaitingJob*> first(std::size_t count) const;
+  std::vector<const WaitingJob*> all() const { return first(size()); }
+  // What Policy::decide looks at; the job `reserved`, if it waits, is always in it.
+  std::vector<const WaitingJob*> window(std::string_view reserved) const;
+
+ private:
+  struct Entry {
+    WallTime key{};
+    const WaitingJob* job = nullptr;
+    bool operator<(const Entry& other) const {
+      return key != other.key ? key < other.key : job->id < other.job->id;
+    }
+  };
+  using Order = __gnu_pbds::tree<Entry, __gnu_pbds::null_type, std::less<>, __gnu_pbds::rb_tree_tag,
+                                 __gnu_pbds::tree_order_statistics_node_update>;
+  using Bucket = std::set<Entry>;  // one tenant's jobs of one class
+  struct ByFirst {
+    bool operator()(const Bucket* a, const Bucket* b) const { return *a->begin() < *b->begin(); }
+  };
+  struct Class {
+    std::unordered_map<std::string, std::unique_ptr<Bucket>> tenants;
+    std::set<const Bucket*, ByFirst> order;
+  };
+
+  Entry entry_of(const WaitingJob& job) const { return {order_key(job, knobs_), &job}; }
+
+  Knobs knobs_;
+  std::unordered_map<std::string_view, std::unique_ptr<WaitingJob>> jobs_;  // keys: in the jobs
+  Order order_;
+  std::map<std::uint32_t, Class> classes_;
+};
+
+}  // namespace airlock::queue
