@@ -151,7 +151,7 @@ base::Result<ContentDigest> put_whole(S3Session& session, const Upload& upload,
   return ContentDigest{.size = upload.size, .sha256 = call.payload};
 }
 
-// --- sweeping --------------------------------------------------------------------------------------
+// --- sweeping ------------------------------------------------------------------------------------
 struct Unfinished {
   std::string key;
   std::string id;
