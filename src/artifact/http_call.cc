@@ -1,0 +1,295 @@
+#include "artifact/http_call.h"
+
+#include <curl/curl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+
+#include "artifact/names.h"
+#include "base/check.h"
+
+namespace airlock::artifact {
+namespace {
+
+constexpr std::string_view kBlanks = " \t\r\n";
+
+std::string lower(std::string_view text) {
+  std::string made(text);
+  for (char& c : made) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return made;
+}
+
+std::string_view trimmed(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(kBlanks);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+}
+
+// "https://host" of a URL: a path could hold a signature.
+std::string host_of(const std::string& url) {
+  return url.substr(0, url.find('/', url.find("://") + 3));
+}
+
+bool is_success(int status) { return status >= 200 && status < 300; }
+
+struct FreeList {
+  void operator()(curl_slist* list) const { ::curl_slist_free_all(list); }
+};
+
+}  // namespace
+
+struct HttpCall::Exchange {
+  const HttpRequest& request;
+  const Control& control;
+  const base::Clock& clock;
+  HttpAnswer answer = {};
+  std::optional<base::Error> stopped = {};  // by us, from within a callback
+  std::uint64_t sent = 0;
+  std::array<char, CURL_ERROR_SIZE> curl_text = {};
+  std::unique_ptr<curl_slist, FreeList> headers = {};
+
+  bool stop(base::Error error) {
+    if (!stopped) stopped = std::move(error);
+    return false;
+  }
+
+  bool take_header(std::string_view line) {
+    if (line.starts_with("HTTP/")) {  // of a 100 Continue, or of the answer
+      answer.headers.clear();
+      const std::size_t blank = line.find(' ');
+      answer.status = 0;
+      for (const char c : line.substr(std::min(blank + 1, line.size()), 3)) {
+        if (c >= '0' && c <= '9') answer.status = answer.status * 10 + (c - '0');
+      }
+      return true;
+    }
+    const std::size_t colon = line.find(':');
+    if (colon == std::string_view::npos) return true;
+    if (line.size() > kAnswerHeaderBytesMax || answer.headers.size() >= kAnswerHeadersMax) {
+      return stop(
+          {base::ErrorCode::kProtocol, 0, "the server sent too many or too long headers", {}});
+    }
+    answer.headers.insert_or_assign(lower(line.substr(0, colon)),
+                                    std::string(trimmed(line.substr(colon + 1))));
+    return true;
+  }
+
+  bool take_body(std::string_view piece) {
+    if (!is_success(answer.status)) {
+      const std::size_t room = kRefusalBytesMax - std::min(kRefusalBytesMax, answer.body.size());
+      answer.body += piece.substr(0, room);
+      return true;
+    }
+    if (request.sink) {
+      auto taken = request.sink(answer, piece);
+      return taken ? true : stop(std::move(taken).error());
+    }
+    if (answer.body.size() + piece.size() > kAnswerBytesMax) {
+      return stop({base::ErrorCode::kProtocol, 0, "the server's answer has more than 8 MiB", {}});
+    }
+    answer.body += piece;
+    return true;
+  }
+
+  // 0: the end; nothing: stopped.
+  std::optional<std::size_t> give_body(char* into, std::size_t room) {
+    const bool is_file = request.file.fd >= 0;
+    const std::uint64_t size = is_file ? request.file.size : request.body.size();
+    const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(room, size - sent));
+    if (wanted == 0) return 0;
+    if (!is_file) {
+      request.body.copy(into, wanted, sent);
+      sent += wanted;
+      return wanted;
+    }
+    ssize_t got = 0;
+    do {
+      got = ::pread(request.file.fd, into, wanted, static_cast<off_t>(request.file.offset + sent));
+    } while (got < 0 && errno == EINTR);
+    if (got < 0) {
+      stop(base::errno_error("read the file to upload"));
+      return std::nullopt;
+    }
+    if (got == 0) {
+      stop({base::ErrorCode::kInvalidArgument,
+            0,
+            "the file became shorter while it was uploaded",
+            {}});
+      return std::nullopt;
+    }
+    sent += static_cast<std::uint64_t>(got);
+    if (control.on_bytes) control.on_bytes(request.file.offset + sent);
+    return static_cast<std::size_t>(got);
+  }
+
+  bool look_around() {
+    auto checked = check_control(control, clock);
+    return checked ? true : stop(std::move(checked).error());
+  }
+
+  // What libcurl calls; `self` is the Exchange that was given to it.
+  static std::size_t on_header(char* data, std::size_t, std::size_t size, void* self) {
+    return static_cast<Exchange*>(self)->take_header({data, size}) ? size : 0;
+  }
+  static std::size_t on_body(char* data, std::size_t, std::size_t size, void* self) {
+    return static_cast<Exchange*>(self)->take_body({data, size}) ? size : CURL_WRITEFUNC_ERROR;
+  }
+  static std::size_t on_read(char* data, std::size_t, std::size_t room, void* self) {
+    return static_cast<Exchange*>(self)->give_body(data, room).value_or(CURL_READFUNC_ABORT);
+  }
+  static int on_seek(void* self, curl_off_t offset, int origin) {
+    if (origin != SEEK_SET || offset < 0) return CURL_SEEKFUNC_FAIL;
+    static_cast<Exchange*>(self)->sent = static_cast<std::uint64_t>(offset);
+    return CURL_SEEKFUNC_OK;
+  }
+  static int on_progress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+    return static_cast<Exchange*>(self)->look_around() ? 0 : 1;
+  }
+};
+
+std::string HttpAnswer::header(std::string_view name) const {
+  const auto found = headers.find(name);
+  return found == headers.end() ? std::string() : found->second;
+}
+
+void HttpCall::Free::operator()(void* handle) const { ::curl_easy_cleanup(handle); }
+
+HttpCall::HttpCall(std::string ca_file, S3Timeouts timeouts, const base::Clock& clock)
+    : ca_file_(std::move(ca_file)), timeouts_(timeouts), clock_(clock) {
+  // Once for the process, by whoever comes first; the library counts, and is never taken down.
+  static const CURLcode initialised = ::curl_global_init(CURL_GLOBAL_DEFAULT);
+  AIRLOCK_CHECK(initialised == CURLE_OK);
+  handle_.reset(::curl_easy_init());
+  AIRLOCK_CHECK(handle_ != nullptr);
+}
+
+HttpCall::~HttpCall() = default;
+
+void HttpCall::set_common(const HttpRequest& request, Exchange& exchange) {
+  CURL* const curl = handle_.get();
+  const auto set = [curl](CURLoption option, auto value) {
+    AIRLOCK_CHECK_EQ(::curl_easy_setopt(curl, option, value), CURLE_OK);
+  };
+  ::curl_easy_reset(curl);
+  set(CURLOPT_URL, request.url.c_str());
+  set(CURLOPT_PATH_AS_IS, 1L);  // what was signed is what is sent
+  set(CURLOPT_PROTOCOLS_STR, "http,https");
+  set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  set(CURLOPT_NOSIGNAL, 1L);
+  set(CURLOPT_ERRORBUFFER, exchange.curl_text.data());
+  set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(timeouts_.connect.count()));
+  set(CURLOPT_LOW_SPEED_LIMIT, 1L);
+  set(CURLOPT_LOW_SPEED_TIME, static_cast<long>(timeouts_.stall.count()));
+  set(CURLOPT_HEADERFUNCTION, &Exchange::on_header);
+  set(CURLOPT_HEADERDATA, &exchange);
+  set(CURLOPT_WRITEFUNCTION, &Exchange::on_body);
+  set(CURLOPT_WRITEDATA, &exchange);
+  set(CURLOPT_NOPROGRESS, 0L);
+  set(CURLOPT_XFERINFOFUNCTION, &Exchange::on_progress);
+  set(CURLOPT_XFERINFODATA, &exchange);
+  if (!ca_file_.empty()) set(CURLOPT_CAINFO, ca_file_.c_str());
+  curl_slist* list = nullptr;
+  const auto add = [&list](const std::string& line) {
+    curl_slist* const longer = ::curl_slist_append(list, line.c_str());
+    AIRLOCK_CHECK(longer != nullptr);
+    list = longer;
+  };
+  for (const auto& [name, value] : request.headers) add(name + ": " + value);
+  add("Content-Type:");  // none, rather than that of a form
+  exchange.headers.reset(list);
+  set(CURLOPT_HTTPHEADER, list);
+}
+
+void HttpCall::set_method(const HttpRequest& request, Exchange& exchange) {
+  CURL* const curl = handle_.get();
+  const auto set = [curl](CURLoption option, auto value) {
+    AIRLOCK_CHECK_EQ(::curl_easy_setopt(curl, option, value), CURLE_OK);
+  };
+  if (request.method == "GET") {
+    set(CURLOPT_HTTPGET, 1L);
+  } else if (request.method == "HEAD") {
+    set(CURLOPT_NOBODY, 1L);
+  } else if (request.method == "PUT") {
+    const std::uint64_t size = request.file.fd >= 0 ? request.file.size : request.body.size();
+    set(CURLOPT_UPLOAD, 1L);
+    set(CURLOPT_READFUNCTION, &Exchange::on_read);
+    set(CURLOPT_READDATA, &exchange);
+    set(CURLOPT_SEEKFUNCTION, &Exchange::on_seek);
+    set(CURLOPT_SEEKDATA, &exchange);
+    set(CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(size));
+    set(CURLOPT_UPLOAD_BUFFERSIZE, static_cast<long>(kCopyBytes));
+  } else if (request.method == "POST") {
+    set(CURLOPT_POST, 1L);
+    set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+    set(CURLOPT_POSTFIELDS, request.body.data());
+  } else {
+    set(CURLOPT_CUSTOMREQUEST, request.method.c_str());
+  }
+}
+
+Failure HttpCall::failure_of(int code, const Exchange& exchange, const HttpRequest& request) const {
+  if (exchange.stopped) return {.error = *exchange.stopped, .may_pass = false};
+  const std::string host = host_of(request.url);
+  const std::string said = exchange.curl_text[0] != '\0'
+                               ? exchange.curl_text.data()
+                               : ::curl_easy_strerror(static_cast<CURLcode>(code));
+  const auto failure = [&](base::ErrorCode kind, const std::string& what, const char* hint,
+                           bool may_pass) {
+    return Failure{.error = {kind, 0, what + " (" + said + ")", hint}, .may_pass = may_pass};
+  };
+  switch (code) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+      return failure(base::ErrorCode::kUnavailable, "the address of " + host + " is not known",
+                     "look at the endpoint's name and at the name servers", true);
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_CONNECT:
+      return failure(base::ErrorCode::kUnavailable, host + " cannot be reached",
+                     "is the server up, and the endpoint's host and port right?", true);
+    case CURLE_OPERATION_TIMEDOUT:
+      return failure(base::ErrorCode::kUnavailable, host + " did not answer in time",
+                     "the server or the way to it is too slow, or gone", true);
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+      return failure(base::ErrorCode::kPermissionDenied,
+                     "the certificate of " + host + " is not to be trusted",
+                     "a private authority has to be named: storage.s3_ca_file or S3_CA_FILE",
+                     false);
+    case CURLE_SSL_CONNECT_ERROR:
+      return failure(base::ErrorCode::kUnavailable, "no TLS connection to " + host,
+                     "is it http:// on that port? Otherwise the versions of TLS do not meet", true);
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_GOT_NOTHING:
+    case CURLE_PARTIAL_FILE:
+    case CURLE_SEND_FAIL_REWIND:
+      return failure(base::ErrorCode::kUnavailable, "the connection to " + host + " broke", "",
+                     true);
+    default:
+      return failure(base::ErrorCode::kProtocol, "the exchange with " + host + " failed", "",
+                     false);
+  }
+}
+
+Attempt<HttpAnswer> HttpCall::perform(const HttpRequest& request, const Control& control) {
+  Exchange exchange{.request = request, .control = control, .clock = clock_};
+  if (!exchange.look_around()) return std::unexpected(failure_of(CURLE_OK, exchange, request));
+  set_common(request, exchange);
+  set_method(request, exchange);
+  const CURLcode code = ::curl_easy_perform(handle_.get());
+  // The handle outlives what its options point to.
+  ::curl_easy_setopt(handle_.get(), CURLOPT_ERRORBUFFER, nullptr);
+  ::curl_easy_setopt(handle_.get(), CURLOPT_HTTPHEADER, nullptr);
+  if (code == CURLE_OK && !exchange.stopped) return std::move(exchange.answer);
+  // A server that refuses may do so before it has read all, and close.
+  const bool was_refused = code == CURLE_SEND_ERROR && exchange.answer.status >= 300;
+  if (was_refused && !exchange.stopped) return std::move(exchange.answer);
+  return std::unexpected(failure_of(code, exchange, request));
+}
+
+}  // namespace airlock::artifact

@@ -1,0 +1,82 @@
+// HttpCall: one HTTP request at a time over libcurl, with everything bounded.
+//
+// A request body comes from memory or from a range of a file; a 2xx body goes to a sink, or is
+// kept if there is none. Headers and kept bodies have limits. No redirect is followed, no cookie
+// kept, no password file read; only http and https are spoken. Cancel and deadline of the
+// Control are obeyed within a second. Does not sign, retry or judge a status. One thread.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "artifact/control.h"
+#include "artifact/s3_config.h"
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace airlock::artifact {
+
+inline constexpr std::size_t kAnswerBytesMax = 8u << 20;    // of a kept 2xx body
+inline constexpr std::size_t kRefusalBytesMax = 64u << 10;  // of any other; the rest is dropped
+inline constexpr std::size_t kAnswerHeadersMax = 100;
+inline constexpr std::size_t kAnswerHeaderBytesMax = 8u << 10;  // of one
+
+struct HttpAnswer {
+  int status = 0;
+  std::map<std::string, std::string, std::less<>> headers;  // lower-case names, the last one wins
+  std::string body;
+
+  std::string header(std::string_view name) const;  // empty if there is none
+};
+
+struct HttpRequest {
+  std::string method;  // GET, HEAD, PUT, POST, DELETE
+  std::string url;     // as it is to be sent
+  NameValues headers = {};
+  std::string body = {};  // of PUT and POST, unless there is a file
+  FileRange file = {};    // fd -1: none
+  std::function<base::Status(const HttpAnswer& head, std::string_view piece)> sink = {};
+};
+
+// Why there is no answer, or none that helps; `may_pass`: the same request may work later.
+struct Failure {
+  base::Error error;
+  bool may_pass = false;
+  std::string code = {};  // of S3: "NoSuchKey"; empty: none came
+  std::chrono::seconds retry_after{0};
+};
+template <typename T>
+using Attempt = std::expected<T, Failure>;
+
+class HttpCall {
+ public:
+  // `clock` outlives it.
+  HttpCall(std::string ca_file, S3Timeouts timeouts, const base::Clock& clock);
+  HttpCall(const HttpCall&) = delete;
+  HttpCall& operator=(const HttpCall&) = delete;
+  ~HttpCall();
+
+  // An answer of any status. Connections are kept for the next request.
+  Attempt<HttpAnswer> perform(const HttpRequest& request, const Control& control);
+
+ private:
+  struct Free {
+    void operator()(void* handle) const;
+  };
+  struct Exchange;  // what the callbacks of one request share
+  void set_common(const HttpRequest& request, Exchange& exchange);
+  void set_method(const HttpRequest& request, Exchange& exchange);
+  Failure failure_of(int code, const Exchange& exchange, const HttpRequest& request) const;
+
+  std::string ca_file_;
+  S3Timeouts timeouts_;
+  const base::Clock& clock_;
+  std::unique_ptr<void, Free> handle_;
+};
+
+}  // namespace airlock::artifact
