@@ -56,12 +56,14 @@ int run_languages(const Words& words) {
 int run_doctor(const Words& words) { return run_with_cli11<add_doctor_verb>("doctor", words); }
 int run_help(const Words& words);
 int run_serve(const Words& words);
+int run_verify(const Words& words);
 int print_version(const Words&);
 
 constexpr Verb kVerbs[] = {
     {"run", "run one program in a sandbox", run_verb},
     {"serve", "run programs for whoever asks over HTTP", run_serve},
     {"health", "ask a service whether it is well", health_verb},
+    {"verify", "check the receipt of a job", run_verify},
     {"languages", "list the languages that this host can run", run_languages},
     {"simulate", "replay a trace of jobs through the queue", simulate_verb},
     {"doctor", "check this host, with the fix for everything that is wrong", run_doctor},
@@ -107,12 +109,13 @@ int run_help(const Words& words) {
   return verb->run({"--help"});
 }
 
-// The service is a program beside ours (serve_main.cc says why), with the verb as its first word.
-int run_serve(const Words& words) {
+// What stands on heavy libraries is a program beside ours (serve_main.cc says why), with the verb
+// as its first word.
+int run_in_daemon_program(const char* verb, const Words& words) {
   std::error_code error;
   const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
   const std::string program = (self.parent_path() / "airlock-daemon").string();
-  Words named = {"airlock", "serve"};
+  Words named = {"airlock", verb};
   named.insert(named.end(), words.begin(), words.end());
   std::vector<char*> argv;
   for (std::string& word : named) argv.push_back(word.data());
@@ -121,6 +124,9 @@ int run_serve(const Words& words) {
   print_error(base::errno_error("start " + program));
   return kExitFailed;
 }
+
+int run_serve(const Words& words) { return run_in_daemon_program("serve", words); }
+int run_verify(const Words& words) { return run_in_daemon_program("verify", words); }
 
 int print_version(const Words&) {
   (void)::puts("airlock " AIRLOCK_VERSION);
