@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/limits.h"
+
 namespace airlock::runner {
 namespace {
 

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "runner/guest_environment.h"
-#include "runner/jobs/job_ask.h"
+#include "runner/jobs/job_log.h"
 #include "store/blocking.h"
 
 namespace airlock::runner {
@@ -29,7 +29,7 @@ JobDriver::JobDriver(const JobParts& parts, const JobSettings& settings, model::
       record_(std::move(record)),
       held_(held),
       control_(control),
-      workspace_(parts.backend, &parts.gateway, parts.clock) {}
+      workspace_(parts.backend, &parts.gateway) {}
 
 JobEnd JobDriver::run(bool adopt) {
   const auto went = drive(adopt);
@@ -121,7 +121,9 @@ Step JobDriver::make_step(const std::string& tag, std::vector<std::string> argv,
 Went<StepEnd> JobDriver::run_step(Step step) {
   const std::string tag = step.tag;
   const model::Limits limits = step.limits;
-  model::PhaseRecord phase{.name = tag, .attempt = record_.attempts};
+  model::PhaseRecord phase;
+  phase.name = tag;
+  phase.attempt = record_.attempts;
   phase.started_at = now(parts_.clock);
   const auto known = std::ranges::find_if(record_.phases, [&](const model::PhaseRecord& one) {
     return one.name == tag && one.attempt == record_.attempts;
@@ -134,7 +136,15 @@ Went<StepEnd> JobDriver::run_step(Step step) {
     AIRLOCK_TRY(save(std::move(begun)));
     record_.phases.push_back(phase);
   }
-  const auto look = [this](const std::vector<model::EgressEntry>&) {};
+  // What went through the gateway is kept as it goes: should we die, it is not forgotten.
+  const auto look = [this, &tag](std::vector<model::EgressEntry> entries) {
+    for (model::EgressEntry& entry : entries) entry.phase = tag;
+    if (entries == told_egress_) return;
+    told_egress_ = entries;
+    store::JobChange seen;
+    seen.egress = std::move(entries);
+    (void)save(std::move(seen));
+  };
   auto end = workspace_.run(std::move(step), control_, look);
   if (!end) return std::unexpected(std::move(end).error());
   const backend::ProcessReport& report = end->report;

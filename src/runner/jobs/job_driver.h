@@ -98,6 +98,7 @@ class JobDriver {
   JobProgram program_;  // what check() found the repository to want
   bool has_program_ = false;
   std::string layer_;  // of the build; empty: it lies in the workspace itself
+  std::vector<model::EgressEntry> told_egress_;  // what the store knows of the step that runs
   bool fenced_ = false;
 };
 

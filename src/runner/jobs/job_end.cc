@@ -10,6 +10,7 @@
 #include "receipt/digest.h"
 #include "receipt/statement.h"
 #include "runner/jobs/job_driver.h"
+#include "runner/jobs/job_log.h"
 #include "store/blocking.h"
 
 namespace airlock::runner {

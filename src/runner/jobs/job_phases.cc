@@ -6,9 +6,11 @@
 #include <filesystem>
 #include <utility>
 
+#include "runner/guest_environment.h"
 #include "runner/jobs/collected_view.h"
 #include "runner/jobs/job_ask.h"
 #include "runner/jobs/job_driver.h"
+#include "runner/jobs/job_log.h"
 #include "source/folder_view.h"
 #include "source/git_names.h"
 

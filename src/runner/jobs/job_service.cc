@@ -230,7 +230,9 @@ base::Result<std::string> JobService::receipt(const std::string& id) {
   return read_whole(parts_.files.receipt(id), kReceiptBytesMax);
 }
 
-std::string JobService::receipt_key() { return parts_.key.public_key().to_pem(); }
+std::string JobService::receipt_key() {
+  return parts_.key.public_key().to_pem().value_or("");
+}
 
 // --- deciding -------------------------------------------------------------------------------------
 void JobService::schedule() {

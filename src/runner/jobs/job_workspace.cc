@@ -126,7 +126,7 @@ base::Result<backend::Collected> JobWorkspace::collect(backend::CollectSpec spec
   return workspace_->collect(std::move(spec));
 }
 
-base::Status JobWorkspace::keep_layer(const std::string& name) {
+base::Result<backend::KeptLayer> JobWorkspace::keep_layer(const std::string& name) {
   return workspace_->keep_layer(name);
 }
 

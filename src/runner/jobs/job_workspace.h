@@ -17,7 +17,6 @@
 #include <vector>
 
 #include "backend/backend.h"
-#include "base/clock.h"
 #include "egress/gateway.h"
 #include "model/job.h"
 #include "runner/jobs/job_control.h"
@@ -54,8 +53,8 @@ struct StepEnd {
 class JobWorkspace {
  public:
   // All borrowed; `gateway` may be null where no step has a network.
-  JobWorkspace(backend::Backend& backend, egress::Gateway* gateway, const base::Clock& clock)
-      : backend_(backend), gateway_(gateway), clock_(clock) {}
+  JobWorkspace(backend::Backend& backend, egress::Gateway* gateway)
+      : backend_(backend), gateway_(gateway) {}
 
   base::Status open(backend::WorkspaceSpec spec);
   // kNotFound: nothing is left of it.
@@ -72,7 +71,7 @@ class JobWorkspace {
   // In the sandbox of the step that ended last, or in one made for this.
   base::Result<backend::Collected> collect(backend::CollectSpec spec);
   // What lies in /build becomes a layer.
-  base::Status keep_layer(const std::string& name);
+  base::Result<backend::KeptLayer> keep_layer(const std::string& name);
   // The sandbox is gone when the next one is made, or when the workspace is.
   void end_sandbox();
   void end();
@@ -85,7 +84,6 @@ class JobWorkspace {
 
   backend::Backend& backend_;
   egress::Gateway* gateway_;
-  const base::Clock& clock_;
   std::string name_;
   std::unique_ptr<backend::Workspace> workspace_;
   std::unique_ptr<backend::Sandbox> sandbox_;  // destroyed before its workspace
