@@ -64,7 +64,10 @@ base::Status become_user(const ServeOptions& options) {
   const bool is_root = ::geteuid() == 0;
   AIRLOCK_ASSIGN(const auto ids, find_ids(options.user));
   const auto [uid, gid] = ids;
-  if (options.takes_jobs) AIRLOCK_TRY(prepare_state(options, uid, gid));
+  if (options.takes_jobs) {
+    auto prepared = prepare_state(options, uid, gid);
+    if (!prepared && options.jobs_wanted) return prepared;
+  }
   if (!is_root) return {};
   if (::setgroups(0, nullptr) != 0 || ::setresgid(gid, gid, gid) != 0 ||
       ::setresuid(uid, uid, uid) != 0) {
@@ -176,8 +179,16 @@ base::Status Daemon::start() {
   }
   service_ = std::make_unique<http::Service>(*runs_, *catalog_, log_, std::move(service));
   if (options_.takes_jobs) {
-    AIRLOCK_ASSIGN(jobs_, DaemonJobs::open(options_, backend_->other(), clock_, log_));
-    service_->serve_jobs(jobs_->api());
+    auto jobs = DaemonJobs::open(options_, backend_->other(), clock_, log_);
+    if (!jobs && options_.jobs_wanted) return base::fail(std::move(jobs).error());
+    if (jobs) {
+      jobs_ = std::move(*jobs);
+      service_->serve_jobs(jobs_->api());
+    } else {
+      // Programs can be run all the same.
+      log_.warning("serve.no_jobs",
+                   {{"reason", jobs.error().to_string()}, {"hint", jobs.error().hint}});
+    }
   }
   http::ServerLimits limits = options_.server;
   limits.connections_max = std::min(limits.connections_max, descriptors / 4);

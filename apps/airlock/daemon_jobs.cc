@@ -15,6 +15,7 @@
 #include "jail/launcher_host.h"
 #include "receipt/signing_key.h"
 #include "runner/jobs/gpu_leases.h"
+#include "runner/jobs/job_files.h"
 #include "runner/jobs/job_service.h"
 #include "store/sqlite/sqlite_job_store.h"
 
@@ -22,6 +23,9 @@ namespace airlock::apps {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* kHostCertificates = "/etc/ssl/certs/ca-certificates.crt";
+constexpr std::size_t kCertificatesMax = 4u << 20;
 
 fs::path state_of(const ServeOptions& options) {
   return options.state_directory.empty() ? jail::default_state_directory()
@@ -110,6 +114,12 @@ base::Status OpenJobs::open(const ServeOptions& options, backend::Backend& backe
   if (settings_.file_roots.empty()) settings_.file_roots = {(state / "files").string()};
   storage_.file_roots = settings_.file_roots;
   AIRLOCK_ASSIGN(settings_.host, measure_host(settings_));
+  if (!options.jobs_ca_file.empty()) {
+    AIRLOCK_ASSIGN(const std::string more,
+                   runner::read_whole(options.jobs_ca_file, kCertificatesMax));
+    settings_.ca_certificates =
+        runner::read_whole(kHostCertificates, kCertificatesMax).value_or("") + more;
+  }
   AIRLOCK_ASSIGN(receipt::SigningKey key, receipt::SigningKey::open_or_make(
                                               (settings_.directory / "keys").string(), random_));
   key_ = std::make_unique<receipt::SigningKey>(std::move(key));

@@ -96,13 +96,20 @@ base::Status take_gpu_type(const Value& value, ServeOptions& options) {
   return {};
 }
 
+base::Status take_jobs(const Value& value, ServeOptions& options) {
+  constexpr auto kPlace = [](ServeOptions& all) -> auto& { return all.takes_jobs; };
+  AIRLOCK_TRY(take_flag<kPlace>(value, options));
+  options.jobs_wanted = options.takes_jobs && value.layer != config::Layer::kDefault;
+  return {};
+}
+
 #define AIRLOCK_AT(member) [](ServeOptions& all) -> auto& { return all.member; }
 
 // clang-format off
 constexpr SettingRow kRows[] = {
     {{.name = "jobs", .value = "true|false", .group = kJobs,
       .help = "Take jobs, beside running programs", .fallback = "true"},
-     take_flag<AIRLOCK_AT(takes_jobs)>},
+     take_jobs},
 
     {{.name = "hardware.gpu_type", .value = "TYPE", .group = kHardware, .help = "",
       .fallback = "H200", .places = Places::kNotInFlags}, take_gpu_type},
@@ -150,6 +157,9 @@ constexpr SettingRow kRows[] = {
       .help = "A host that repositories may come from; repeatable",
       .fallback = "github.com,gitlab.com", .shape = Shape::kList},
      take_list<AIRLOCK_AT(jobs.allowed_repo_hosts)>},
+    {{.name = "execution.ca_file", .value = "FILE", .group = kExecution, .help = "",
+      .fallback = "", .unset = "the host's certificates", .places = Places::kNotInFlags},
+     take_text<AIRLOCK_AT(jobs_ca_file)>},
     {{.name = "execution.build_env", .value = "NAME=VALUE", .group = kExecution, .help = "",
       .fallback = "", .unset = "none", .shape = Shape::kList, .places = Places::kNotInFlags},
      take_list<AIRLOCK_AT(jobs.build_env)>},

@@ -10,6 +10,11 @@
 namespace airlock::runner {
 namespace {
 
+constexpr const char* kTrustFile = "tmp/airlock-ca.pem";
+// Where programs look for the certificates that they trust.
+constexpr std::string_view kTrustVariables[] = {
+    "SSL_CERT_FILE",      "GIT_SSL_CAINFO", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT",
+    "NODE_EXTRA_CA_CERTS", "npm_config_cafile"};
 constexpr std::size_t kQuotedBytesMax = 300;  // of what a program said, in an error text
 
 model::WallTime now(const base::Clock& clock) {
@@ -88,11 +93,27 @@ std::string JobDriver::tenant() const {
                                : record_.owner;
 }
 
-egress::Budget JobDriver::budget() const {
+// A step that may reach what the policy allows, with all that programs want to know for that.
+void JobDriver::connect(Step& step, egress::Policy policy) const {
   egress::Budget budget;
   budget.bytes_max = settings_.network.bytes_max.count();
   budget.connections_max = settings_.network.connections_max;
-  return budget;
+  step.network = StepNetwork{std::move(policy), budget};
+  add_missing_variables(step.env, gateway_environment());
+  if (settings_.ca_certificates.empty()) return;
+  for (const std::string_view name : kTrustVariables) {
+    add_missing_variables(step.env, {std::string(name) + "=/" + kTrustFile});
+  }
+  step.prepare = [this, others = std::move(step.prepare)]()
+      -> base::Result<std::vector<backend::InputFile>> {
+    std::vector<backend::InputFile> files;
+    if (others) {
+      AIRLOCK_ASSIGN(files, others());
+    }
+    AIRLOCK_ASSIGN(base::UniqueFd content, memory_file(settings_.ca_certificates));
+    files.push_back({.path = kTrustFile, .content = std::move(content), .executable = false});
+    return files;
+  };
 }
 
 std::vector<std::string> JobDriver::environment(const std::vector<std::string>& more) const {

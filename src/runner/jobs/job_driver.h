@@ -70,7 +70,7 @@ class JobDriver {
                  std::chrono::milliseconds timeout) const;
   Step make_phase(source::Phase phase, std::chrono::milliseconds timeout) const;
   base::Result<egress::Policy> prep_policy() const;
-  egress::Budget budget() const;
+  void connect(Step& step, egress::Policy policy) const;
   std::string tenant() const;
   std::vector<std::string> environment(const std::vector<std::string>& more) const;
   base::Result<std::vector<backend::InputFile>> open_inputs() const;

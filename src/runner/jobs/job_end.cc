@@ -1,7 +1,4 @@
 // JobDriver's last steps: outputs, receipt, and the one terminal state.
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <utility>
@@ -102,11 +99,8 @@ Went<void> JobDriver::push_outputs() {
   model::JobRecord completed = record_;
   completed.state = JobState::kCompleted;
   const std::string text = receipt::make_manifest(completed);
-  // Why safe: a new descriptor with one owner; the bytes are those of a string.
-  const base::UniqueFd manifest(::memfd_create("airlock-manifest", MFD_CLOEXEC));
-  if (!manifest.valid() || ::write(manifest.get(), text.data(), text.size()) != std::ssize(text)) {
-    return lost(base::errno_error("write the manifest"));
-  }
+  const auto manifest = memory_file(text);
+  if (!manifest) return lost(manifest.error());
   artifact::TransferOptions options;
   options.limits = {.files_max = settings_.limits.output_files + 1, .bytes_max = held_.disk};
   options.control.deadline = parts_.clock.steady_now() + settings_.timeouts.transfer;
@@ -114,7 +108,7 @@ Went<void> JobDriver::push_outputs() {
   const auto pushed = artifact::push_outputs(
       *opened, files,
       artifact::OutputFile{.path = std::string(receipt::kManifestName),
-                           .fd = manifest.get(),
+                           .fd = manifest->get(),
                            .size = base::ByteCount(text.size())},
       options);
   if (!pushed) return transfer_stop("upload_failed", "S3 upload failed: ", pushed.error());

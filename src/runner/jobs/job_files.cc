@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -120,6 +121,19 @@ base::Result<base::ByteCount> size_of(int fd) {
   struct stat status{};
   if (::fstat(fd, &status) != 0) return base::fail_errno("look at a file");
   return base::ByteCount(static_cast<std::uint64_t>(status.st_size));
+}
+
+base::Result<UniqueFd> memory_file(std::string_view text) {
+  // Why safe: a new descriptor with one owner; the bytes are those of a text.
+  UniqueFd fd(::memfd_create("airlock-file", MFD_CLOEXEC));
+  if (!fd.valid()) return base::fail_errno("make a file in memory");
+  while (!text.empty()) {
+    const ssize_t count = ::write(fd.get(), text.data(), text.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return base::fail_errno("write a file in memory");
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return fd;
 }
 
 base::Status copy_beneath(const fs::path& directory, const std::string& path, int from_fd,

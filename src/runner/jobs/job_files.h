@@ -50,6 +50,9 @@ base::Result<base::UniqueFd> open_beneath(const std::filesystem::path& directory
 
 base::Result<base::ByteCount> size_of(int fd);
 
+// A file that is nowhere but here, to be read from its beginning.
+base::Result<base::UniqueFd> memory_file(std::string_view text);
+
 // Copies `size` bytes of `from_fd` into a new file below `directory`, with the folders that it
 // needs. Holes stay holes.
 base::Status copy_beneath(const std::filesystem::path& directory, const std::string& path,

@@ -63,9 +63,7 @@ Went<void> JobDriver::run_clone(const source::ClonePlan& plan) {
     hosts.private_destinations = settings_.network.allowed_private_destinations;
     auto policy = egress::Policy::make(hosts);
     if (!policy) return failed("source_refused", "Validation failed: " + policy.error().message);
-    step.network = StepNetwork{std::move(*policy), budget()};
-    const std::vector<std::string> proxies = gateway_environment();
-    step.env.insert(step.env.end(), proxies.begin(), proxies.end());
+    connect(step, std::move(*policy));
   }
   AIRLOCK_TRY(run_step(std::move(step)));
   const model::Outcome& outcome = *ended_phase("clone")->outcome;
@@ -192,6 +190,8 @@ Went<void> JobDriver::run_build() {
   Step step = make_step("build", build_script(program_.build), settings_.timeouts.build);
   step.cwd = source::program_folder(record_.spec);
   std::vector<std::string> env = program_.build.env;
+  env.insert(env.end(), settings_.build_env.begin(), settings_.build_env.end());
+  step.env = environment(env);
   if (!program_.build.presets.empty() && settings_.network.prep_allow_internet) {
     egress::PolicySpec hosts;
     hosts.allow = program_.build.presets;
@@ -201,12 +201,8 @@ Went<void> JobDriver::run_build() {
     hosts.private_destinations = settings_.network.allowed_private_destinations;
     auto policy = egress::Policy::make(hosts);
     if (!policy) return failed("build_failed", "Build failed: " + policy.error().message);
-    step.network = StepNetwork{std::move(*policy), budget()};
-    const std::vector<std::string> proxies = gateway_environment();
-    env.insert(env.end(), proxies.begin(), proxies.end());
-    env.insert(env.end(), settings_.build_env.begin(), settings_.build_env.end());
+    connect(step, std::move(*policy));
   }
-  step.env = environment(env);
   AIRLOCK_TRY(run_step(std::move(step)));
   return {};
 }
@@ -302,16 +298,14 @@ Went<void> JobDriver::prep() {
   Step step = make_phase(source::Phase::kPrep, timeouts.prep);
   if (step.argv.empty()) return seal(std::nullopt);
   if (ended_phase("prep") == nullptr) {
+    if (settings_.prep_sees_input) step.prepare = [this] { return open_inputs(); };
     if (settings_.network.prep_allow_internet) {
       auto policy = prep_policy();
       if (!policy) {
         return failed("validation_failed", "Validation failed: " + policy.error().to_string());
       }
-      step.network = StepNetwork{std::move(*policy), budget()};
-      const std::vector<std::string> proxies = gateway_environment();
-      step.env.insert(step.env.end(), proxies.begin(), proxies.end());
+      connect(step, std::move(*policy));
     }
-    if (settings_.prep_sees_input) step.prepare = [this] { return open_inputs(); };
     auto end = run_step(std::move(step));
     if (!end) return std::unexpected(std::move(end).error());
     AIRLOCK_TRY(seal(end->network));
@@ -355,14 +349,12 @@ Went<void> JobDriver::inference() {
     }
   }
   Step step = make_phase(source::Phase::kInference, timeouts.inference);
+  step.prepare = [this] { return open_inputs(); };
   if (!settings_.network.inference_block_internet) {
     auto policy = prep_policy();
     if (!policy) return failed("inference_failed", policy.error().to_string());
-    step.network = StepNetwork{std::move(*policy), budget()};
-    const std::vector<std::string> proxies = gateway_environment();
-    step.env.insert(step.env.end(), proxies.begin(), proxies.end());
+    connect(step, std::move(*policy));
   }
-  step.prepare = [this] { return open_inputs(); };
   if (ended_phase("inference") == nullptr) AIRLOCK_TRY(run_step(std::move(step)));
   if (ended_phase("inference")->outcome->kind == model::OutcomeKind::kWallTimeout) {
     return stop(Kind::kTimeout, "inference_timeout",

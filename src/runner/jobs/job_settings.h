@@ -68,6 +68,7 @@ struct JobSettings {
   std::vector<std::string> allowed_repo_hosts = {"github.com", "gitlab.com"};
   std::vector<std::string> file_roots;  // below which file:// may name things
   std::vector<std::string> folders;     // of the operator's, shown to every job ("models")
+  std::string ca_certificates;  // PEM that guests with a network trust; empty: the host's own
   std::vector<std::string> build_env;   // "NAME=value" of steps that build: a mirror's address
   std::vector<std::string> toolchains;  // names and versions: part of what a build could read
   std::string host_view;                // which host that was

@@ -1,9 +1,5 @@
 #include "runner/jobs/job_source.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <filesystem>
 #include <utility>
 
@@ -93,9 +89,7 @@ base::Result<std::vector<backend::InputFile>> repository_files(
   }
   // A folder that git looks for may be empty, and only files can be put.
   for (const char* const folder_file : {"refs/.keep", "objects/.keep"}) {
-    // Why safe: a new descriptor with one owner.
-    base::UniqueFd nothing(::memfd_create("airlock-keep", MFD_CLOEXEC));
-    if (!nothing.valid()) return base::fail_errno("make an empty file");
+    AIRLOCK_ASSIGN(base::UniqueFd nothing, memory_file(""));
     files.push_back({.path = place + folder_file, .content = std::move(nothing)});
   }
   return files;
