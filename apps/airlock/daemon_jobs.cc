@@ -59,8 +59,7 @@ base::Status make_owned(const fs::path& folder, mode_t mode, uid_t uid, gid_t gi
     return base::fail_errno("make " + folder.string());
   }
   // A link that somebody put there would have its target given away.
-  const base::UniqueFd fd(
-      ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  const base::UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd.valid()) return base::fail_errno("open " + folder.string());
   if (::geteuid() == 0 && ::fchown(fd.get(), uid, gid) != 0) {
     return base::fail_errno("give " + folder.string() + " to the service");
@@ -123,28 +122,27 @@ base::Status OpenJobs::open(const ServeOptions& options, backend::Backend& backe
   AIRLOCK_ASSIGN(receipt::SigningKey key, receipt::SigningKey::open_or_make(
                                               (settings_.directory / "keys").string(), random_));
   key_ = std::make_unique<receipt::SigningKey>(std::move(key));
-  const auto step =
-      std::chrono::duration_cast<std::chrono::seconds>(settings_.queue.priority_step);
-  AIRLOCK_ASSIGN(store_, store::sqlite::open_store({.folder = settings_.directory.string(),
-                                                    .priority_step = step},
-                                                   clock, random_));
+  const auto step = std::chrono::duration_cast<std::chrono::seconds>(settings_.queue.priority_step);
+  AIRLOCK_ASSIGN(
+      store_, store::sqlite::open_store(
+                  {.folder = settings_.directory.string(), .priority_step = step}, clock, random_));
   gpus_ = std::make_unique<runner::NoGpus>("no NVIDIA driver was found");
   files_ = std::make_unique<runner::JobFiles>(settings_.directory);
   service_ = std::make_unique<runner::JobService>(
-      runner::JobParts{.store = *store_,
-                       .backend = backend,
-                       .gateway = gateway_,
-                       .gpus = *gpus_,
-                       .key = *key_,
-                       .storage = storage_,
-                       .clock = clock,
-                       .random = random_,
-                       .files = *files_,
-                       .log =
-                           [&log](std::string_view event, std::string_view job,
-                                  std::string_view detail) {
-                             log.info(event, {{"job_id", job}, {"detail", detail}});
-                           }},
+      runner::JobParts{
+          .store = *store_,
+          .backend = backend,
+          .gateway = gateway_,
+          .gpus = *gpus_,
+          .key = *key_,
+          .storage = storage_,
+          .clock = clock,
+          .random = random_,
+          .files = *files_,
+          .log =
+              [&log](std::string_view event, std::string_view job, std::string_view detail) {
+                log.info(event, {{"job_id", job}, {"detail", detail}});
+              }},
       settings_);
   return service_->start();
 }

@@ -30,8 +30,7 @@ base::Result<std::uint32_t> read_number(const Value& value, std::uint32_t lowest
   AIRLOCK_ASSIGN(const std::uint32_t number,
                  config::parse_count(text).with_context("\"" + text + "\""));
   if (number < lowest || number > highest) {
-    return base::fail(
-        out_of_range(value, std::to_string(lowest), std::to_string(highest)).error());
+    return base::fail(out_of_range(value, std::to_string(lowest), std::to_string(highest)).error());
   }
   return number;
 }

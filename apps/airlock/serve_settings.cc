@@ -45,7 +45,7 @@ base::Status take_log_level(const Value& value, ServeOptions& options) {
   const auto found = std::ranges::find(kNames, name);
   if (found == kNames.end()) {
     return refuse_value("\"" + name + "\" is no level; it is debug, info, warning or error" +
-                  language::did_you_mean(name, kNames));
+                        language::did_you_mean(name, kNames));
   }
   options.log_level = static_cast<telemetry::Level>(found - kNames.begin());
   return {};
@@ -54,7 +54,7 @@ base::Status take_log_level(const Value& value, ServeOptions& options) {
 base::Status take_allowed_tier(const Value& value, ServeOptions& options) {
   if (value.texts.front() != model::kTierProcess) {
     return refuse_value("\"" + value.texts.front() + "\" is no tier that has to be allowed",
-                  "the one that has is \"process\"");
+                        "the one that has is \"process\"");
   }
   options.allow_tier = value.texts.front();
   return {};
@@ -63,7 +63,7 @@ base::Status take_allowed_tier(const Value& value, ServeOptions& options) {
 base::Status take_compat(const Value& value, ServeOptions&) {
   if (value.texts.front() == kSwissbrainCompat) return {};
   return refuse_value("\"" + value.texts.front() + "\" is no system whose variables are known",
-                "swissbrain is; those of Amon's runner are understood without this");
+                      "swissbrain is; those of Amon's runner are understood without this");
 }
 
 base::Status take_memory_budget(const Value& value, ServeOptions& options) {

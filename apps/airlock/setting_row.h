@@ -37,8 +37,9 @@ inline base::Status refuse_value(std::string message, std::string hint = {}) {
 }
 
 inline base::Status out_of_range(const config::Value& value, const std::string& lowest,
-                          const std::string& highest) {
-  return refuse_value("\"" + value.texts.front() + "\" is out of range: " + lowest + " to " + highest);
+                                 const std::string& highest) {
+  return refuse_value("\"" + value.texts.front() + "\" is out of range: " + lowest + " to " +
+                      highest);
 }
 
 template <auto place, std::uint32_t lowest = 1, std::uint32_t highest = kAnyCount>

@@ -19,9 +19,9 @@ TEST(PathPatternTest, TheRestOfAPathIsOneValue) {
 }
 
 TEST(PathPatternTest, NothingElseMatches) {
-  for (const char* path : {"/v1/jobs", "/v1/jobs/", "/v1/jobs/a/", "/v1/jobs/a/b", "/v1/jobs/a%2fb",
-                           "/v1/jobs/a%00", "/v1/jobs/%", "/v1/jobs/%4", "/v1/jobs/%zz", "",
-                           "/v1//jobs/a", "v1/jobs/a"}) {
+  for (const char* path :
+       {"/v1/jobs", "/v1/jobs/", "/v1/jobs/a/", "/v1/jobs/a/b", "/v1/jobs/a%2fb", "/v1/jobs/a%00",
+        "/v1/jobs/%", "/v1/jobs/%4", "/v1/jobs/%zz", "", "/v1//jobs/a", "v1/jobs/a"}) {
     EXPECT_EQ(match_path("/v1/jobs/{id}", path), std::nullopt) << path;
   }
   EXPECT_EQ(match_path("/v1/jobs/{id}/outputs/{path...}", "/v1/jobs/j/outputs/"), std::nullopt);

@@ -28,8 +28,8 @@ ApiResult<std::uint64_t> query_number(std::string_view query, std::string_view n
   std::uint64_t number = 0;
   const auto parsed = std::from_chars(text->data(), text->data() + text->size(), number);
   if (parsed.ec != std::errc() || parsed.ptr != text->data() + text->size() || number > highest) {
-    return refuse_field(name, std::string(name) + " must be a whole number, at most " +
-                                  std::to_string(highest));
+    return refuse_field(
+        name, std::string(name) + " must be a whole number, at most " + std::to_string(highest));
   }
   return number;
 }

@@ -17,7 +17,8 @@ TEST(QueryTest, IsReadByName) {
 TEST(QueryTest, NumbersHaveABound) {
   EXPECT_EQ(query_number("lines=7", "lines", 100, 10).value(), 7u);
   EXPECT_EQ(query_number("", "lines", 100, 10).value(), 100u);
-  for (const char* query : {"lines=11", "lines=-1", "lines=1x", "lines=", "lines=99999999999999999999"}) {
+  for (const char* query :
+       {"lines=11", "lines=-1", "lines=1x", "lines=", "lines=99999999999999999999"}) {
     const auto refused = query_number(query, "lines", 100, 10);
     ASSERT_FALSE(refused.has_value()) << query;
     EXPECT_EQ(refused.error().field, "lines");

@@ -69,8 +69,8 @@ std::string change_event(const store::ChangeEvent& change) {
                     {"progress_percentage", change.progress},
                     {"cancel_requested", change.cancel_requested},
                     {"reason", text_or_null(change.reason)}};
-  return "id: " + std::to_string(change.sequence) + "\nevent: job\ndata: " +
-         boost::json::serialize(data) + "\n\n";
+  return "id: " + std::to_string(change.sequence) +
+         "\nevent: job\ndata: " + boost::json::serialize(data) + "\n\n";
 }
 
 }  // namespace
@@ -83,7 +83,8 @@ asio::awaitable<Response> Service::job_logs(Exchange& exchange) {
   if (!step.empty() && !is_step(step)) {
     co_return error_response(refuse_field("phase", "phase is no name of a step").error());
   }
-  if (query_flag(request.query, "follow")) co_return co_await follow_log(exchange, *record, std::move(step));
+  if (query_flag(request.query, "follow"))
+    co_return co_await follow_log(exchange, *record, std::move(step));
   const auto offset = query_number(request.query, "offset", 0, kOffsetMax);
   if (!offset) co_return error_response(offset.error());
   std::vector<std::string> steps;
@@ -186,14 +187,14 @@ asio::awaitable<Response> Service::job_log_tail(Exchange& exchange) {
   }
   array entries = tail.entries(record->id);
   const bool has_more = tail.total() > entries.size();
-  co_return json_response(
-      200, json_text(object{{"job_id", record->id},
-                            {"entries", std::move(entries)},
-                            {"cursor_id", nullptr},
-                            {"has_more", has_more},
-                            {"total_entries", tail.total()},
-                            {"current_position", tail.total()},
-                            {"phase_filter", text_or_null(phase.value_or(""))}}));
+  co_return json_response(200,
+                          json_text(object{{"job_id", record->id},
+                                           {"entries", std::move(entries)},
+                                           {"cursor_id", nullptr},
+                                           {"has_more", has_more},
+                                           {"total_entries", tail.total()},
+                                           {"current_position", tail.total()},
+                                           {"phase_filter", text_or_null(phase.value_or(""))}}));
 }
 
 asio::awaitable<Response> Service::job_outputs(Exchange& exchange) {

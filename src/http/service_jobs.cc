@@ -74,7 +74,8 @@ ApiResult<std::vector<model::JobState>> read_states(const Request& request) {
 ApiResult<store::JobFilter> read_filter(const Request& request) {
   store::JobFilter filter;
   AIRLOCK_ASSIGN(filter.states, read_states(request));
-  AIRLOCK_ASSIGN(const std::uint64_t limit, query_number(request.query, "limit", 100, store::kListMax));
+  AIRLOCK_ASSIGN(const std::uint64_t limit,
+                 query_number(request.query, "limit", 100, store::kListMax));
   filter.limit = std::max<std::uint64_t>(limit, 1);
   filter.cursor = query_value(request.query, "cursor").value_or("");
   filter.validator_hotkey = query_value(request.query, "validator");
@@ -136,9 +137,9 @@ model::WallTime now() {
 }  // namespace
 
 asio::awaitable<Response> Service::root(Exchange&) {
-  co_return json_response(200, json_text(object{{"service", "Airlock"},
-                                                {"version", options_.version},
-                                                {"status", "operational"}}));
+  co_return json_response(
+      200, json_text(object{
+               {"service", "Airlock"}, {"version", options_.version}, {"status", "operational"}}));
 }
 
 asio::awaitable<Response> Service::v1_health(Exchange&) {
@@ -211,10 +212,10 @@ asio::awaitable<Response> Service::completed_jobs(Exchange& exchange) {
   }
   std::uint64_t total = 0;
   for (const model::JobState state : filter.states) total += count_of(status->counts, state);
-  co_return json_response(200, json_text(object{{"jobs", std::move(jobs)},
-                                                {"total", total},
-                                                {"limit", *limit},
-                                                {"offset", *offset}}));
+  co_return json_response(
+      200,
+      json_text(object{
+          {"jobs", std::move(jobs)}, {"total", total}, {"limit", *limit}, {"offset", *offset}}));
 }
 
 // The job that the path names; every pattern has its id first.
@@ -270,11 +271,10 @@ asio::awaitable<Response> Service::job_results(Exchange& exchange) {
   const auto record = co_await find_job(exchange);
   if (!record) co_return error_response(record.error(), job_error_json);
   if (!has_result(record->state)) {
-    co_return error_response(
-        {.status = 400,
-         .message = "Results not available. Job status: " +
-                    std::string(model::job_state_name(record->state))},
-        job_error_json);
+    co_return error_response({.status = 400,
+                              .message = "Results not available. Job status: " +
+                                         std::string(model::job_state_name(record->state))},
+                             job_error_json);
   }
   co_return json_response(200, job_results_json(*record, co_await read_metrics(*record)));
 }
@@ -283,16 +283,15 @@ asio::awaitable<Response> Service::job_metrics(Exchange& exchange) {
   const auto record = co_await find_job(exchange);
   if (!record) co_return error_response(record.error(), job_error_json);
   if (record->state != model::JobState::kCompleted) {
-    co_return error_response(
-        {.status = 400,
-         .message = "Job metrics not available. Job status: " +
-                    std::string(model::job_state_name(record->state))},
-        job_error_json);
+    co_return error_response({.status = 400,
+                              .message = "Job metrics not available. Job status: " +
+                                         std::string(model::job_state_name(record->state))},
+                             job_error_json);
   }
   boost::json::value metrics = co_await read_metrics(*record);
   if (metrics.is_null()) {
-    co_return error_response(
-        {.status = 404, .message = "Metrics not found for job: " + record->id}, job_error_json);
+    co_return error_response({.status = 404, .message = "Metrics not found for job: " + record->id},
+                             job_error_json);
   }
   co_return json_response(
       200, json_text(object{{"job_id", record->id},

@@ -80,8 +80,7 @@ base::Result<std::string> CollectedView::read(std::string_view path,
                                               base::ByteCount bytes_max) const {
   AIRLOCK_ASSIGN(const source::RepositoryEntry entry, look(path));
   if (entry.kind != EntryKind::kFile) {
-    return base::fail(base::ErrorCode::kInvalidArgument,
-                      std::string(path) + " is no regular file");
+    return base::fail(base::ErrorCode::kInvalidArgument, std::string(path) + " is no regular file");
   }
   if (entry.size > bytes_max) {
     return base::fail(base::ErrorCode::kLimitExceeded,

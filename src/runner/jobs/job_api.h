@@ -37,7 +37,7 @@ struct RunnerStatus {
   bool operational = true;
   std::uint32_t gpus_total = 0;
   std::uint32_t gpus_free = 0;
-  std::string gpu_note;  // why there are none, or fewer than there could be
+  std::string gpu_note;             // why there are none, or fewer than there could be
   std::vector<std::string> active;  // ids
   store::JobCounts counts{};
   std::string execution_mode = "direct";

@@ -19,8 +19,9 @@ T share(T whole, T least, T most, std::uint64_t count, std::uint64_t parts) {
 }
 
 base::Status refuse(const std::string& what, const std::string& most) {
-  return base::fail(base::ErrorCode::kInvalidArgument,
-                    "the job asks for more " + what + " than this runner gives to one job: " + most);
+  return base::fail(
+      base::ErrorCode::kInvalidArgument,
+      "the job asks for more " + what + " than this runner gives to one job: " + most);
 }
 
 }  // namespace
@@ -33,12 +34,11 @@ model::Resources resources_of(const model::JobSpec& spec, const JobSettings& set
   const model::Resources& host = settings.host;
   const JobLimits& most = settings.limits;
   const auto bytes = [&](base::ByteCount whole, base::ByteCount least, base::ByteCount limit) {
-    return base::ByteCount(
-        share(whole.count(), least.count(), limit.count(), count, parts));
+    return base::ByteCount(share(whole.count(), least.count(), limit.count(), count, parts));
   };
   return {.gpus = gpus,
-          .cpu_millis = spec.cpu_millis.value_or(static_cast<std::uint32_t>(
-              share<std::uint64_t>(host.cpu_millis, kCpuMillisLeast, most.cpu_millis, count, parts))),
+          .cpu_millis = spec.cpu_millis.value_or(static_cast<std::uint32_t>(share<std::uint64_t>(
+              host.cpu_millis, kCpuMillisLeast, most.cpu_millis, count, parts))),
           .memory = spec.memory.value_or(bytes(host.memory, kMemoryLeast, most.memory)),
           .disk = spec.disk.value_or(bytes(host.disk, kDiskLeast, most.disk))};
 }

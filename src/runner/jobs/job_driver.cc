@@ -13,8 +13,8 @@ namespace {
 constexpr const char* kTrustFile = "tmp/airlock-ca.pem";
 // Where programs look for the certificates that they trust.
 constexpr std::string_view kTrustVariables[] = {
-    "SSL_CERT_FILE",      "GIT_SSL_CAINFO", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT",
-    "NODE_EXTRA_CA_CERTS", "npm_config_cafile"};
+    "SSL_CERT_FILE", "GIT_SSL_CAINFO",      "CURL_CA_BUNDLE",   "REQUESTS_CA_BUNDLE",
+    "PIP_CERT",      "NODE_EXTRA_CA_CERTS", "npm_config_cafile"};
 constexpr std::size_t kQuotedBytesMax = 300;  // of what a program said, in an error text
 
 model::WallTime now(const base::Clock& clock) {
@@ -64,12 +64,11 @@ Went<void> JobDriver::open(bool adopt) {
   // What an earlier attempt left is not this one's.
   if (const auto removed = parts_.files.remove(record_.id); !removed) return lost(removed.error());
   if (const auto made = parts_.files.create(record_.id); !made) return lost(made.error());
-  record_.phases.erase(
-      std::remove_if(record_.phases.begin(), record_.phases.end(),
-                     [this](const model::PhaseRecord& phase) {
-                       return phase.attempt == record_.attempts;
-                     }),
-      record_.phases.end());
+  record_.phases.erase(std::remove_if(record_.phases.begin(), record_.phases.end(),
+                                      [this](const model::PhaseRecord& phase) {
+                                        return phase.attempt == record_.attempts;
+                                      }),
+                       record_.phases.end());
   const auto opened = workspace_.open({.disk = held_.disk,
                                        .inodes = settings_.limits.inodes,
                                        .memory = held_.memory,
@@ -104,12 +103,10 @@ void JobDriver::connect(Step& step, egress::Policy policy) const {
   for (const std::string_view name : kTrustVariables) {
     add_missing_variables(step.env, {std::string(name) + "=/" + kTrustFile});
   }
-  step.prepare = [this, others = std::move(step.prepare)]()
-      -> base::Result<std::vector<backend::InputFile>> {
+  step.prepare =
+      [this, others = std::move(step.prepare)]() -> base::Result<std::vector<backend::InputFile>> {
     std::vector<backend::InputFile> files;
-    if (others) {
-      AIRLOCK_ASSIGN(files, others());
-    }
+    if (others) { AIRLOCK_ASSIGN(files, others()); }
     AIRLOCK_ASSIGN(base::UniqueFd content, memory_file(settings_.ca_certificates));
     files.push_back({.path = kTrustFile, .content = std::move(content), .executable = false});
     return files;
@@ -241,8 +238,8 @@ Went<void> JobDriver::enter(model::JobState state, const std::string& phase, dou
 
 // A disk that is full or a database that is locked is waited for: what runs goes on meanwhile.
 Went<void> JobDriver::save(store::JobChange change) {
-  for (std::chrono::milliseconds pause{50};; pause = std::min<std::chrono::milliseconds>(
-                                                 pause * 2, std::chrono::seconds(5))) {
+  for (std::chrono::milliseconds pause{50};;
+       pause = std::min<std::chrono::milliseconds>(pause * 2, std::chrono::seconds(5))) {
     auto head = store::wait_for(&store::JobStore::update, parts_.store,
                                 store::JobClaim{record_.id, record_.fencing_token}, change);
     if (head) {

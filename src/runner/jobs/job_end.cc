@@ -85,9 +85,7 @@ Went<void> JobDriver::push_outputs() {
   const auto location = artifact::parse_location(record_.spec.output_uri);
   if (!location) return stop(Kind::kFailed, "upload_failed", location.error().message);
   auto opened = artifact::open_location(*location, parts_.storage, parts_.clock, parts_.random);
-  if (!opened) {
-    return transfer_stop("upload_failed", "S3 upload failed: ", opened.error());
-  }
+  if (!opened) { return transfer_stop("upload_failed", "S3 upload failed: ", opened.error()); }
   std::vector<base::UniqueFd> owners;
   std::vector<artifact::OutputFile> files;
   for (const model::ArtifactDigest& output : record_.outputs) {
@@ -105,12 +103,12 @@ Went<void> JobDriver::push_outputs() {
   options.limits = {.files_max = settings_.limits.output_files + 1, .bytes_max = held_.disk};
   options.control.deadline = parts_.clock.steady_now() + settings_.timeouts.transfer;
   options.control.cancelled = &control_.stop_flag();
-  const auto pushed = artifact::push_outputs(
-      *opened, files,
-      artifact::OutputFile{.path = std::string(receipt::kManifestName),
-                           .fd = manifest->get(),
-                           .size = base::ByteCount(text.size())},
-      options);
+  const auto pushed =
+      artifact::push_outputs(*opened, files,
+                             artifact::OutputFile{.path = std::string(receipt::kManifestName),
+                                                  .fd = manifest->get(),
+                                                  .size = base::ByteCount(text.size())},
+                             options);
   if (!pushed) return transfer_stop("upload_failed", "S3 upload failed: ", pushed.error());
   return {};
 }
@@ -153,8 +151,7 @@ JobEnd JobDriver::end_as(JobState state, std::string code, std::string message) 
     const auto ended = end_with_receipt(change);
     if (ended) break;
     const base::ErrorCode code_now = ended.error().code;
-    if (code_now == base::ErrorCode::kPermissionDenied ||
-        code_now == base::ErrorCode::kNotFound) {
+    if (code_now == base::ErrorCode::kPermissionDenied || code_now == base::ErrorCode::kNotFound) {
       workspace_.end();
       return JobEnd::kLetGo;
     }
@@ -185,12 +182,12 @@ base::Status JobDriver::end_with_receipt(store::JobChange change) {
   }
   const auto logs =
       read_text(parts_.files.log(record_.id, "inference"), kHashedLogBytes).value_or("");
-  facts.contract = receipt::hash_for_contract(
-      {.job_id = record_.id,
-       .status = std::string(contract_status(record_.state)),
-       .exit_code = last_exit_code(record_),
-       .timestamp = receipt::naive_utc(*record_.completed_at)},
-      logs);
+  facts.contract =
+      receipt::hash_for_contract({.job_id = record_.id,
+                                  .status = std::string(contract_status(record_.state)),
+                                  .exit_code = last_exit_code(record_),
+                                  .timestamp = receipt::naive_utc(*record_.completed_at)},
+                                 logs);
   AIRLOCK_ASSIGN(const receipt::SignedReceipt signed_receipt,
                  receipt::make_receipt(record_, facts, parts_.key));
   AIRLOCK_TRY(parts_.files.create(record_.id));

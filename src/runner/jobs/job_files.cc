@@ -191,8 +191,8 @@ base::Result<std::string> read_whole(const fs::path& file, std::size_t bytes_max
   std::size_t filled = 0;
   while (filled < text.size()) {
     // Why safe: at most what is left of `text` is written to it.
-    const ssize_t count = ::pread(fd.get(), text.data() + filled, text.size() - filled,
-                                  static_cast<off_t>(filled));
+    const ssize_t count =
+        ::pread(fd.get(), text.data() + filled, text.size() - filled, static_cast<off_t>(filled));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return base::fail_errno("read " + file.string());
     if (count == 0) break;

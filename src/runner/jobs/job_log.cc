@@ -133,8 +133,7 @@ std::string last_line(const std::filesystem::path& file, std::size_t bytes_max) 
 }
 
 base::Result<std::string> read_text(const std::filesystem::path& file, std::size_t bytes_max) {
-  return read_where(file, bytes_max,
-                    [](LogStream stream) { return stream != LogStream::kNotice; });
+  return read_where(file, bytes_max, [](LogStream stream) { return stream != LogStream::kNotice; });
 }
 
 base::Result<std::string> read_stream(const std::filesystem::path& file, LogStream stream,

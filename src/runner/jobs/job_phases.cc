@@ -104,10 +104,10 @@ Went<void> JobDriver::check() {
                                        .total_bytes_max = settings_.limits.repository});
   if (!collected) return lost(collected.error());
   if (collected->truncated) {
-    return failed("validation_failed",
-                  "Validation failed: the repository has more than " +
-                      std::to_string(kRepositoryFilesMax) + " files, or more than " +
-                      base::format_byte_count(settings_.limits.repository));
+    return failed("validation_failed", "Validation failed: the repository has more than " +
+                                           std::to_string(kRepositoryFilesMax) +
+                                           " files, or more than " +
+                                           base::format_byte_count(settings_.limits.repository));
   }
   const CollectedView view(std::move(*collected), record_.spec.repo_path, kept);
   AIRLOCK_TRY(plan_from(view));
@@ -231,8 +231,7 @@ Went<void> JobDriver::fetch_inputs() {
   return save(std::move(change));
 }
 
-std::unexpected<JobStop> JobDriver::transfer_stop(const std::string& code,
-                                                  const std::string& text,
+std::unexpected<JobStop> JobDriver::transfer_stop(const std::string& code, const std::string& text,
                                                   const base::Error& error) const {
   if (control_.is_detached()) return stop(Kind::kDetached, "", "");
   if (control_.is_cancelled()) return stop(Kind::kCancelled, "", "");
@@ -294,7 +293,8 @@ Went<void> JobDriver::prep() {
   AIRLOCK_TRY(enter(JobState::kPrep, "prep", 50));
   const auto& file = program_.checked.job_file;
   JobTimeouts timeouts = timeouts_of(record_.spec, settings_);
-  if (file) timeouts.prep = std::min(timeouts.prep, file->limits.prep_timeout.value_or(timeouts.prep));
+  if (file)
+    timeouts.prep = std::min(timeouts.prep, file->limits.prep_timeout.value_or(timeouts.prep));
   Step step = make_phase(source::Phase::kPrep, timeouts.prep);
   if (step.argv.empty()) return seal(std::nullopt);
   if (ended_phase("prep") == nullptr) {
@@ -357,9 +357,9 @@ Went<void> JobDriver::inference() {
   }
   if (ended_phase("inference") == nullptr) AIRLOCK_TRY(run_step(std::move(step)));
   if (ended_phase("inference")->outcome->kind == model::OutcomeKind::kWallTimeout) {
-    return stop(Kind::kTimeout, "inference_timeout",
-                "Job execution timeout: inference was not done after " +
-                    seconds_text(timeouts.inference));
+    return stop(
+        Kind::kTimeout, "inference_timeout",
+        "Job execution timeout: inference was not done after " + seconds_text(timeouts.inference));
   }
   return judge("inference", "inference_failed", "Inference phase failed");
 }

@@ -124,23 +124,22 @@ void JobService::submit(JobSubmission submission, Done<JobSubmitted> done) {
   }
   model::JobSpec spec = submission.spec;
   std::string owner = submission.owner;
-  parts_.store.submit(
-      {.spec = std::move(submission.spec),
-       .owner = std::move(submission.owner),
-       .idempotency_key = std::move(submission.idempotency_key)},
-      [this, spec = std::move(spec), owner = std::move(owner),
-       done = std::move(done)](base::Result<store::Submitted> submitted) {
-        if (!submitted) return done(base::fail(std::move(submitted).error()));
-        if (!submitted->replayed) {
-          model::JobRecord record;
-          record.id = submitted->id;
-          record.spec = spec;
-          record.owner = owner;
-          record.submitted_at = now(parts_.clock);
-          take_back(record);
-        }
-        done(accepted(spec, *submitted));
-      });
+  parts_.store.submit({.spec = std::move(submission.spec),
+                       .owner = std::move(submission.owner),
+                       .idempotency_key = std::move(submission.idempotency_key)},
+                      [this, spec = std::move(spec), owner = std::move(owner),
+                       done = std::move(done)](base::Result<store::Submitted> submitted) {
+                        if (!submitted) return done(base::fail(std::move(submitted).error()));
+                        if (!submitted->replayed) {
+                          model::JobRecord record;
+                          record.id = submitted->id;
+                          record.spec = spec;
+                          record.owner = owner;
+                          record.submitted_at = now(parts_.clock);
+                          take_back(record);
+                        }
+                        done(accepted(spec, *submitted));
+                      });
 }
 
 // Into the queue, from its submission or from an attempt that was lost.
@@ -230,9 +229,7 @@ base::Result<std::string> JobService::receipt(const std::string& id) {
   return read_whole(parts_.files.receipt(id), kReceiptBytesMax);
 }
 
-std::string JobService::receipt_key() {
-  return parts_.key.public_key().to_pem().value_or("");
-}
+std::string JobService::receipt_key() { return parts_.key.public_key().to_pem().value_or(""); }
 
 // --- deciding -------------------------------------------------------------------------------------
 void JobService::schedule() {
@@ -308,11 +305,10 @@ void JobService::start_job(const std::string& id) {
   }
   auto leased = parts_.gpus.lease(gpus, id);
   if (!leased) return;  // one became sick meanwhile: the next decision knows
-  auto record =
-      store::wait_for(&store::JobStore::claim, parts_.store,
-                      store::ClaimRequest{.id = id,
-                                          .runner_id = parts_.store.runner_id(),
-                                          .gpus = std::move(*leased)});
+  auto record = store::wait_for(
+      &store::JobStore::claim, parts_.store,
+      store::ClaimRequest{
+          .id = id, .runner_id = parts_.store.runner_id(), .gpus = std::move(*leased)});
   const bool retry_later = !record && record.error().code == base::ErrorCode::kIo;
   if (!retry_later) {
     const std::lock_guard lock(mutex_);
@@ -335,14 +331,15 @@ void JobService::drive(model::JobRecord record, queue::RunningJob running, bool 
   JobControl& control = active->control;
   if (record.cancel_requested) control.cancel();
   const model::Resources held = active->running.held;
-  active->thread = std::jthread([this, record = std::move(record), held, adopt, &control]() mutable {
-    const std::string id = record.id;
-    JobDriver driver(parts_, settings_, std::move(record), held, control);
-    const JobEnd end = driver.run(adopt);
-    parts_.gpus.release(id);
-    finished(id);
-    if (end == JobEnd::kHandedBack) take_back(driver.record());
-  });
+  active->thread =
+      std::jthread([this, record = std::move(record), held, adopt, &control]() mutable {
+        const std::string id = record.id;
+        JobDriver driver(parts_, settings_, std::move(record), held, control);
+        const JobEnd end = driver.run(adopt);
+        parts_.gpus.release(id);
+        finished(id);
+        if (end == JobEnd::kHandedBack) take_back(driver.record());
+      });
   active_.insert_or_assign(id, std::move(active));
 }
 

@@ -34,12 +34,12 @@ struct JobNetwork {
   std::vector<std::string> allowed_build_domains;  // beside the registries of what is built
   std::vector<std::string> blocked_domains;
   std::vector<std::string> allowed_private_destinations;  // "ip:port"
-  base::ByteCount bytes_max = base::gibibytes(1'024);  // of one phase, both directions together
+  base::ByteCount bytes_max = base::gibibytes(1'024);     // of one phase, both directions together
   std::uint32_t connections_max = 1'024;                  // at once
 };
 
 struct JobLimits {
-  std::uint32_t cpu_millis = 32'000;              // the most that one job gets
+  std::uint32_t cpu_millis = 32'000;  // the most that one job gets
   base::ByteCount memory = base::gibibytes(256);
   base::ByteCount disk = base::gibibytes(100);
   std::uint32_t pids = 128;
@@ -74,7 +74,7 @@ struct JobSettings {
   std::string host_view;                // which host that was
   bool prep_sees_input = false;
   std::uint32_t attempts_max = 2;
-  std::uint32_t active_max = 64;  // jobs that run at once, whatever else is free
+  std::uint32_t active_max = 64;          // jobs that run at once, whatever else is free
   std::chrono::seconds house_every{600};  // how often history, files and layers are looked after
 };
 

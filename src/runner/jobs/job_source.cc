@@ -59,8 +59,7 @@ std::string clone_error_prefix(const source::ClonePlan& plan, int exit_code) {
   return "Git clone failed: ";
 }
 
-base::Result<std::vector<backend::InputFile>> repository_files(
-    const source::RepositoryBind& bind) {
+base::Result<std::vector<backend::InputFile>> repository_files(const source::RepositoryBind& bind) {
   const fs::path root = fs::path(bind.root) / bind.below;
   // A folder without a working tree, or the part of one with it.
   std::error_code error;
@@ -73,19 +72,17 @@ base::Result<std::vector<backend::InputFile>> repository_files(
     const std::string path = at->path().lexically_relative(folder).string();
     if (path.starts_with("hooks/")) continue;
     if (files.size() >= kRepositoryFilesMax) {
-      return base::fail(base::ErrorCode::kLimitExceeded,
-                        "the repository has more than " + std::to_string(kRepositoryFilesMax) +
-                            " files",
-                        "git gc packs them");
+      return base::fail(
+          base::ErrorCode::kLimitExceeded,
+          "the repository has more than " + std::to_string(kRepositoryFilesMax) + " files",
+          "git gc packs them");
     }
-    AIRLOCK_ASSIGN(
-        base::UniqueFd content,
-        open_beneath(bind.root, (folder / path).lexically_relative(bind.root).string()));
+    AIRLOCK_ASSIGN(base::UniqueFd content,
+                   open_beneath(bind.root, (folder / path).lexically_relative(bind.root).string()));
     files.push_back({.path = place + path, .content = std::move(content), .executable = false});
   }
   if (error) {
-    return base::fail(
-        base::errno_error("read the repository " + bind.below, error.value()));
+    return base::fail(base::errno_error("read the repository " + bind.below, error.value()));
   }
   // A folder that git looks for may be empty, and only files can be put.
   for (const char* const folder_file : {"refs/.keep", "objects/.keep"}) {

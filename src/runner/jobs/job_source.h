@@ -31,8 +31,7 @@ source::SourceKnobs source_knobs(const JobSettings& settings);
 // What is wrong with the words of a request: kInvalidArgument, in the words of the contract.
 base::Status check_source(const model::JobSpec& spec, const JobSettings& settings);
 
-base::Result<source::ClonePlan> plan_clone(const model::JobSpec& spec,
-                                           const JobSettings& settings);
+base::Result<source::ClonePlan> plan_clone(const model::JobSpec& spec, const JobSettings& settings);
 // One program that carries out the plan.
 std::vector<std::string> clone_script(const source::ClonePlan& plan);
 // The beginning of the error text for a script that exited with that code.

@@ -47,15 +47,12 @@ base::Status JobWorkspace::open_network(Step& step) {
 
 base::Result<std::unique_ptr<backend::Process>> JobWorkspace::begin(Step& step) {
   end_sandbox();
-  step.sandbox.network =
-      step.network ? model::NetworkMode::kGateway : model::NetworkMode::kNone;
+  step.sandbox.network = step.network ? model::NetworkMode::kGateway : model::NetworkMode::kNone;
   AIRLOCK_ASSIGN(sandbox_, workspace_->create_sandbox(std::move(step.sandbox)));
   AIRLOCK_TRY(open_network(step));
   if (step.prepare) {
     AIRLOCK_ASSIGN(std::vector<backend::InputFile> files, step.prepare());
-    for (backend::InputFile& file : files) {
-      AIRLOCK_TRY(workspace_->put_file(std::move(file)));
-    }
+    for (backend::InputFile& file : files) { AIRLOCK_TRY(workspace_->put_file(std::move(file))); }
   }
   AIRLOCK_ASSIGN(base::UniqueFd log, open_log(step.log));
   backend::ProcessSpec spec{.argv = std::move(step.argv),
@@ -120,9 +117,7 @@ Went<backend::ProcessReport> JobWorkspace::wait_for(backend::Process& process, J
 }
 
 base::Result<backend::Collected> JobWorkspace::collect(backend::CollectSpec spec) {
-  if (sandbox_ == nullptr) {
-    AIRLOCK_ASSIGN(sandbox_, workspace_->create_sandbox({}));
-  }
+  if (sandbox_ == nullptr) { AIRLOCK_ASSIGN(sandbox_, workspace_->create_sandbox({})); }
   return workspace_->collect(std::move(spec));
 }
 
