@@ -13,6 +13,9 @@ namespace {
 constexpr base::ByteCount kPackageFileBytesMax = base::mebibytes(1);
 constexpr const char* kVenv = "/build/venv";
 constexpr const char* kNode = "/build/node";
+constexpr std::array kDependencyKeys = {"dependencies", "devDependencies", "optionalDependencies",
+                                        "peerDependencies", "workspaces"};
+constexpr std::array kInstallScripts = {"preinstall", "install", "postinstall", "prepare"};
 
 bool has_file(const RepositoryView& view, std::string_view path) {
   const auto entry = view.look(path);
@@ -35,37 +38,33 @@ base::Status add_python(const RepositoryView& view, BuildPlan& plan) {
   return {};
 }
 
+bool holds_something(const language::YamlNode* node) {
+  return node != nullptr && (!node->entries.empty() || !node->items.empty());
+}
+
 // JSON is YAML, but for tabs; where it cannot be read, npm is asked.
-bool may_have_dependencies(const RepositoryView& view) {
+bool has_work_for_npm(const RepositoryView& view) {
   const auto text = view.read("package.json", kPackageFileBytesMax);
   if (!text) return true;
   const auto root = language::parse_yaml(*text, "package.json");
   if (!root) return true;
-  return std::ranges::any_of(
-      std::to_array({"dependencies", "devDependencies", "optionalDependencies", "peerDependencies",
-                     "workspaces", "scripts"}),
-      [&root](const char* key) {
-        const language::YamlNode* const node = root->find(key);
-        return node != nullptr && (!node->entries.empty() || !node->items.empty());
-      });
+  const language::YamlNode* const scripts = root->find("scripts");
+  return std::ranges::any_of(kDependencyKeys,
+                             [&](const char* key) { return holds_something(root->find(key)); }) ||
+         (scripts != nullptr && std::ranges::any_of(kInstallScripts, [&](const char* key) {
+            return scripts->find(key) != nullptr;
+          }));
 }
 
 void add_node(const RepositoryView& view, BuildPlan& plan) {
-  if (!has_file(view, "package.json") || !may_have_dependencies(view)) return;
-  Command copy = {"cp", "--", "package.json"};
-  std::string verb = "install";
-  for (const char* const lock : {"npm-shrinkwrap.json", "package-lock.json"}) {
-    if (!has_file(view, lock)) continue;
-    copy.emplace_back(lock);
-    verb = "ci";
-  }
-  if (has_file(view, ".npmrc")) copy.emplace_back(".npmrc");
-  copy.push_back(std::string(kNode) + "/");
-  plan.steps.push_back({"npm", {"mkdir", "-p", "--", kNode}});
-  plan.steps.push_back({"npm", std::move(copy)});
+  if (!has_file(view, "package.json") || !has_work_for_npm(view)) return;
+  const bool is_locked =
+      has_file(view, "package-lock.json") || has_file(view, "npm-shrinkwrap.json");
+  // Scripts of the package itself want to see its sources, and write beside them.
+  plan.steps.push_back({"npm", {"cp", "-a", "--", ".", kNode}});
   plan.steps.push_back({"npm",
-                        {"npm", verb, "--prefix", kNode, "--no-audit", "--no-fund",
-                         "--no-update-notifier", "--cache", "/tmp/npm"}});
+                        {"npm", is_locked ? "ci" : "install", "--prefix", kNode, "--no-audit",
+                         "--no-fund", "--no-update-notifier"}});
   plan.presets.emplace_back("npm");
   const std::string modules = std::string(kNode) + "/node_modules";
   plan.run_path.push_back(modules + "/.bin");

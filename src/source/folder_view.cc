@@ -132,6 +132,12 @@ base::Result<FolderView> FolderView::open(const std::string& folder) {
   return FolderView(std::move(fd));
 }
 
+base::Result<FolderView> FolderView::below(std::string_view path) const {
+  UniqueFd fd = open_below(folder_.get(), path.empty() ? "." : path, O_RDONLY | O_DIRECTORY);
+  if (!fd.valid()) return base::fail_errno("open the folder " + std::string(path));
+  return FolderView(std::move(fd));
+}
+
 base::Result<RepositoryEntry> FolderView::look(std::string_view path) const {
   const UniqueFd fd = open_below(folder_.get(), path, O_PATH | O_NOFOLLOW);
   struct stat status{};

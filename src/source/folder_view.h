@@ -19,6 +19,9 @@ class FolderView final : public RepositoryView {
   explicit FolderView(base::UniqueFd folder) : folder_(std::move(folder)) {}
   FolderView(FolderView&& other) noexcept : folder_(std::move(other.folder_)) {}
 
+  // The folder of the program: repo_path of a job. Reached through no link.
+  base::Result<FolderView> below(std::string_view path) const;
+
   base::Result<RepositoryEntry> look(std::string_view path) const override;
   base::Result<std::string> read(std::string_view path, base::ByteCount bytes_max) const override;
 

@@ -85,8 +85,8 @@ base::Result<std::string> parse_commit(std::string_view commit) {
 }
 
 base::Result<std::string> parse_repo_path(std::string_view path) {
-  if (path.ends_with('/')) path.remove_suffix(1);
   if (path.empty()) return std::string();
+  if (path.ends_with('/')) path.remove_suffix(1);
   const bool fine = path.size() <= kRepoPathBytesMax && is_utf8(path) &&
                     std::ranges::none_of(path, [](char c) { return is_control(c) || c == '\\'; }) &&
                     all_parts(path, [](std::string_view part) {
