@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <sstream>
+
 namespace airlock::source {
 namespace {
 
@@ -48,6 +51,20 @@ limits:
   EXPECT_EQ(file->limits.pids, 64u);
   EXPECT_EQ(file->limits.prep_timeout, std::chrono::minutes(30));
   EXPECT_EQ(file->limits.inference_timeout, std::chrono::hours(1));
+}
+
+TEST(JobFileTest, TheExamplesOfTheDocumentationAreTaken) {
+  std::ostringstream page;
+  page << std::ifstream(AIRLOCK_TEST_SOURCE_DIR "/docs/jobs.md").rdbuf();
+  const std::string text = page.str();
+  constexpr std::string_view kBegin = "```yaml\n";
+  int examples = 0;
+  for (std::size_t at = 0; (at = text.find(kBegin, at)) != std::string::npos; ++examples) {
+    at += kBegin.size();
+    const std::string example = text.substr(at, text.find("```", at) - at);
+    EXPECT_EQ(refusal(example), "") << example;
+  }
+  EXPECT_EQ(examples, 3);
 }
 
 TEST(JobFileTest, OnlyInferenceHasToBeSaid) {

@@ -1,4 +1,6 @@
 // A repository that a test writes: in memory, or as a folder of the host that goes with the test.
+//
+// And a way to run a command of a plan, with exactly its environment. For tests only.
 #pragma once
 
 #include <sys/wait.h>
