@@ -1,5 +1,5 @@
-// airlock-daemon: the verbs of airlock that stand on heavy libraries, `airlock serve` among them, as
-// a program of its own beside airlock.
+// airlock-daemon: the verbs of airlock that stand on heavy libraries, `airlock serve` among them,
+// as a program of its own beside airlock.
 //
 // Apart so that `airlock run`, which lives for two milliseconds, does not carry the network
 // library: it made every run a twentieth slower. `airlock` executes it with the verb as the first

@@ -1,4 +1,6 @@
 // A job record, facts and a key that tests share: the same receipt every time.
+//
+// The committed receipt of tests/blackbox/data is made from them. For tests only.
 #pragma once
 
 #include <string>
