@@ -65,7 +65,7 @@ void expect_whole(const TestFolder& folder) {
             "0\n");
 }
 
-// --- kill -9 --------------------------------------------------------------------------------------
+// --- kill -9 -------------------------------------------------------------------------------------
 // Submits without end, 64 at a time; every second job is claimed and ended. Says what was answered.
 std::string submit_for_ever(const TestFolder& folder, Child& child) {
   SystemStore opened(folder);
@@ -125,7 +125,7 @@ TEST(StoreFailureTest, EverythingAnsweredOutlivesKillsAtRandomMoments) {
   expect_whole(folder);
 }
 
-// --- disk full ------------------------------------------------------------------------------------
+// --- disk full -----------------------------------------------------------------------------------
 // A file system of 3 MiB in a mount namespace of its own.
 std::string mount_small_disk(const std::string& path) {
   const int flags = ::geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER;
@@ -181,7 +181,7 @@ TEST(StoreFailureTest, AFullDiskIsSaidAndLosesNothing) {
   EXPECT_EQ(child.to_parent.hear(), "");
 }
 
-// --- read-only ------------------------------------------------------------------------------------
+// --- read-only -----------------------------------------------------------------------------------
 std::string open_as_nobody(const TestFolder& folder) {
   if (::geteuid() == 0 && ::setuid(65'534) != 0) return "cannot become nobody";
   SystemStore store(folder);
@@ -229,7 +229,7 @@ TEST(StoreFailureTest, TheFilesAreForTheirUserAlone) {
   }
 }
 
-// --- locks ----------------------------------------------------------------------------------------
+// --- locks ---------------------------------------------------------------------------------------
 // Locks the database when it is told to, until it is told again.
 std::string lock_when_told(const TestFolder& folder, Child& child) {
   child.to_child.hear();
@@ -314,7 +314,7 @@ TEST(StoreFailureTest, ASecondProcessIsRefusedWithThePidOfTheFirst) {
   EXPECT_TRUE(third.opened.has_value());
 }
 
-// --- damage ---------------------------------------------------------------------------------------
+// --- damage --------------------------------------------------------------------------------------
 void expect_damage(const base::Error& error, const TestFolder& folder) {
   EXPECT_EQ(error.code, ErrorCode::kIo) << error.to_string();
   EXPECT_NE(error.message.find(folder.database()), std::string::npos) << error.message;
@@ -395,7 +395,7 @@ TEST(StoreFailureTest, ARecordThatCannotBeReadIsNamed) {
             folder.database() + ": " + id + ": spec: spec.priority: no whole number");
 }
 
-// --- randomness -----------------------------------------------------------------------------------
+// --- randomness ----------------------------------------------------------------------------------
 // Gives every value twice, one after the other.
 class StutteringRandom final : public base::RandomSource {
  public:
