@@ -30,7 +30,7 @@ inline constexpr std::size_t kArtifactsMax = 100'000;  // inputs, and as many ou
 inline constexpr base::ByteCount kSpecBytesMax = base::kibibytes(256);
 inline constexpr std::size_t kTextBytesMax = 16'384;  // of an error message, a reason, ...; cut
 
-// --- submitting -----------------------------------------------------------------------------------
+// --- submitting ----------------------------------------------------------------------------------
 struct Submission {
   model::JobSpec spec;
   std::string owner;  // at most model::kJobNameBytesMax, like the key
@@ -46,7 +46,7 @@ struct Submitted {
   std::uint64_t waiting_before = 0;  // jobs that waited when this one came; 0 when replayed
 };
 
-// --- holding a job --------------------------------------------------------------------------------
+// --- holding a job -------------------------------------------------------------------------------
 struct ClaimRequest {
   std::string id;
   std::string runner_id;
@@ -95,7 +95,7 @@ struct JobHead {
   bool cancel_requested = false;
 };
 
-// --- looking --------------------------------------------------------------------------------------
+// --- looking -------------------------------------------------------------------------------------
 struct JobFilter {
   std::vector<model::JobState> states;  // empty: all
   std::optional<std::string> owner;
@@ -146,7 +146,7 @@ struct WaitingJobs {
   std::string next;  // empty: these were all queues
 };
 
-// --- the feed of changes --------------------------------------------------------------------------
+// --- the feed of changes -------------------------------------------------------------------------
 struct ChangeEvent {
   std::uint64_t sequence = 0;  // grows; gaps mean nothing
   model::WallTime at{};
@@ -171,7 +171,7 @@ struct ChangesPage {
   bool lost = false;                 // some after `since` are pruned already: look at the jobs
 };
 
-// --- keeping house --------------------------------------------------------------------------------
+// --- keeping house -------------------------------------------------------------------------------
 // What goes, oldest end first: jobs that ended before `ended_before`, and of the rest as many as
 // there are more than `keep_at_most` that have ended. Jobs that have not ended never go.
 struct PruneRequest {

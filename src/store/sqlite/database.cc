@@ -131,6 +131,12 @@ base::Status Database::run_script(const std::string& sql) {
   return {};
 }
 
+std::vector<std::string> Database::prepared_texts() const {
+  std::vector<std::string> texts;
+  for (const auto& [text, statement] : statements_) texts.push_back(text);
+  return texts;
+}
+
 bool Database::is_duplicate() const {
   const int code = sqlite3_extended_errcode(connection_);
   return code == SQLITE_CONSTRAINT_UNIQUE || code == SQLITE_CONSTRAINT_PRIMARYKEY;

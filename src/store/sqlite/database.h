@@ -18,6 +18,8 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "base/result.h"
 
@@ -118,6 +120,8 @@ class Database {
   // Whether the last error was that of a UNIQUE or PRIMARY KEY.
   bool is_duplicate() const;
   const std::string& path() const { return path_; }
+  // Every text that was prepared; for the test of query plans.
+  std::vector<std::string> prepared_texts() const;
 
   base::Error error(int code) const;
 

@@ -93,6 +93,25 @@ base::Result<Range> scanned(Database& database, Range range) {
   return range;
 }
 
+// ?1 key, ?2 state, ?3 from, ?4 before, ?5 limit, ?6.. what else is filtered.
+std::string list_sql(const JobFilter& filter, bool by_state) {
+  std::string sql = "SELECT seq FROM jobs ";
+  const Key key = key_of(filter);
+  if (key == Key::kMiner) sql += "INDEXED BY jobs_by_miner WHERE miner_hotkey = ?1 AND ";
+  if (key == Key::kValidator)
+    sql += "INDEXED BY jobs_by_validator WHERE validator_hotkey = ?1 AND ";
+  if (key == Key::kOwner) sql += "INDEXED BY jobs_by_owner WHERE owner = ?1 AND ";
+  if (key == Key::kNone) sql += by_state ? "INDEXED BY jobs_by_state WHERE " : "WHERE ";
+  if (by_state) sql += "state = ?2 AND ";
+  sql += "seq >= ?3 AND seq < ?4";
+  if (key > Key::kNone && key < Key::kOwner && filter.owner) sql += " AND owner = ?6";
+  if (key == Key::kMiner && filter.validator_hotkey) sql += " AND validator_hotkey = ?7";
+  if (filter.weight_class) sql += " AND weight_class = ?8";
+  if (filter.text) sql += " AND " + std::string(kTextMatches);
+  // ?9 is there in each of them, so that all take the same values.
+  return sql + " AND (?9 IS NULL OR ?9 IS NOT NULL) ORDER BY seq DESC LIMIT ?5";
+}
+
 base::Status collect(Database& database, const JobFilter& filter,
                      std::optional<model::JobState> state, const Range& range,
                      std::vector<std::int64_t>& seqs) {
@@ -129,24 +148,6 @@ base::Result<std::vector<std::int64_t>> find_seqs(Database& database, const JobF
 }
 
 }  // namespace
-
-std::string list_sql(const JobFilter& filter, bool by_state) {
-  std::string sql = "SELECT seq FROM jobs ";
-  const Key key = key_of(filter);
-  if (key == Key::kMiner) sql += "INDEXED BY jobs_by_miner WHERE miner_hotkey = ?1 AND ";
-  if (key == Key::kValidator)
-    sql += "INDEXED BY jobs_by_validator WHERE validator_hotkey = ?1 AND ";
-  if (key == Key::kOwner) sql += "INDEXED BY jobs_by_owner WHERE owner = ?1 AND ";
-  if (key == Key::kNone) sql += by_state ? "INDEXED BY jobs_by_state WHERE " : "WHERE ";
-  if (by_state) sql += "state = ?2 AND ";
-  sql += "seq >= ?3 AND seq < ?4";
-  if (key > Key::kNone && key < Key::kOwner && filter.owner) sql += " AND owner = ?6";
-  if (key == Key::kMiner && filter.validator_hotkey) sql += " AND validator_hotkey = ?7";
-  if (filter.weight_class) sql += " AND weight_class = ?8";
-  if (filter.text) sql += " AND " + std::string(kTextMatches);
-  // ?9 is there in each of them, so that all take the same values.
-  return sql + " AND (?9 IS NULL OR ?9 IS NOT NULL) ORDER BY seq DESC LIMIT ?5";
-}
 
 base::Result<JobPage> list(Database& database, const JobFilter& filter) {
   if (filter.limit < 1 || filter.limit > kListMax) {

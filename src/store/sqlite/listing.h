@@ -5,10 +5,6 @@
 // index answers look at kListTextScan jobs at most and go on with the next page.
 #pragma once
 
-#include <optional>
-#include <string>
-#include <vector>
-
 #include "base/result.h"
 #include "store/job_values.h"
 #include "store/sqlite/database.h"
@@ -17,9 +13,5 @@ namespace airlock::store::sqlite {
 
 // kInvalidArgument: limit out of range, or a cursor that is none of ours.
 base::Result<JobPage> list(Database& database, const JobFilter& filter);
-
-// The SQL of one such statement; for the test of query plans. ?1 key, ?2 state, ?3 from, ?4 before,
-// ?5 limit, ?6.. what else is filtered.
-std::string list_sql(const JobFilter& filter, bool by_state);
 
 }  // namespace airlock::store::sqlite

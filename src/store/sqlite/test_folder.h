@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -34,6 +35,18 @@ class TestFolder {
 
  private:
   std::string path_;
+};
+
+// A store with the clock of the host; or why it could not be opened.
+struct SystemStore {
+  explicit SystemStore(const TestFolder& folder,
+                       std::chrono::milliseconds busy_timeout = std::chrono::seconds(5))
+      : opened(open_store({.folder = folder.path(), .busy_timeout = busy_timeout}, clock, random)) {
+  }
+
+  base::SystemClock clock;
+  base::SystemRandom random;
+  base::Result<std::unique_ptr<JobStore>> opened;
 };
 
 class SqliteBed final : public StoreBed {

@@ -7,7 +7,9 @@
 
 namespace airlock::store::sqlite {
 
-// Two seeks instead of one with a row value: SQLite would walk all of a class to leave it.
+namespace {
+
+// Two seeks, each with one range: what follows in the class, then the next class.
 constexpr std::string_view kNextOwnerSql =
     "SELECT owner FROM jobs INDEXED BY jobs_queue "
     "WHERE state = 'pending' AND weight_class = ?1 AND owner > ?2 "
@@ -20,8 +22,6 @@ constexpr std::string_view kHeadOfQueueSql =
     "disk_bytes, prep_ms, inference_ms FROM jobs INDEXED BY jobs_queue "
     "WHERE state = 'pending' AND weight_class = ?1 AND owner = ?2 "
     "ORDER BY queue_key, seq LIMIT ?3";
-
-namespace {
 
 struct Queue {
   std::string weight_class;

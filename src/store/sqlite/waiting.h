@@ -4,8 +4,6 @@
 // queue, so that what an answer costs grows with the queues and jobs in it, not with those behind.
 #pragma once
 
-#include <string_view>
-
 #include "base/result.h"
 #include "store/job_values.h"
 #include "store/sqlite/database.h"
@@ -13,10 +11,5 @@
 namespace airlock::store::sqlite {
 
 base::Result<WaitingJobs> waiting(Database& database, const WaitingRequest& request);
-
-// For the test of query plans: the queue after (?1 class, ?2 owner), and the first ?3 of a queue.
-extern const std::string_view kNextClassSql;
-extern const std::string_view kNextOwnerSql;
-extern const std::string_view kHeadOfQueueSql;
 
 }  // namespace airlock::store::sqlite

@@ -1,9 +1,9 @@
 // Writer: the one thread that changes the database, and commits in groups.
 //
 // While one group is being written to disk, the next gathers: however many callers there are, each
-// fsync carries all of them. Every operation is a savepoint of its own: one that fails takes nothing
+// fsync carries all of them. Every operation is a savepoint: one that fails takes nothing
 // of the others with it. Its answer comes after the commit of its group, or says why that failed.
-// Operations are made in the order of try_push. The destructor makes and answers all of them first.
+// Operations are made in the order of try_push. The destructor makes and answers all of them.
 #pragma once
 
 #include <condition_variable>
