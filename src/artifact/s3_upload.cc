@@ -104,11 +104,12 @@ class MultipartUpload {
     last.body += "</CompleteMultipartUpload>";
     last.payload = sha256_hex(last.body);
     Backoff backoff(session_.config().retry, session_.clock(), control_);
-    for (bool is_first = true;; is_first = false) {
+    while (true) {
       auto answer = session_.send_once(last, control_);
       if (answer) return {};
-      // The answer to an earlier attempt was lost, but it may have done its work.
-      if (!is_first && answer.error().code == "NoSuchUpload" && is_there()) return {};
+      // The answer to an earlier attempt, of ours or of libcurl's own, was lost, but it may have
+      // done its work.
+      if (answer.error().code == "NoSuchUpload" && is_there()) return {};
       AIRLOCK_TRY(backoff.wait_after(answer.error()));
     }
   }

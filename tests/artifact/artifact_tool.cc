@@ -7,7 +7,7 @@
 //   artifact-tool [OPTION...] presign METHOD URI SECONDS
 //
 // Options: --attempts N --wait-ms N --multipart-from BYTES --part-size BYTES --root FOLDER (any
-// number) --deadline-ms N --files-max N --bytes-max BYTES --progress. S3 comes from the environment.
+// number) --deadline-ms N --files-max N --bytes-max BYTES --progress. S3 is in the environment.
 // Errors go to stderr as "error CODE: message" and "hint: ...", with status 1; SIGTERM cancels.
 #include <fcntl.h>
 #include <sys/stat.h>
