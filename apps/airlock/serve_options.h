@@ -16,6 +16,7 @@
 #include "apps/airlock/serve_aliases.h"
 #include "base/result.h"
 #include "config/values.h"
+#include "egress/policy.h"
 #include "http/server/server.h"
 #include "http/service.h"
 #include "telemetry/log.h"
@@ -34,6 +35,8 @@ struct ServeOptions {
   std::uint32_t waiting_max = 256;
   std::chrono::milliseconds wait_max{10'000};
   std::optional<std::uint32_t> parked_max;  // sandboxes ready; as many as slots if not said
+  egress::PolicySpec egress;                // what programs may reach; made part of `limits`
+  std::vector<std::string> dns_servers;     // empty: those of the host
   http::RunLimitsPolicy limits;
   http::AmonLimits amon;
   http::SwissbrainLimits swissbrain;

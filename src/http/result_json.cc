@@ -60,6 +60,20 @@ boost::json::array denied_json(const std::vector<model::Denial>& denials) {
   return array;
 }
 
+boost::json::array egress_json(const std::vector<model::EgressEntry>& entries) {
+  boost::json::array array;
+  for (const model::EgressEntry& entry : entries) {
+    array.push_back({{"host", entry.host},
+                     {"port", entry.port},
+                     {"allowed", entry.allowed},
+                     {"reason", text_or_null(printable_utf8(entry.reason))},
+                     {"connections", entry.connections},
+                     {"bytes_in", entry.bytes_in},
+                     {"bytes_out", entry.bytes_out}});
+  }
+  return array;
+}
+
 boost::json::array files_json(const std::vector<model::OutputFile>& files) {
   boost::json::array array;
   for (const model::OutputFile& file : files) {
@@ -129,6 +143,7 @@ boost::json::object result_object(const model::RunResult& result) {
   object["usage"] = usage_json(result.usage);
   object["isolation"] = isolation_json(result.isolation);
   object["denied"] = denied_json(result.denied);
+  if (result.isolation.network != "none") object["egress"] = egress_json(result.egress);
   return object;
 }
 
