@@ -1,5 +1,5 @@
 # The libraries that Airlock stands on, as targets: yaml-cpp, Boost::json, CLI11::CLI11, seccomp,
-# zlib, sqlite3, ssl, crypto, curl, cares, GTest::gtest_main. Archives are preferred to shared
+# zlib, cares, sqlite3, ssl, crypto, curl, GTest::gtest_main. Archives are preferred to shared
 # objects: a command line tool that lives for milliseconds should not spend them in the dynamic
 # linker.
 
@@ -34,13 +34,14 @@ endfunction()
 airlock_import(yaml-cpp libyaml-cpp.a yaml-cpp yaml-cpp/yaml.h)
 airlock_import(seccomp libseccomp.a seccomp seccomp.h)
 airlock_import(zlib libz.a z zlib.h)
+unset(airlock_cares_library CACHE)  # a build folder may remember the shared object
+airlock_import(cares libcares.a cares ares.h)
 # Only for what `airlock` executes and is not itself (docs/adr/0013-jobs.md): shared objects,
 # because Debian has no archives of all that libcurl needs.
 airlock_import(sqlite3 sqlite3 sqlite3 sqlite3.h)
 airlock_import(ssl ssl ssl openssl/ssl.h)
 airlock_import(crypto crypto crypto openssl/evp.h)
 airlock_import(curl curl curl curl/curl.h)
-airlock_import(cares cares cares ares.h)
 
 if(NOT AIRLOCK_FUZZ)
   find_package(GTest)

@@ -31,6 +31,7 @@
 #include "backend/native/native_backend.h"
 #include "backend/parked_backend.h"
 #include "base/clock.h"
+#include "egress/gateway.h"
 #include "http/server/server.h"
 #include "http/service.h"
 #include "language/language_table.h"
@@ -49,6 +50,7 @@ constexpr std::chrono::milliseconds kDrainStep{20};
 constexpr std::chrono::milliseconds kCheckAgainAfter{250};
 constexpr std::size_t kDescriptorsLeast = 1'024;
 constexpr int kLargeBytes = 1 << 20;
+constexpr std::size_t kGatewayConnectionsMax = 65'536;
 
 base::Result<std::pair<uid_t, gid_t>> find_ids(const std::string& user) {
   if (user.empty()) return std::pair<uid_t, gid_t>(kDaemonId, kDaemonId);
@@ -134,6 +136,7 @@ class Daemon {
   asio::steady_timer alive_;
   std::unique_ptr<asio::posix::stream_descriptor> launcher_;
   std::unique_ptr<backend::ParkedBackend> backend_;
+  std::unique_ptr<egress::Gateway> gateway_;
   std::unique_ptr<runner::RunService> runs_;
   std::unique_ptr<http::RunCatalog> catalog_;
   std::unique_ptr<http::Service> service_;
@@ -144,13 +147,21 @@ class Daemon {
 };
 
 base::Status Daemon::start() {
-  // Half for the files of requests, a quarter for connections, the rest for runs.
+  // Half for the files of requests, a quarter for connections, an eighth for those of programs
+  // that have a gateway, two descriptors each, the rest for runs.
   const std::size_t descriptors = raise_descriptor_limit();
   const int watched = ::fcntl(fds_.control.get(), F_DUPFD_CLOEXEC, 0);
   launcher_ = std::make_unique<asio::posix::stream_descriptor>(context_, watched);
   auto native = backend::native::connect_backend(std::move(fds_.control));
-  const runner::RunServiceOptions runs{
-      .slots = options_.slots, .waiting_max = options_.waiting_max, .wait_max = options_.wait_max};
+  gateway_ = std::make_unique<egress::Gateway>(
+      egress::GatewayOptions{.dns_servers = options_.dns_servers,
+                             .connections_max = static_cast<std::uint32_t>(std::clamp(
+                                 descriptors / 16, std::size_t{16}, kGatewayConnectionsMax))},
+      clock_);
+  const runner::RunServiceOptions runs{.slots = options_.slots,
+                                       .waiting_max = options_.waiting_max,
+                                       .wait_max = options_.wait_max,
+                                       .gateway = gateway_.get()};
   // What a run has that asks for nothing.
   const model::Limits& usual = options_.limits.defaults;
   const model::Limits& most = options_.limits.limits_max;
@@ -179,7 +190,7 @@ base::Status Daemon::start() {
   }
   service_ = std::make_unique<http::Service>(*runs_, *catalog_, log_, std::move(service));
   if (options_.takes_jobs) {
-    auto jobs = DaemonJobs::open(options_, backend_->other(), clock_, log_);
+    auto jobs = DaemonJobs::open(options_, backend_->other(), *gateway_, clock_, log_);
     if (!jobs && options_.jobs_wanted) return base::fail(std::move(jobs).error());
     if (jobs) {
       jobs_ = std::move(*jobs);

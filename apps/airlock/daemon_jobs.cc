@@ -11,7 +11,6 @@
 #include <utility>
 
 #include "base/ids.h"
-#include "egress/gateway.h"
 #include "jail/launcher_host.h"
 #include "receipt/signing_key.h"
 #include "runner/jobs/gpu_leases.h"
@@ -78,17 +77,16 @@ class SharedRandom final : public base::RandomSource {
 
 class OpenJobs final : public DaemonJobs {
  public:
-  OpenJobs(const ServeOptions& options, const base::Clock& clock)
+  explicit OpenJobs(const ServeOptions& options)
       : settings_(options.jobs),
         storage_{.file_roots = {},
                  .s3 = options.s3,
                  .environment = artifact::process_environment(),
-                 .retry = {}},
-        gateway_({.dns_servers = {}}, clock) {}
+                 .retry = {}} {}
   ~OpenJobs() override { stop(); }
 
   base::Status open(const ServeOptions& options, backend::Backend& backend,
-                    const base::Clock& clock, const telemetry::Log& log);
+                    egress::Gateway& gateway, const base::Clock& clock, const telemetry::Log& log);
   runner::JobApi& api() override { return *service_; }
   void stop() override {
     if (service_ != nullptr) service_->stop();
@@ -98,7 +96,6 @@ class OpenJobs final : public DaemonJobs {
   SharedRandom random_;
   runner::JobSettings settings_;
   artifact::StorageConfig storage_;
-  egress::Gateway gateway_;
   std::unique_ptr<receipt::SigningKey> key_;
   std::unique_ptr<store::JobStore> store_;
   std::unique_ptr<runner::GpuLeases> gpus_;
@@ -107,7 +104,7 @@ class OpenJobs final : public DaemonJobs {
 };
 
 base::Status OpenJobs::open(const ServeOptions& options, backend::Backend& backend,
-                            const base::Clock& clock, const telemetry::Log& log) {
+                            egress::Gateway& gateway, const base::Clock& clock, const telemetry::Log& log) {
   const fs::path state = state_of(options);
   settings_.directory = state / "service";
   if (settings_.file_roots.empty()) settings_.file_roots = {(state / "files").string()};
@@ -132,7 +129,7 @@ base::Status OpenJobs::open(const ServeOptions& options, backend::Backend& backe
       runner::JobParts{
           .store = *store_,
           .backend = backend,
-          .gateway = gateway_,
+          .gateway = gateway,
           .gpus = *gpus_,
           .key = *key_,
           .storage = storage_,
@@ -151,10 +148,12 @@ base::Status OpenJobs::open(const ServeOptions& options, backend::Backend& backe
 
 base::Result<std::unique_ptr<DaemonJobs>> DaemonJobs::open(const ServeOptions& options,
                                                            backend::Backend& backend,
+                                                           egress::Gateway& gateway,
+                                                        egress::Gateway& gateway,
                                                            const base::Clock& clock,
                                                            const telemetry::Log& log) {
-  auto jobs = std::make_unique<OpenJobs>(options, clock);
-  AIRLOCK_TRY(jobs->open(options, backend, clock, log).with_context("jobs"));
+  auto jobs = std::make_unique<OpenJobs>(options);
+  AIRLOCK_TRY(jobs->open(options, backend, gateway, clock, log).with_context("jobs"));
   return jobs;
 }
 

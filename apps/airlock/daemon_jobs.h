@@ -14,6 +14,7 @@
 #include "backend/backend.h"
 #include "base/clock.h"
 #include "base/result.h"
+#include "egress/gateway.h"
 #include "runner/jobs/job_api.h"
 #include "telemetry/log.h"
 
@@ -24,6 +25,7 @@ class DaemonJobs {
   // All borrowed. Opens what is there, and adopts what still runs.
   static base::Result<std::unique_ptr<DaemonJobs>> open(const ServeOptions& options,
                                                         backend::Backend& backend,
+                                                        egress::Gateway& gateway,
                                                         const base::Clock& clock,
                                                         const telemetry::Log& log);
   virtual ~DaemonJobs() = default;

@@ -21,6 +21,7 @@
 #include "apps/airlock/terminal.h"
 #include "backend/native/native_backend.h"
 #include "base/clock.h"
+#include "egress/gateway.h"
 #include "http/result_json.h"
 #include "runner/run.h"
 
@@ -98,13 +99,22 @@ base::Result<model::RunResult> run_prepared(backend::Backend& backend, const Run
   runner::RunRequest request{.spec = std::move(prepared.inputs.spec),
                              .files = std::move(prepared.inputs.files),
                              .stdin_fd = prepared.inputs.stdin_is_used_up ? -1 : STDIN_FILENO,
-                             .terminal = terminal};
+                             .terminal = terminal,
+                             .egress = {},
+                             .egress_budget = {}};
+  // Its thread, where there is one, ends with us.
+  std::optional<egress::Gateway> gateway;
+  if (options.network == model::NetworkMode::kGateway) {
+    AIRLOCK_ASSIGN(request.egress, egress::Policy::make(options.egress));
+    gateway.emplace(egress::GatewayOptions{}, clock);
+  }
   const bool shows_compiler = !options.json && !options.quiet;
   const runner::RunIo io{.output = options.json ? nullptr : &output,
                          .compile_output = shows_compiler ? &compile_output : nullptr,
                          .files = prepared.output_directory ? &*prepared.output_directory : nullptr,
                          .control = &control,
-                         .clock = &clock};
+                         .clock = &clock,
+                         .gateway = gateway ? &*gateway : nullptr};
   auto result = runner::run(backend, std::move(request), io);
   compile_output.finish();
   output.finish();

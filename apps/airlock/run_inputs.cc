@@ -190,6 +190,7 @@ base::Result<RunInputs> open_run_inputs(const RunOptions& options) {
   inputs.spec.collect_output_directory = !options.output_directory.empty();
   inputs.spec.min_isolation = options.min_isolation;
   inputs.spec.seccomp_profile = options.seccomp_profile;
+  inputs.spec.network = options.network;
   return inputs;
 }
 

@@ -25,10 +25,13 @@ struct Texts {
   std::vector<std::string> files;
   std::string min_isolation;
   std::string allow_tier;
+  std::string network;
+  std::vector<std::string> allow;
 };
 
 inline constexpr std::string_view kSeccompProfiles[] = {"default", "gpu"};
 inline constexpr std::string_view kAllowedTiers[] = {model::kTierProcess};
+inline constexpr std::string_view kNetworks[] = {"none", "gateway"};
 inline constexpr std::string_view kIsolationLevels[] = {"process", "container", "kernel"};
 
 inline constexpr const char* kFooter =
@@ -169,6 +172,13 @@ void add_options(CLI::App& app, RunOptions& options, Texts& texts) {
   app.add_option("--min-isolation", texts.min_isolation,
                  "Refuse to run with less: process, container or kernel")
       ->type_name("LEVEL");
+  app.add_option("--allow", texts.allow,
+                 "Let it connect to HOST, .SUFFIX, HOST:PORT, a preset (pypi, npm, github, ...)\n"
+                 "or IP:PORT, through a gateway; repeatable")
+      ->type_name("HOST")
+      ->allow_extra_args(false);
+  app.add_option("--network", texts.network, "none, or gateway, which --allow implies")
+      ->type_name("MODE");
   app.add_option("--allow-tier", texts.allow_tier,
                  "Run even where no namespaces can be had: process")
       ->type_name("TIER");
@@ -224,6 +234,27 @@ base::Status check_together(const RunOptions& options) {
   return check_choice("--seccomp", options.seccomp_profile, kSeccompProfiles);
 }
 
+// Here the user is the operator: an address that is named is opened.
+base::Status take_network(const Texts& texts, RunOptions& options) {
+  if (!texts.network.empty()) { AIRLOCK_TRY(check_choice("--network", texts.network, kNetworks)); }
+  if (texts.network == "none" && !texts.allow.empty()) {
+    return usage_error("--allow does nothing with --network none", "leave one of them out");
+  }
+  if (texts.network == "gateway" && texts.allow.empty()) {
+    return usage_error("--network gateway allows nothing by itself", "name hosts with --allow");
+  }
+  if (texts.allow.empty()) return {};
+  options.network = model::NetworkMode::kGateway;
+  options.egress.fix = "add --allow with its name";
+  for (const std::string& text : texts.allow) {
+    const auto destination = egress::parse_destination(text, 0);
+    const bool is_address = destination && destination->is_address;
+    (is_address ? options.egress.private_destinations : options.egress.allow).push_back(text);
+  }
+  AIRLOCK_TRY(egress::Policy::make(options.egress).with_context("--allow"));
+  return {};
+}
+
 base::Status take_texts(const Texts& texts, RunOptions& options) {
   AIRLOCK_TRY(take_limits(texts, options.limits));
   for (const std::string& text : texts.files) {
@@ -231,6 +262,7 @@ base::Status take_texts(const Texts& texts, RunOptions& options) {
     options.files.push_back(std::move(file));
   }
   for (const std::string& text : options.env) AIRLOCK_TRY(check_env(text));
+  AIRLOCK_TRY(take_network(texts, options));
   if (!texts.allow_tier.empty()) {  // early.h has looked at it
     AIRLOCK_TRY(check_choice("--allow-tier", texts.allow_tier, kAllowedTiers));
   }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "egress/policy.h"
 #include "model/run_spec.h"
 
 namespace airlock::apps {
@@ -31,6 +32,8 @@ struct RunOptions {
   std::vector<std::string> env;  // "NAME=value", checked
   std::optional<model::IsolationLevel> min_isolation;
   std::string seccomp_profile = "default";
+  model::NetworkMode network = model::NetworkMode::kNone;
+  egress::PolicySpec egress;  // with a gateway; checked
   bool json = false;
   bool quiet = false;
   bool verbose = false;

@@ -100,9 +100,6 @@ constexpr Alias kSwissbrainAliases[] = {
     {"KEEPALIVE_TIMEOUT", "idle_timeout"},
 };
 constexpr OtherVariable kSwissbrainOthers[] = {
-    {"ENABLE_NETWORK", Rule::kRefusedIfOn,
-     "programs have no network here, and no gateway to one is served yet"},
-    {"ALLOWED_DOMAINS", Rule::kNoEffect, "programs have no network: no domain is allowed"},
     {"ENABLE_METRICS", Rule::kNoEffectIfOn, "no metrics are served yet; GET /health has counts"},
     {"ENABLE_TRACING", Rule::kNoEffectIfOn, "no traces are made"},
     {"RATE_LIMIT_ENABLED", Rule::kNoEffectIfOn,
@@ -201,12 +198,48 @@ base::Status put_debug_switch(Values& values, const Environment& environment) {
   return {};
 }
 
+// A domain of that list is the host of that name and all below it.
+std::vector<std::string> hosts_of_domains(std::string_view text) {
+  std::vector<std::string> hosts;
+  while (!text.empty()) {
+    const std::size_t comma = std::min(text.find(','), text.size());
+    std::string domain(text.substr(0, comma));
+    text.remove_prefix(std::min(comma + 1, text.size()));
+    std::erase(domain, ' ');
+    if (domain.empty()) continue;
+    if (domain.starts_with("*.")) domain.erase(0, 2);
+    hosts.push_back(domain);
+    if (domain.find(':') == std::string::npos) hosts.push_back("." + domain);
+  }
+  return hosts;
+}
+
+base::Status put_domains(Values& values, const Environment& environment,
+                         std::vector<Notice>& notices) {
+  const std::string domains = value_of(environment, "ALLOWED_DOMAINS");
+  const std::string text = value_of(environment, "ENABLE_NETWORK");
+  bool on = false;
+  if (!text.empty()) {
+    AIRLOCK_ASSIGN(on, config::parse_switch(text).with_context("ENABLE_NETWORK"));
+  }
+  if (on) {
+    values.put("swissbrain_network", {{"on"}, Layer::kAlias, "ENABLE_NETWORK"});
+    if (!domains.empty()) {
+      values.put("egress_allow", {hosts_of_domains(domains), Layer::kAlias, "ALLOWED_DOMAINS"});
+    }
+  } else if (!domains.empty()) {
+    notices.push_back({"ALLOWED_DOMAINS", "ENABLE_NETWORK is not on: no domain is allowed"});
+  }
+  return {};
+}
+
 base::Status put_swissbrain(Values& values, const Environment& environment,
                             std::vector<Notice>& notices) {
   values.put_default("listen", std::string(kSwissbrainListen));
   for (const Alias& alias : kSwissbrainAliases) AIRLOCK_TRY(put_alias(values, alias, environment));
   put_listener(values, environment, "HOST", "PORT", "8000");
   AIRLOCK_TRY(put_debug_switch(values, environment));
+  AIRLOCK_TRY(put_domains(values, environment, notices));
   const std::string format = value_of(environment, "LOG_FORMAT");
   if (!format.empty() && format != "json") {
     return refuse("LOG_FORMAT is " + format + ": logs are one JSON object per line",

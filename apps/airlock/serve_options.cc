@@ -256,6 +256,20 @@ base::Result<std::string> read_key_from(int fd, const std::string& where) {
   return key;
 }
 
+// One policy for every route; what was wrong with an entry of it has been said with its place.
+base::Status set_egress(ServeOptions& options) {
+  options.egress.fix = "egress_allow of the service would have to name it";
+  AIRLOCK_ASSIGN(options.limits.egress, egress::Policy::make(options.egress));
+  options.swissbrain.egress = options.limits.egress;
+  options.swissbrain.egress_budget = options.limits.egress_budget;
+  if (options.swissbrain.network && options.limits.egress.allows_nothing()) {
+    return base::fail(base::ErrorCode::kInvalidArgument,
+                      "programs of POST /execute are to have a network, but no host is allowed",
+                      "name hosts in ALLOWED_DOMAINS or --egress-allow");
+  }
+  return {};
+}
+
 base::Result<std::variant<ServeConfig, ServeHelp>> read_serve_config(
     std::vector<std::string> words, const Environment& environment) {
   Flags flags;
@@ -299,6 +313,7 @@ base::Result<ServeOptions> make_serve_options(const Values& values) {
   AIRLOCK_TRY(http::validate(options.limits));
   options.amon.maxima = said_maxima(values, options.limits.limits_max);
   options.swissbrain.maxima = options.amon.maxima;
+  AIRLOCK_TRY(set_egress(options));
   return options;
 }
 

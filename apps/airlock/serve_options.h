@@ -17,6 +17,7 @@
 #include "artifact/s3_config.h"
 #include "base/result.h"
 #include "config/values.h"
+#include "egress/policy.h"
 #include "http/server/server.h"
 #include "http/service.h"
 #include "runner/jobs/job_settings.h"
@@ -36,6 +37,8 @@ struct ServeOptions {
   std::uint32_t waiting_max = 256;
   std::chrono::milliseconds wait_max{10'000};
   std::optional<std::uint32_t> parked_max;  // sandboxes ready; as many as slots if not said
+  egress::PolicySpec egress;                // what programs may reach; made part of `limits`
+  std::vector<std::string> dns_servers;     // empty: those of the host
   http::RunLimitsPolicy limits;
   http::AmonLimits amon;
   http::SwissbrainLimits swissbrain;

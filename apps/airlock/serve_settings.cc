@@ -3,6 +3,8 @@
 #include <vector>
 
 #include "apps/airlock/setting_row.h"
+#include "egress/address.h"
+#include "egress/host_name.h"
 #include "http/cors.h"
 #include "language/nearest_name.h"
 #include "model/isolation.h"
@@ -20,6 +22,7 @@ constexpr std::string_view kWhere = "Where and for whom";
 constexpr std::string_view kAtOnce = "How much at once";
 constexpr std::string_view kMaxima = "The most that one run may ask for";
 constexpr std::string_view kDefaults = "What a run has that asks for nothing";
+constexpr std::string_view kNetwork = "What programs may reach";
 constexpr std::string_view kConnections = "Connections";
 constexpr std::string_view kAmon = "Runs of POST /run";
 
@@ -87,6 +90,33 @@ base::Status take_max_file_bytes(const Value& value, ServeOptions& options) {
   constexpr auto kPlace = [](ServeOptions& all) -> auto& { return all.limits.files_bytes_max; };
   AIRLOCK_TRY((take_bytes<kPlace, 0, base::gibibytes(1).count()>(value, options)));
   options.limits.file_bytes_max = options.limits.files_bytes_max;
+  return {};
+}
+
+// The lists of a policy, each checked by itself, so that an error has the place of its list.
+template <auto list>
+base::Status take_egress_list(const Value& value, ServeOptions& options) {
+  egress::PolicySpec alone;
+  alone.*list = value.texts;
+  AIRLOCK_TRY(egress::Policy::make(alone));
+  options.egress.*list = value.texts;
+  return {};
+}
+
+base::Status take_dns_servers(const Value& value, ServeOptions& options) {
+  for (const std::string& text : value.texts) {
+    const auto server = egress::parse_destination(text, 53);
+    if (!egress::parse_address(text) && (!server || !server->is_address)) {
+      return refuse_value("\"" + text + "\" is no address of a name server",
+                    "such as 9.9.9.9 or 10.0.0.1:5353");
+    }
+  }
+  options.dns_servers = value.texts;
+  return {};
+}
+
+base::Status take_swissbrain_network(const Value& value, ServeOptions& options) {
+  AIRLOCK_ASSIGN(options.swissbrain.network, config::parse_switch(value.texts.front()));
   return {};
 }
 
@@ -209,6 +239,28 @@ constexpr SettingRow kRows[] = {
     {{.name = "default_output", .value = "SIZE", .group = kDefaults,
       .help = "Bytes of stdout and of stderr, each", .fallback = "8m"},
      take_bytes<AIRLOCK_AT(limits.defaults.output), 0, kOutputMax>},
+
+    {{.name = "egress_allow", .value = "HOST", .group = kNetwork,
+      .help = "A host, .suffix, host:port or preset; repeatable", .fallback = "",
+      .unset = "none", .shape = Shape::kList}, take_egress_list<&egress::PolicySpec::allow>},
+    {{.name = "egress_block", .value = "HOST", .group = kNetwork,
+      .help = "A host or .suffix that is never allowed; repeatable", .fallback = "",
+      .unset = "none", .shape = Shape::kList}, take_egress_list<&egress::PolicySpec::blocked>},
+    {{.name = "allowed_private_destinations", .value = "IP:PORT", .group = kNetwork,
+      .help = "An address that is allowed though it is no public one; repeatable",
+      .fallback = "", .unset = "none", .shape = Shape::kList},
+     take_egress_list<&egress::PolicySpec::private_destinations>},
+    {{.name = "dns_servers", .value = "IP", .group = kNetwork,
+      .help = "Whom to ask for addresses; repeatable", .fallback = "",
+      .unset = "those of /etc/resolv.conf", .shape = Shape::kList}, take_dns_servers},
+    {{.name = "egress_bytes", .value = "SIZE", .group = kNetwork,
+      .help = "Bytes of one run, both directions together", .fallback = "1g"},
+     take_bytes<AIRLOCK_AT(limits.egress_budget.bytes_max), 0, kDiskMax>},
+    {{.name = "egress_connections", .value = "N", .group = kNetwork,
+      .help = "Connections of one run at once", .fallback = "256"},
+     take_count<AIRLOCK_AT(limits.egress_budget.connections_max), 1, 65'536>},
+    {{.name = "swissbrain_network", .value = "SWITCH", .group = kNetwork, .help = "",
+      .fallback = "off", .places = Places::kNotInFlags}, take_swissbrain_network},
 
     {{.name = "max_body", .value = "SIZE", .group = kConnections,
       .help = "Bytes of a request's body", .fallback = "32m"}, take_max_body},

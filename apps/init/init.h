@@ -68,6 +68,9 @@ void reset_signal(int number);
 // Starts a process and returns its pid, or -1 after telling `handshake` why not.
 int start_process(const Settings& settings, const jail::Exec& request, jail::Packet* packet);
 
+// Opens the listener of the gateway and sends it up, or why there is none.
+void open_listener(const jail::Listen& request);
+
 // Writes one input file below the workspace. Returns 0 or an errno.
 int put_file(const jail::PutFile& request, int content_fd);
 

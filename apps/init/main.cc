@@ -224,6 +224,7 @@ bool serve() {
     return false;
   }
   jail::Exec exec;
+  jail::Listen listen;
   jail::PutFile put;
   jail::Collect wanted;
   jail::InitSignal signal;
@@ -231,6 +232,10 @@ bool serve() {
     case jail::MessageType::kExec:
       if (!jail::decode(packet.bytes, &exec)) return false;
       on_exec(exec, &packet);
+      return true;
+    case jail::MessageType::kListen:
+      if (!jail::decode(packet.bytes, &listen)) return false;
+      open_listener(listen);
       return true;
     case jail::MessageType::kPutFile:
       if (!jail::decode(packet.bytes, &put)) return false;

@@ -23,6 +23,7 @@
 #include "base/units.h"
 #include "model/isolation.h"
 #include "model/limits.h"
+#include "model/network.h"
 #include "model/outcome.h"
 #include "model/run_result.h"
 
@@ -39,6 +40,7 @@ struct WorkspaceSpec {
 
 struct SandboxSpec {
   std::string seccomp_profile = "default";
+  model::NetworkMode network = model::NetworkMode::kNone;
 
   bool operator==(const SandboxSpec&) const = default;
 };
@@ -101,6 +103,12 @@ class Sandbox {
  public:
   virtual ~Sandbox() = default;
   virtual base::Result<std::unique_ptr<Process>> exec(ProcessSpec spec, Stdio stdio) = 0;
+  // Of a sandbox with NetworkMode::kGateway: a socket that listens at model::kGatewayPort inside,
+  // for a gateway to accept from. Once, before anything is collected. Blocks until the sandbox is
+  // made. Where it fails, every process of the sandbox reports a setup failure.
+  virtual base::Result<base::UniqueFd> take_listener() {
+    return base::fail(base::ErrorCode::kUnavailable, "this sandbox has no gateway");
+  }
 };
 
 // Which files are read back after a process ended.

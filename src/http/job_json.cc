@@ -48,21 +48,6 @@ object phase_json(const model::PhaseRecord& phase) {
   return json;
 }
 
-array egress_json(const std::vector<model::EgressEntry>& entries) {
-  array all;
-  for (const model::EgressEntry& entry : entries) {
-    all.push_back({{"phase", entry.phase},
-                   {"host", printable_utf8(entry.host)},
-                   {"port", entry.port},
-                   {"allowed", entry.allowed},
-                   {"reason", text_or_null(entry.reason)},
-                   {"connections", entry.connections},
-                   {"bytes_out", entry.bytes_out},
-                   {"bytes_in", entry.bytes_in}});
-  }
-  return all;
-}
-
 array artifacts_json(const std::vector<model::ArtifactDigest>& artifacts) {
   array all;
   for (const model::ArtifactDigest& artifact : artifacts) {
@@ -167,7 +152,7 @@ object job_json(const model::JobRecord& record) {
   array phases;
   for (const model::PhaseRecord& phase : record.phases) phases.push_back(phase_json(phase));
   json["phases"] = std::move(phases);
-  json["egress"] = egress_json(record.egress);
+  json["egress"] = egress_json(record.egress, EgressPhases::kShown);
   json["seal"] = seal_json(record.seal);
   json["inputs"] = artifacts_json(record.inputs);
   json["outputs"] = artifacts_json(record.outputs);

@@ -10,6 +10,8 @@
 
 #include "base/result.h"
 #include "base/units.h"
+#include "egress/budget.h"
+#include "egress/policy.h"
 #include "http/api_error.h"
 #include "http/json_reader.h"
 #include "model/limits.h"
@@ -43,6 +45,8 @@ struct RunLimitsPolicy {
   std::uint32_t files_max = 256;   // each is a descriptor of ours until the run ends
   std::uint32_t outputs_max = 64;  // patterns
   std::vector<std::string> seccomp_profiles = {"default"};  // that a client may name
+  egress::Policy egress = {};  // where a client's program may connect to at most; default: nowhere
+  egress::Budget egress_budget = {};
 };
 
 // Whether `limits_max` makes sense: an error names the field, the value and the range.

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::string_view kWorkspacePrefix = "workspace/";
 constexpr std::string_view kGuestPrefix = "/workspace/";
+constexpr std::size_t kAllowedHostsMax = 256;
 
 // The texts and lists of a request whose order of reading matters to nobody.
 struct Wishes {
@@ -265,18 +266,54 @@ ApiStatus read_outputs(model::RunSpec& spec, const JsonObject& request,
   return {};
 }
 
-ApiStatus check_network(const JsonObject& request) {
+// A list that is left out is all that the operator allows.
+ApiStatus read_allowed_hosts(runner::RunRequest& run, const JsonObject& network,
+                             const RunLimitsPolicy& policy) {
+  AIRLOCK_ASSIGN(const std::optional<JsonArray> allow, network.array("allow"));
+  run.egress = policy.egress;
+  run.egress_budget = policy.egress_budget;
+  if (!allow) return {};
+  if (allow->size() > kAllowedHostsMax) {
+    return refuse_field("network.allow", of_most(allow->size(), "hosts", kAllowedHostsMax));
+  }
+  std::vector<std::string> hosts;
+  for (std::size_t i = 0; i < allow->size(); ++i) {
+    AIRLOCK_ASSIGN(const std::string_view host, allow->text(i));
+    hosts.emplace_back(host);
+  }
+  AIRLOCK_ASSIGN(run.egress,
+                 at_field("network.allow",
+                          policy.egress.narrowed(hosts, "add it to network.allow of the request")));
+  return {};
+}
+
+ApiStatus read_network(ParsedRun& run, const JsonObject& request, const RunLimitsPolicy& policy) {
+  static const std::vector<std::string> modes = {"none", "gateway"};
   AIRLOCK_ASSIGN(std::optional<JsonObject> network, request.object("network"));
   if (!network) return {};
-  AIRLOCK_TRY(network->only({"mode"}));
+  AIRLOCK_TRY(network->only({"mode", "allow"}));
   AIRLOCK_ASSIGN(const auto mode, network->text("mode"));
-  if (mode.value_or("none") == "none") return {};
-  return refuse_field("network.mode", "is " + shown(*mode) + "; only \"none\" is supported");
+  const std::string name(mode.value_or("none"));
+  if (name == "none") {
+    if (!network->has("allow")) return {};
+    return refuse_field("network.allow", "is given, but network.mode is \"none\"",
+                        "set network.mode to \"gateway\"");
+  }
+  if (name != "gateway") {
+    return refuse_field("network.mode", "is " + shown(name) +
+                                            "; it must be \"none\" or \"gateway\"" +
+                                            language::did_you_mean(name, modes));
+  }
+  if (policy.egress.allows_nothing()) {
+    return refuse_field("network.mode", "is \"gateway\", but this server allows no host at all",
+                        "egress_allow of the service names hosts");
+  }
+  run.request.spec.network = model::NetworkMode::kGateway;
+  return read_allowed_hosts(run.request, *network, policy);
 }
 
 ApiStatus read_isolation(model::RunSpec& spec, const JsonObject& request,
                          const RunLimitsPolicy& policy) {
-  AIRLOCK_TRY(check_network(request));
   AIRLOCK_ASSIGN(const auto level, request.text("min_isolation"));
   if (level) {
     spec.min_isolation = model::find_isolation_level(*level);
@@ -315,6 +352,7 @@ ApiResult<ParsedRun> parse_run(std::string_view body, const RunCatalog& catalog,
                             "network", "limits", "min_isolation", "seccomp_profile"}));
   AIRLOCK_ASSIGN(const Wishes wishes, read_wishes(request, policy));
   ParsedRun run;
+  AIRLOCK_TRY(read_network(run, request, policy));
   AIRLOCK_TRY(read_isolation(run.request.spec, request, policy));
   AIRLOCK_TRY(read_outputs(run.request.spec, request, policy));
   AIRLOCK_TRY(set_up_program(run, wishes, catalog, policy));

@@ -3,9 +3,9 @@
 //   {"language": "python", "code": "...", "args": [...]}   or   {"argv": ["./prog", ...]}, and
 //   "stdin": "...", "env": {"NAME": "value"}, "outputs": ["out.txt", "*.png"],
 //   "files": [{"path": "a.csv", "content": "...", "encoding": "utf8" | "base64", "executable"}],
-//   "network": {"mode": "none"}, "limits": {"wall_ms", "cpu_ms", "memory_bytes", "pids",
-//   "output_bytes", "disk_bytes", "files", "cpus"}, "min_isolation": "process" | "container" |
-//   "kernel", "seccomp_profile": "default"
+//   "network": {"mode": "none" | "gateway", "allow": ["example.com", ".example.com", "pypi"]},
+//   "limits": {"wall_ms", "cpu_ms", "memory_bytes", "pids", "output_bytes", "disk_bytes", "files",
+//   "cpus"}, "min_isolation": "process" | "container" | "kernel", "seccomp_profile": "default"
 //
 // Strict: an unknown key is refused with the nearest valid one. Paths and patterns are relative to
 // /workspace. A file that argv[0] names ("a", "./a", "/workspace/a") is executable; others are not

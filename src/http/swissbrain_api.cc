@@ -111,6 +111,11 @@ ApiResult<SwissbrainRun> parse_swissbrain_run(std::string_view body, const RunCa
                  make_plan(catalog, language, tier, wall_time, limits.maxima));
   AIRLOCK_TRY(at_field("", set_program(run.run, plan, code)));
   AIRLOCK_TRY(at_field("", set_environment(run.run, {plan.env})));
+  if (limits.network) {
+    run.run.request.spec.network = model::NetworkMode::kGateway;
+    run.run.request.egress = limits.egress;
+    run.run.request.egress_budget = limits.egress_budget;
+  }
   if (request.has("stdin")) {
     AIRLOCK_ASSIGN(const std::string text, read_text(request, "stdin", limits.stdin_bytes_max));
     AIRLOCK_TRY(at_field("", set_stdin(run.run, text)));

@@ -16,6 +16,8 @@
 #include <string_view>
 
 #include "base/units.h"
+#include "egress/budget.h"
+#include "egress/policy.h"
 #include "http/api_error.h"
 #include "http/parsed_run.h"
 #include "http/run_catalog.h"
@@ -59,6 +61,9 @@ struct SwissbrainLimits {
   std::size_t stdin_bytes_max = std::size_t{1} << 20;
   std::size_t user_id_bytes_max = 256;
   model::LimitsGiven maxima = {};  // of the operator, for every route: no tier gives more
+  bool network = false;            // programs have a gateway to what `egress` allows
+  egress::Policy egress = {};
+  egress::Budget egress_budget = {};
 };
 
 struct SwissbrainRun {

@@ -69,4 +69,22 @@ boost::json::array denied_json(const std::vector<model::Denial>& denials) {
   return array;
 }
 
+boost::json::array egress_json(const std::vector<model::EgressEntry>& entries,
+                               EgressPhases phases) {
+  boost::json::array array;
+  for (const model::EgressEntry& entry : entries) {
+    boost::json::object object;
+    if (phases == EgressPhases::kShown) object["phase"] = entry.phase;
+    object["host"] = printable_utf8(entry.host);
+    object["port"] = entry.port;
+    object["allowed"] = entry.allowed;
+    object["reason"] = text_or_null(entry.reason);
+    object["connections"] = entry.connections;
+    object["bytes_in"] = entry.bytes_in;
+    object["bytes_out"] = entry.bytes_out;
+    array.push_back(std::move(object));
+  }
+  return array;
+}
+
 }  // namespace airlock::http

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "model/isolation.h"
+#include "model/network.h"
 #include "model/outcome.h"
 #include "model/run_result.h"
 
@@ -20,5 +21,9 @@ boost::json::array limits_hit_json(const model::Outcome& outcome);
 boost::json::object usage_json(const model::Usage& usage);
 boost::json::object isolation_json(const model::Isolation& isolation);
 boost::json::array denied_json(const std::vector<model::Denial>& denials);
+
+// A run has one phase that matters, a job several.
+enum class EgressPhases { kHidden, kShown };
+boost::json::array egress_json(const std::vector<model::EgressEntry>& entries, EgressPhases phases);
 
 }  // namespace airlock::http

@@ -161,6 +161,10 @@ bool Keeper::dispatch(Packet* packet) {
       destroy_sandbox();
       return true;
     }
+    case MessageType::kListen: {
+      Listen request;
+      return decode(packet->bytes, &request) && open_listener(request);
+    }
     case MessageType::kPutFile: {
       PutFile request;
       return decode(packet->bytes, &request) && put_file(request, packet);
@@ -280,6 +284,7 @@ void Keeper::serve_init() {
     InitReady ready;
     InitExited exited;
     Terminal terminal;
+    Listener listener;
     switch (message_type(packet.bytes)) {
       case MessageType::kWorkspaceMount: store_->keep_mount(std::move(packet.fds[0])); break;
       case MessageType::kInitPutDone:
@@ -307,6 +312,11 @@ void Keeper::serve_init() {
           if (GuestProcess* process = find(terminal.id); process != nullptr) {
             process->send_terminal(packet.fds[0].get());
           }
+        }
+        break;
+      case MessageType::kListener:
+        if (!decode(packet.bytes, &listener) || !pass_listener(listener, packet)) {
+          return init_died();
         }
         break;
       case MessageType::kCollectDone: sandbox_->collecting = false; [[fallthrough]];

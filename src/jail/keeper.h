@@ -86,6 +86,9 @@ class Keeper {
   bool dispatch(Packet* packet);
   bool create_sandbox(const CreateSandbox& request);
   void make_sandbox();
+  // sandbox_network.cc
+  bool open_listener(const Listen& request);
+  bool pass_listener(const Listener& made, const Packet& packet);
   bool put_file(const PutFile& request, Packet* packet);
   bool exec(const Exec& request, Packet* packet);
   bool collect(Packet* packet);

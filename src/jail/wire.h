@@ -7,15 +7,15 @@
 // packet.
 //
 //   caller -> launcher  kOpenWorkspace  fd: the keeper's end of a new channel
-//   caller -> keeper    kCreateSandbox kDestroySandbox kPutFile(fd) kExec(fds) kCollect
-//   keeper -> caller    kCollectedFile(fd)* kRefusedFile* kCollectDone; unasked, kCollectDone says
-//                       that the sandbox died before it had a process
+//   caller -> keeper    kCreateSandbox kDestroySandbox kListen kPutFile(fd) kExec(fds) kCollect
+//   keeper -> caller    kListener(fd); kCollectedFile(fd)* kRefusedFile* kCollectDone; unasked,
+//                       kCollectDone says that the sandbox died before it had a process
 //   caller -> keeper    kSignal kTerminate kKill        on the channel that came with kExec
 //   keeper -> caller    kTerminal(fd) kReport           on the same
-//   keeper -> init      kViewSetup kWorkspaceSetup(fds) kExecSetup, then kPutFile kExec kCollect
-//                       kInitSignal
-//   init -> keeper      kWorkspaceMount(fd) kInitReady kInitExited kInitPutDone kTerminal(fd), and
-//                       what answers kCollect
+//   keeper -> init      kViewSetup kWorkspaceSetup(fds) kExecSetup, then kListen kPutFile kExec
+//                       kCollect kInitSignal
+//   init -> keeper      kWorkspaceMount(fd) kInitReady kInitExited kInitPutDone kTerminal(fd),
+//                       kListener(fd), and what answers kCollect
 //   init -> standby process  kConfine(fd) kExec
 //   new process -> keeper  kStarting(fd) or kStartFailed, on a socket of its own that exec closes
 #pragma once
@@ -61,6 +61,8 @@ enum class MessageType : std::uint16_t {
   kWorkspaceMount,
   kStarting,
   kStartFailed,
+  kListen,
+  kListener,
 };
 
 struct Header {
@@ -347,6 +349,20 @@ struct InitExited {
 struct InitPutDone {
   static constexpr MessageType kType = MessageType::kInitPutDone;
   void visit(auto&) {}
+};
+
+// Wanted: a listening socket of the sandbox's own network namespace, at 127.0.0.1 and this port.
+struct Listen {
+  static constexpr MessageType kType = MessageType::kListen;
+  std::uint16_t port = 0;
+  void visit(auto& a) { a(port); }
+};
+
+// The socket, as an fd, or the errno for which there is none: no process is started then.
+struct Listener {
+  static constexpr MessageType kType = MessageType::kListener;
+  std::int32_t os_errno = 0;
+  void visit(auto& a) { a(os_errno); }
 };
 
 // Writes header and message into `buffer`; the packet, or an empty view if it does not fit.

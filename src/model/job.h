@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "base/units.h"
 #include "model/isolation.h"
+#include "model/network.h"
 #include "model/outcome.h"
 #include "model/run_result.h"
 
@@ -100,18 +101,6 @@ struct PhaseRecord {
   std::vector<Denial> denied;
   std::uint64_t log_bytes = 0;  // that were written, kept or not
   bool log_truncated = false;
-};
-
-// What one phase did through the egress gateway, per destination.
-struct EgressEntry {
-  std::string phase;
-  std::string host;
-  std::uint16_t port = 0;
-  bool allowed = false;
-  std::string reason;  // of a refusal: "not in the allow-list", "private address", ...
-  std::uint64_t connections = 0;
-  std::uint64_t bytes_out = 0;  // from the sandbox
-  std::uint64_t bytes_in = 0;
 };
 
 // How the network was taken away between prep and inference.

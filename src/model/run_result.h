@@ -12,6 +12,7 @@
 
 #include "base/units.h"
 #include "model/isolation.h"
+#include "model/network.h"
 #include "model/outcome.h"
 #include "model/run_timings.h"
 
@@ -48,6 +49,7 @@ struct RunResult {
   Usage usage;
   Isolation isolation;
   std::vector<Denial> denied;
+  std::vector<EgressEntry> egress;  // what went through the gateway, if there was one
   RunTimings timings;  // of the whole run; empty in `compile`
 };
 

@@ -15,6 +15,7 @@
 #include "base/units.h"
 #include "model/isolation.h"
 #include "model/limits.h"
+#include "model/network.h"
 
 namespace airlock::model {
 
@@ -33,6 +34,7 @@ struct RunSpec {
   bool collect_output_directory = false;  // everything below /output, too
   std::optional<IsolationLevel> min_isolation;
   std::string seccomp_profile = "default";
+  NetworkMode network = NetworkMode::kNone;
 };
 
 // Limits that were asked for; absent means "whatever the default is".

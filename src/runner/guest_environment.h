@@ -16,4 +16,11 @@ namespace airlock::runner {
 base::Result<std::vector<std::string>> make_guest_environment(
     const std::vector<std::vector<std::string>>& layers);
 
+// What leads programs to the egress gateway, each in the way it knows.
+std::vector<std::string> gateway_environment();
+
+// Those of `entries` whose names are not in `environment` yet, which stays sorted.
+void add_missing_variables(std::vector<std::string>& environment,
+                           const std::vector<std::string>& entries);
+
 }  // namespace airlock::runner

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/crash_point.h"
 #include "runner/exec_loop.h"
+#include "runner/guest_environment.h"
 
 namespace airlock::runner {
 namespace {
@@ -57,6 +58,8 @@ class Run {
   model::RunTimings::Duration lap();
   void split_lap(const backend::ProcessReport& report);
   base::Status prepare();
+  base::Status open_gateway();
+  void close_gateway();
   struct ExecTraits {
     bool terminal = false;
     bool last = false;
@@ -77,6 +80,8 @@ class Run {
   const RunIo& io_;
   std::unique_ptr<backend::Workspace> workspace_;
   std::unique_ptr<backend::Sandbox> sandbox_;  // destroyed before its workspace
+  egress::Session gateway_;
+  std::optional<base::Error> gateway_failure_;
   model::RunResult result_;
   std::chrono::steady_clock::time_point lap_began_ = io_.clock->steady_now();
 };
@@ -94,9 +99,14 @@ base::Result<model::RunResult> Run::to_end() {
       timings.collect = lap();
     }
   }
+  close_gateway();
   sandbox_.reset();
   workspace_.reset();
   timings.close = lap();
+  // A sandbox without its listener runs nothing and says why; anything else is no verdict.
+  if (gateway_failure_ && result_.outcome.kind != model::OutcomeKind::kSetupFailed) {
+    return base::fail(std::move(*gateway_failure_));
+  }
   return std::move(result_);
 }
 
@@ -124,13 +134,33 @@ base::Status Run::prepare() {
   AIRLOCK_ASSIGN(workspace_, backend_.open_workspace({.disk = spec.run.limits.disk,
                                                       .inodes = spec.run.limits.inodes,
                                                       .memory = {}}));
-  AIRLOCK_ASSIGN(sandbox_, workspace_->create_sandbox({.seccomp_profile = spec.seccomp_profile}));
+  AIRLOCK_ASSIGN(sandbox_, workspace_->create_sandbox(
+                               {.seccomp_profile = spec.seccomp_profile, .network = spec.network}));
   base::crash_point("sandbox_taken");
   for (backend::InputFile& file : request_.files) {
     AIRLOCK_TRY(workspace_->put_file(std::move(file)));
   }
   request_.files.clear();
+  return spec.network == model::NetworkMode::kGateway ? open_gateway() : base::Status();
+}
+
+base::Status Run::open_gateway() {
+  auto listener = sandbox_->take_listener();
+  if (!listener) {
+    gateway_failure_ = std::move(listener).error();
+    return {};
+  }
+  AIRLOCK_ASSIGN(gateway_, io_.gateway->serve(std::move(*listener), std::move(request_.egress),
+                                              request_.egress_budget));
+  add_missing_variables(request_.spec.env, gateway_environment());
   return {};
+}
+
+// Whatever the program left open towards others ends here, before the sandbox does.
+void Run::close_gateway() {
+  gateway_.close();
+  result_.egress = gateway_.record();
+  for (model::Denial& denial : gateway_.denials()) result_.denied.push_back(std::move(denial));
 }
 
 base::Result<ExecReport> Run::exec(const model::PhaseSpec& phase, const ExecIo& io,
@@ -274,6 +304,10 @@ base::Status check_isolation(backend::Backend& backend, const model::RunSpec& sp
 
 base::Result<model::RunResult> run(backend::Backend& backend, RunRequest request, const RunIo& io) {
   AIRLOCK_CHECK(io.clock != nullptr);
+  if (request.spec.network == model::NetworkMode::kGateway && io.gateway == nullptr) {
+    return base::fail(base::ErrorCode::kUnavailable,
+                      "network \"gateway\": there is no gateway here");
+  }
   AIRLOCK_TRY(check_isolation(backend, request.spec));
   return Run(backend, std::move(request), io).to_end();
 }

@@ -9,6 +9,9 @@
 //
 // Compile and run are two execs in one sandbox: they share files, never a process, since the first
 // one's tree is gone before the second starts.
+//
+// With a gateway the program finds it by the variables of gateway_environment(); the result has
+// what went through it, and nothing of it is open any more.
 #pragma once
 
 #include <vector>
@@ -16,6 +19,7 @@
 #include "backend/backend.h"
 #include "base/clock.h"
 #include "base/result.h"
+#include "egress/gateway.h"
 #include "model/run_result.h"
 #include "model/run_spec.h"
 #include "runner/output_sink.h"
@@ -31,6 +35,9 @@ struct RunRequest {
   std::vector<backend::InputFile> files;
   int stdin_fd = -1;      // borrowed; -1: empty. Only the run phase reads it.
   bool terminal = false;  // the run phase gets a pty; the compile phase never does
+  // With spec.network kGateway: what goes through, for both phases together.
+  egress::Policy egress;
+  egress::Budget egress_budget;
 };
 
 // All borrowed for the time of the call. A null sink: the bytes are captured in the result.
@@ -40,6 +47,7 @@ struct RunIo {
   FileSink* files = nullptr;
   RunControl* control = nullptr;
   const base::Clock* clock = nullptr;  // must not be null
+  egress::Gateway* gateway = nullptr;  // null: a run that asks for it is refused
 };
 
 base::Result<model::RunResult> run(backend::Backend& backend, RunRequest request, const RunIo& io);

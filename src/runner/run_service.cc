@@ -196,7 +196,8 @@ base::Result<model::RunResult> RunService::Core::run_job(Job& job) {
                  .compile_output = submission.compile_output.get(),
                  .files = submission.files.get(),
                  .control = &job.control,
-                 .clock = &clock_};
+                 .clock = &clock_,
+                 .gateway = options_.gateway};
   try {
     return run(backend_, std::move(submission.request), io);
   } catch (const std::exception& error) {

@@ -31,6 +31,7 @@ struct RunServiceOptions {
   std::uint32_t slots = 0;                     // runs at once; 0: 2 for each processor, at least 4
   std::uint32_t waiting_max = 256;             // submissions that wait for a slot
   std::chrono::milliseconds wait_max{10'000};  // and how long each may
+  egress::Gateway* gateway = nullptr;          // of all runs; outlives the service
 };
 
 enum class WhenBusy { kWait, kRefuse };

@@ -152,4 +152,20 @@ std::string emit_host_view(const HostView& view) {
   return text + "}  // namespace\n}  // namespace airlock::jail\n";
 }
 
+std::string emit_egress_presets(std::span<const EgressPreset> presets) {
+  std::string text(kNotice);
+  text += "#include \"egress/presets.h\"\n\nnamespace airlock::egress {\nnamespace {\n";
+  std::string rows;
+  for (std::size_t i = 0; i < presets.size(); ++i) {
+    const std::string hosts = "hosts" + std::to_string(i);
+    text += "constexpr std::string_view " + hosts + "[] = {\n";
+    for (const std::string& host : presets[i].hosts) text += "    " + quote(host) + ",\n";
+    text += "};\n";
+    rows += "    {" + quote(presets[i].name) + ", " + hosts + "},\n";
+  }
+  return text + "constexpr Preset rows[] = {\n" + rows +
+         "};\n}  // namespace\nstd::span<const Preset> presets() { return rows; }\n"
+         "}  // namespace airlock::egress\n";
+}
+
 }  // namespace airlock::policygen

@@ -69,8 +69,7 @@ base::Status check_words(const std::vector<std::string>& words, const char* what
 
 class NativeSandbox final : public Sandbox {
  public:
-  NativeSandbox(int channel, std::string profile)
-      : channel_(channel), profile_(std::move(profile)) {}
+  NativeSandbox(int channel, SandboxSpec spec) : channel_(channel), spec_(std::move(spec)) {}
   ~NativeSandbox() override { jail::send_message(channel_, jail::DestroySandbox{}); }
 
   base::Result<std::unique_ptr<Process>> exec(ProcessSpec spec, Stdio stdio) override {
@@ -104,12 +103,17 @@ class NativeSandbox final : public Sandbox {
     if (packet.empty())
       return base::fail(base::ErrorCode::kLimitExceeded, "the request is too long");
     AIRLOCK_TRY(check_sent(jail::send_packet(channel_, packet, passed), "exec"));
-    return std::make_unique<NativeProcess>(std::move(channel.first), profile_);
+    return std::make_unique<NativeProcess>(std::move(channel.first), spec_);
+  }
+
+  base::Result<UniqueFd> take_listener() override {
+    if (spec_.network != model::NetworkMode::kGateway) return Sandbox::take_listener();
+    return receive_listener(channel_);
   }
 
  private:
   int channel_;
-  std::string profile_;
+  SandboxSpec spec_;
 };
 
 class NativeWorkspace final : public Workspace {
@@ -137,7 +141,11 @@ class NativeWorkspace final : public Workspace {
   base::Result<std::unique_ptr<Sandbox>> create_sandbox(SandboxSpec spec) override {
     const jail::CreateSandbox request{spec.seccomp_profile};
     AIRLOCK_TRY(check_sent(jail::send_message(channel_.get(), request), "create sandbox"));
-    return std::make_unique<NativeSandbox>(channel_.get(), std::move(spec.seccomp_profile));
+    if (spec.network == model::NetworkMode::kGateway) {
+      const jail::Listen listen{model::kGatewayPort};
+      AIRLOCK_TRY(check_sent(jail::send_message(channel_.get(), listen), "open the gateway"));
+    }
+    return std::make_unique<NativeSandbox>(channel_.get(), std::move(spec));
   }
 
   base::Status put_file(InputFile file) override {

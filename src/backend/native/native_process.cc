@@ -77,7 +77,7 @@ std::vector<model::Denial> denials(const jail::Report& report, const std::string
   return list;
 }
 
-ProcessReport to_report(const jail::Report& wire, const std::string& profile) {
+ProcessReport to_report(const jail::Report& wire, const SandboxSpec& spec) {
   ProcessReport report;
   model::ProcessFacts& facts = report.facts;
   facts.kill_reason = static_cast<model::KillReason>(wire.kill_reason);
@@ -94,7 +94,7 @@ ProcessReport to_report(const jail::Report& wire, const std::string& profile) {
   facts.pids_denied = wire.pids_denied;
   facts.disk_full = wire.disk_full;
   facts.inodes_full = wire.inodes_full;
-  facts.denials = denials(wire, profile);
+  facts.denials = denials(wire, spec.seccomp_profile);
   model::Usage& usage = report.usage;
   usage.wall = std::chrono::microseconds(wire.wall_us);
   usage.user = std::chrono::microseconds(wire.user_us);
@@ -112,7 +112,8 @@ ProcessReport to_report(const jail::Report& wire, const std::string& profile) {
   }
   model::Isolation& isolation = report.isolation;
   isolation.cgroup = cgroup_version(wire.cgroup_kind);
-  isolation.seccomp = profile;
+  isolation.seccomp = spec.seccomp_profile;
+  isolation.network = model::network_mode_name(spec.network);
   isolation.rootless = wire.rootless;
   const auto tier = static_cast<jail::Tier>(wire.tier);
   isolation.tier = jail::tier_name(tier);
@@ -152,7 +153,7 @@ base::Status NativeProcess::receive(int flags) {
   jail::Report report;
   jail::Terminal terminal;
   if (jail::decode(packet.bytes, &report)) {
-    report_ = to_report(report, profile_);
+    report_ = to_report(report, spec_);
   } else if (jail::decode(packet.bytes, &terminal) && packet.fd_count == 1) {
     terminal_ = std::move(packet.fds[0]);
   } else {
@@ -191,6 +192,24 @@ base::Status NativeProcess::terminate(model::KillReason reason, std::chrono::mil
 base::Status NativeProcess::signal(int number) {
   jail::send_message(channel_.get(), jail::Signal{number});
   return {};
+}
+
+base::Result<base::UniqueFd> receive_listener(int channel) {
+  char buffer[256];
+  jail::Packet packet;
+  jail::Listener listener;
+  // A keeper bounds for itself how long a sandbox may take.
+  if (jail::receive_packet(channel, buffer, 0, &packet) != jail::ReceiveStatus::kPacket ||
+      !jail::decode(packet.bytes, &listener)) {
+    return base::fail(base::ErrorCode::kUnavailable, "the sandbox died before it had its gateway");
+  }
+  if (listener.os_errno != 0) {
+    return base::fail(base::errno_error("listener of the gateway", listener.os_errno));
+  }
+  if (packet.fd_count != 1) {
+    return base::fail(base::ErrorCode::kProtocol, "the keeper sent no listener");
+  }
+  return std::move(packet.fds[0]);
 }
 
 base::Result<Collected> receive_collected(int channel) {

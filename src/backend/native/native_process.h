@@ -13,8 +13,9 @@ namespace airlock::backend::native {
 
 class NativeProcess final : public Process {
  public:
-  NativeProcess(base::UniqueFd channel, std::string profile)
-      : channel_(std::move(channel)), profile_(std::move(profile)) {}
+  // In a sandbox of that spec.
+  NativeProcess(base::UniqueFd channel, SandboxSpec spec)
+      : channel_(std::move(channel)), spec_(std::move(spec)) {}
 
   int event_fd() const override { return channel_.get(); }
   base::Result<std::optional<ProcessReport>> try_report() override;
@@ -29,10 +30,13 @@ class NativeProcess final : public Process {
   base::Status receive(int flags);
 
   base::UniqueFd channel_;
-  std::string profile_;
+  SandboxSpec spec_;
   std::optional<ProcessReport> report_;
   base::UniqueFd terminal_;
 };
+
+// Reads the answer to kListen. Blocks.
+base::Result<base::UniqueFd> receive_listener(int channel);
 
 // Reads the answers to kCollect up to kCollectDone. Blocks.
 base::Result<Collected> receive_collected(int channel);

@@ -45,8 +45,13 @@ std::string setup_hint(jail::Stage stage, int os_errno, bool rootless) {
     case kIdentity:
     case kMountPrivate:
     case kMountRoot:
-    case kMountProc:
-    case kNetwork: return namespace_hint(os_errno, rootless);
+    case kMountProc: return namespace_hint(os_errno, rootless);
+    case kNetwork:
+      if (os_errno == EOPNOTSUPP) {
+        return "network gateway needs tier \"full\", which this host does not give: airlock doctor "
+               "names what is in the way; a run with network none works";
+      }
+      return namespace_hint(os_errno, rootless);
     case kRequest: return "the request names something this launcher does not know";
     case kTier:
       return "this host lets nobody make namespaces, so a program would run as a bare process "

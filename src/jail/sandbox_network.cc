@@ -1,0 +1,33 @@
+// The listener of a sandbox's egress gateway: init opens it inside, the keeper hands it up.
+#include <cerrno>
+
+#include "jail/keeper.h"
+
+namespace airlock::jail {
+
+// Whoever ran a sandbox without the listener that was asked for would take our failure for the
+// network's refusal: so no process is started in it. Nobody after it gets its namespace.
+bool Keeper::open_listener(const Listen& request) {
+  if (!has_sandbox()) return false;
+  sandbox_->touched_network = true;
+  StageFailure& failure = sandbox_->failure;
+  const bool fails = failure.stage != Stage::kNone;
+  if (!fails && host_.lower != nullptr) failure = {Stage::kNetwork, EOPNOTSUPP};
+  if (!fails && host_.lower == nullptr) {
+    failure = check_sent(send_message(sandbox_->channel.get(), request));
+  }
+  if (failure.stage == Stage::kNone) return true;
+  const int error = failure.os_errno != 0 ? failure.os_errno : EIO;
+  return send_message(caller_.get(), Listener{error}) == 0;
+}
+
+// False: that was not init.
+bool Keeper::pass_listener(const Listener& made, const Packet& packet) {
+  if (packet.fd_count != (made.os_errno == 0 ? 1u : 0u)) return false;
+  if (made.os_errno != 0) sandbox_->failure = {Stage::kNetwork, made.os_errno};
+  const int fds[] = {packet.fds[0].get()};
+  send_message(caller_.get(), made, std::span<const int>(fds, packet.fd_count));
+  return true;
+}
+
+}  // namespace airlock::jail
