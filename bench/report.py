@@ -7,6 +7,7 @@ from pathlib import Path
 
 from measure import Series
 from peers import Peer
+from queue_report import QueueFigures, queue_budgets, queue_section
 from service_figures import ServiceFigures
 from service_report import (beside_table, burst_table, client_table, language_table, memory_table,
                             service_budgets, size_table, where_table)
@@ -76,7 +77,7 @@ def step_table(steps: dict[str, float]) -> str:
 
 
 def check_budgets(table: dict[int, dict[str, Series]], figures: ServiceFigures,
-                  realtime: bool) -> list[Budget]:
+                  queue: QueueFigures, realtime: bool) -> list[Budget]:
     one, two = table[1], table[2]
     rate = None
     if {"protocol", "floor"} <= two.keys():
@@ -99,6 +100,7 @@ def check_budgets(table: dict[int, dict[str, Series]], figures: ServiceFigures,
                "not measured" if docker is None else f"{docker:.0f}x",
                None if docker is None else docker >= 100),
         *service_budgets(figures),
+        *queue_budgets(queue),
     ]
 
 
@@ -110,7 +112,7 @@ def command_table(peers: list[Peer]) -> str:
 
 
 def render(machine: dict, peers: list[Peer], table: dict, rested: dict, steps: dict,
-           figures: ServiceFigures, budgets: list[Budget]) -> str:
+           figures: ServiceFigures, queue: QueueFigures, budgets: list[Budget]) -> str:
     template = Path(__file__).with_name("performance.template.md").read_text()
     return template.format(
         **machine,
@@ -125,6 +127,7 @@ def render(machine: dict, peers: list[Peer], table: dict, rested: dict, steps: d
         burst=burst_table(figures),
         languages=language_table(figures),
         sizes=size_table(figures),
+        queue=queue_section(queue),
         service_memory=memory_table(figures),
         commands=command_table(peers + figures.peers),
     )

@@ -33,6 +33,7 @@ import report
 from measure import MeasureError, Series, kill_all_of, run_measurer
 from peers import (Peer, cgroup_parent, docker_peer, own_peers, process_peers, runtime_peers,
                    write_view)
+from queue_report import QueueFigures, measure_queue
 from service_figures import SECTIONS, ServiceFigures, measure_service
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -184,11 +185,12 @@ def main() -> int:
         figures = ServiceFigures()
         if sections:
             figures = measure_service(sections, bin_dir, folder, noop, everybody, take_turns)
-    budgets = report.check_budgets(table, figures, arguments.realtime)
+    queue = QueueFigures() if arguments.only else measure_queue(bin_dir)
+    budgets = report.check_budgets(table, figures, queue, arguments.realtime)
     if service_only:
         page = report.render_service(machine, everybody, figures, budgets)
     else:
-        page = report.render(machine, peers, table, rested, steps, figures, budgets)
+        page = report.render(machine, peers, table, rested, steps, figures, queue, budgets)
     print(page)
     if arguments.json:
         found = {str(workers): {key: series.summary()

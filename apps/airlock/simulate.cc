@@ -133,6 +133,7 @@ base::Result<std::vector<queue::TraceJob>> make_jobs(const SimulateOptions& opti
     return refuse("there is no estimate \"" + options.estimate + "\"",
                   "it is exact, x2 or timeout");
   }
+  if (!std::isfinite(options.mix_percent)) return refuse("--mix wants a number of percent");
   if (options.trace.empty() == (options.mix_percent == 0)) {
     return refuse(options.trace.empty() ? "there is nothing to simulate"
                                         : "a trace and --mix are one too many",

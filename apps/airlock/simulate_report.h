@@ -1,7 +1,7 @@
 // What `airlock simulate` prints: a summary or a comparison, as text or as JSON.
 //
-// One simulation is one JSON object of its figures; several are an object `policies` of such objects
-// by name. Durations are seconds in JSON, and in text whatever unit is easy to read.
+// One simulation is one JSON object of its figures; several are an object `policies` of such
+// objects by name. Durations are seconds in JSON, and in text whatever unit is easy to read.
 #pragma once
 
 #include <span>

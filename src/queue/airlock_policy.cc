@@ -12,13 +12,15 @@
 namespace airlock::queue {
 namespace {
 
+constexpr std::size_t kHoldsNothing = 0;
+
 struct Candidate {
   const WaitingJob* job = nullptr;
   WallTime key{};
-  std::size_t tenant = 0;
+  std::size_t holder = kHoldsNothing;
 };
 
-struct Tenant {
+struct Holder {
   Resources held;
   Duration handicap{0};
 };
@@ -28,11 +30,10 @@ class Round {
  public:
   explicit Round(const Snapshot& snapshot)
       : snapshot_(snapshot), free_(snapshot.host.free), releases_(snapshot.running, snapshot.now) {
-    add_candidates();
     for (const RunningJob& job : snapshot.running) {
-      const auto found = tenant_indices_.find(job.tenant);
-      if (found != tenant_indices_.end()) charge(tenants_[found->second], job.held);
+      charge(holders_[add_holder(job.tenant)], job.held);
     }
+    add_candidates();
   }
 
   Decision decide() && {
@@ -55,25 +56,36 @@ class Round {
       }
       candidates_.push_back({.job = job,
                              .key = order_key(*job, snapshot_.knobs),
-                             .tenant = tenant_index(job->tenant)});
+                             .holder = holder_index(job->tenant)});
     }
   }
 
-  // Jobs of one tenant come one after the other in a window: most look-ups end at once.
-  std::size_t tenant_index(const std::string& name) {
-    if (!candidates_.empty() && candidates_.back().job->tenant == name) {
-      return candidates_.back().tenant;
+  // Only tenants that hold something are told apart: the others have no handicap. Jobs of one
+  // tenant come one after the other in a window, so that most look-ups end at once.
+  std::size_t holder_index(const std::string& tenant) const {
+    if (!candidates_.empty() && candidates_.back().job->tenant == tenant) {
+      return candidates_.back().holder;
     }
-    const auto [place, is_new] = tenant_indices_.try_emplace(name, tenants_.size());
-    if (is_new) tenants_.emplace_back();
+    const auto found = holder_indices_.find(tenant);
+    return found == holder_indices_.end() ? kHoldsNothing : found->second;
+  }
+
+  std::size_t add_holder(std::string_view tenant) {
+    const auto [place, is_new] = holder_indices_.try_emplace(tenant, holders_.size());
+    if (is_new) {
+      holders_.emplace_back();
+      for (Candidate& one : candidates_) {
+        if (one.job->tenant == tenant) one.holder = place->second;
+      }
+    }
     return place->second;
   }
 
-  void charge(Tenant& tenant, const Resources& held) const {
-    tenant.held = plus(tenant.held, held);
-    const double share = dominant_share(tenant.held, snapshot_.host.total);
+  void charge(Holder& holder, const Resources& held) const {
+    holder.held = plus(holder.held, held);
+    const double share = dominant_share(holder.held, snapshot_.host.total);
     const double span = static_cast<double>(snapshot_.knobs.fairness_span.count());
-    tenant.handicap = Duration(std::llround(share * span));
+    holder.handicap = Duration(std::llround(share * span));
   }
 
   // The first in the order of those that `is_eligible`; an index, as candidates move.
@@ -83,7 +95,7 @@ class Round {
     WallTime best_key{};
     for (std::size_t i = 0; i < candidates_.size(); ++i) {
       const Candidate& one = candidates_[i];
-      const WallTime key = one.key + tenants_[one.tenant].handicap;
+      const WallTime key = one.key + holders_[one.holder].handicap;
       const bool is_before =
           !best || key < best_key || (key == best_key && one.job->id < candidates_[*best].job->id);
       if (is_before && is_eligible(one)) {
@@ -94,13 +106,15 @@ class Round {
     return best;
   }
 
-  // Whoever has the reservation, else the first that has waited for too long: it starts, or what
-  // it needs is kept for it. False: there is none.
+  // Whoever has the reservation; then all in order, up to the first that does not fit and has
+  // waited for too long: what it needs is kept for it. False: there is none.
   bool serve_first() {
     auto next = first([&](const Candidate& one) { return one.job->id == snapshot_.reserved; });
     if (!next) {
       const WallTime limit = snapshot_.now - snapshot_.knobs.starvation_threshold;
-      next = first([&](const Candidate& one) { return one.job->submitted_at <= limit; });
+      next = first([&](const Candidate& one) {
+        return one.job->submitted_at <= limit || fits(one.job->ask, free_);
+      });
     }
     if (!next) return false;
     const WaitingJob& job = *candidates_[*next].job;
@@ -128,9 +142,9 @@ class Round {
     } else {
       releases_.add(one.job->ask, end);
     }
-    charge(tenants_[one.tenant], one.job->ask);
     decision_.start.push_back(one.job->id);
     remove(index);
+    charge(holders_[add_holder(one.job->tenant)], one.job->ask);
   }
 
   void remove(std::size_t index) {
@@ -142,8 +156,8 @@ class Round {
   Resources free_;
   Releases releases_;
   std::vector<Candidate> candidates_;
-  std::vector<Tenant> tenants_;
-  std::unordered_map<std::string_view, std::size_t> tenant_indices_;
+  std::vector<Holder> holders_ = {Holder()};  // the first is nobody
+  std::unordered_map<std::string_view, std::size_t> holder_indices_;
   std::optional<Promise> promise_;
   Decision decision_;
 };

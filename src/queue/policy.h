@@ -1,8 +1,8 @@
 // A policy: which waiting jobs start now. A pure function of what it is shown.
 //
 // Guarantees of every policy: what it starts fits into what is free, all of it together; the same
-// snapshot gives the same decision. `airlock` also keeps its promises (airlock_policy.h); the others
-// are what it is compared with. A policy holds no state and may be used from any thread.
+// snapshot gives the same decision. `airlock` also keeps its promises (airlock_policy.h); the
+// others are what it is compared with. A policy holds no state and may be used from any thread.
 #pragma once
 
 #include <array>

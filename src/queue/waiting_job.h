@@ -60,7 +60,7 @@ struct Knobs {
   Duration starvation_threshold = std::chrono::hours(1);
   // What a decision looks at: so many jobs of one class and tenant, and of one class.
   std::size_t window = 32;
-  std::size_t class_window = 128;
+  std::size_t class_window = 64;
 };
 
 // The place of a job in the queue, lowest first. Never changes while it waits, so that a store can

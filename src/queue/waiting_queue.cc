@@ -11,6 +11,7 @@ bool WaitingQueue::add(WaitingJob job) {
   const WaitingJob& added = *owned;
   jobs_.emplace(added.id, std::move(owned));
   order_.insert(entry_of(added));
+  by_age_.insert({added.submitted_at, &added});
   Class& its_class = classes_[added.ask.gpus];
   std::unique_ptr<Bucket>& bucket = its_class.tenants[added.tenant];
   if (!bucket) bucket = std::make_unique<Bucket>();
@@ -26,6 +27,7 @@ bool WaitingQueue::remove(std::string_view id) {
   if (found == jobs_.end()) return false;
   const WaitingJob& job = *found->second;
   order_.erase(entry_of(job));
+  by_age_.erase({job.submitted_at, &job});
   const auto its_class = classes_.find(job.ask.gpus);
   const auto bucket = its_class->second.tenants.find(job.tenant);
   its_class->second.order.erase(bucket->second.get());
@@ -63,26 +65,27 @@ std::vector<const WaitingJob*> WaitingQueue::first(std::size_t count) const {
 
 std::vector<const WaitingJob*> WaitingQueue::window(std::string_view reserved) const {
   std::vector<const WaitingJob*> jobs;
-  bool has_reserved = reserved.empty();
-  for (const auto& [gpus, its_class] : classes_) {
-    const std::size_t tenants = std::min(its_class.order.size(), knobs_.class_window);
-    const std::size_t each =
-        std::clamp<std::size_t>(knobs_.class_window / std::max<std::size_t>(tenants, 1), 1,
-                                std::max<std::size_t>(knobs_.window, 1));
-    std::size_t seen = 0;
-    for (const Bucket* const bucket : its_class.order) {
-      if (seen++ == tenants) break;
-      std::size_t taken = 0;
-      for (auto at = bucket->begin(); at != bucket->end() && taken < each; ++at, ++taken) {
-        jobs.push_back(at->job);
-        has_reserved = has_reserved || at->job->id == reserved;
-      }
-    }
-  }
-  if (!has_reserved) {
-    if (const WaitingJob* const job = find(reserved)) jobs.push_back(job);
+  for (const auto& [gpus, its_class] : classes_) add_window(its_class, jobs);
+  const WaitingJob* const oldest = by_age_.empty() ? nullptr : by_age_.begin()->job;
+  for (const WaitingJob* const wanted : {find(reserved), oldest}) {
+    if (wanted != nullptr && std::ranges::find(jobs, wanted) == jobs.end()) jobs.push_back(wanted);
   }
   return jobs;
+}
+
+void WaitingQueue::add_window(const Class& its_class, std::vector<const WaitingJob*>& jobs) const {
+  const std::size_t tenants = std::min(its_class.order.size(), knobs_.class_window);
+  const std::size_t share = knobs_.class_window / std::max<std::size_t>(tenants, 1);
+  const std::size_t each =
+      std::clamp<std::size_t>(share, 1, std::max<std::size_t>(knobs_.window, 1));
+  std::size_t seen = 0;
+  for (const Bucket* const bucket : its_class.order) {
+    if (seen++ == tenants) return;
+    std::size_t taken = 0;
+    for (auto at = bucket->begin(); at != bucket->end() && taken < each; ++at, ++taken) {
+      jobs.push_back(at->job);
+    }
+  }
 }
 
 }  // namespace airlock::queue

@@ -41,7 +41,8 @@ class WaitingQueue {
   // The first `count` in order.
   std::vector<const WaitingJob*> first(std::size_t count) const;
   std::vector<const WaitingJob*> all() const { return first(size()); }
-  // What Policy::decide looks at; the job `reserved`, if it waits, is always in it.
+  // What Policy::decide looks at. The job `reserved`, if it waits, and the one that has waited for
+  // longest are always in it.
   std::vector<const WaitingJob*> window(std::string_view reserved) const;
 
  private:
@@ -63,11 +64,13 @@ class WaitingQueue {
     std::set<const Bucket*, ByFirst> order;
   };
 
+  void add_window(const Class& its_class, std::vector<const WaitingJob*>& jobs) const;
   Entry entry_of(const WaitingJob& job) const { return {order_key(job, knobs_), &job}; }
 
   Knobs knobs_;
   std::unordered_map<std::string_view, std::unique_ptr<WaitingJob>> jobs_;  // keys: in the jobs
   Order order_;
+  Bucket by_age_;  // keys: when they were submitted
   std::map<std::uint32_t, Class> classes_;
 };
 
