@@ -20,16 +20,19 @@
 namespace airlock::artifact {
 namespace {
 
+constexpr std::string_view kFolder = "a folder";
 constexpr unsigned kFolderMode = 0755;
 constexpr unsigned kFileMode = 0644;
 constexpr int kCreateTries = 8;
 constexpr std::size_t kRandomBytes = 8;
 constexpr std::size_t kWalkFoldersMax = 100'000;
 
+// A folder is no file, but what is meant may be below it.
 std::unexpected<base::Error> refuse(const std::string& path, std::string_view what) {
-  return base::fail(base::ErrorCode::kInvalidArgument, quoted(path) + " is " + std::string(what) +
-                                                           ": only regular files and folders "
-                                                           "are taken");
+  const auto code =
+      what == kFolder ? base::ErrorCode::kNotFound : base::ErrorCode::kInvalidArgument;
+  return base::fail(code, quoted(path) + " is " + std::string(what) +
+                              ": only regular files and folders are taken");
 }
 
 std::string_view kind_of(mode_t mode) {
@@ -39,7 +42,7 @@ std::string_view kind_of(mode_t mode) {
     case S_IFSOCK: return "a socket";
     case S_IFBLK:
     case S_IFCHR: return "a device";
-    case S_IFDIR: return "a folder";
+    case S_IFDIR: return kFolder;
     default: return "no regular file";
   }
 }

@@ -18,7 +18,7 @@ namespace airlock::artifact {
 base::Result<base::UniqueFd> open_beneath(int folder_fd, const std::string& path, int flags,
                                           unsigned mode = 0);
 
-// Opens a regular file to read; kInvalidArgument names what else it is.
+// Opens a regular file to read; kInvalidArgument names what else it is, kNotFound a folder.
 base::Result<base::UniqueFd> open_regular_beneath(int folder_fd, const std::string& path);
 
 // Makes the folders that are missing on the way and gives the last. "" is `folder_fd` itself.

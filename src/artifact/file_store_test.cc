@@ -118,7 +118,7 @@ TEST_F(FileStoreTest, PipesAndDevicesAreRefusedByNameWithoutWaiting) {
   EXPECT_NE(got.error().message.find("\"pipe\" is a pipe"), std::string::npos);
   EXPECT_FALSE(store_->list("", 100, control_).has_value());
   fs::create_directory(root() / "folder");
-  EXPECT_NE(get("folder").error().message.find("a folder"), std::string::npos);
+  EXPECT_EQ(get("folder").error().code, base::ErrorCode::kNotFound);
   EXPECT_EQ(get("nothing").error().code, base::ErrorCode::kNotFound);
   EXPECT_EQ(get("pipe/x").error().code, base::ErrorCode::kNotFound);
 }
