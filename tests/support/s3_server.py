@@ -93,7 +93,7 @@ def signed_headers(method, host, path, query, body, now):
 
 
 class S3Server:
-    """Started by `with`, or by start() and stop(). With `compresses`, runs of zeros take no room."""
+    """Started by `with`, or by start() and stop(). With `compresses` zeros take no room."""
 
     def __init__(self, compresses=False):
         self.compresses = compresses
