@@ -55,6 +55,7 @@ SUITES = (
     Suite("unit", "release", None, 600),
     Suite("unit-asan", "asan", None, 900),
     Suite("blackbox", "release", "tests/blackbox/run.py", 900),
+    Suite("artifact", "release", "tests/artifact/run.py", 600),
     Suite("languages", "release", "tests/languages/run.py", 900),
     Suite("security", "release", "tests/security/run.py", 1200),
     Suite("tiers", "release", "tests/security/tiers.py", 900),

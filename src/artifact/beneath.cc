@@ -20,16 +20,19 @@
 namespace airlock::artifact {
 namespace {
 
+constexpr std::string_view kFolder = "a folder";
 constexpr unsigned kFolderMode = 0755;
 constexpr unsigned kFileMode = 0644;
 constexpr int kCreateTries = 8;
 constexpr std::size_t kRandomBytes = 8;
 constexpr std::size_t kWalkFoldersMax = 100'000;
 
+// A folder is no file, but what is meant may be below it.
 std::unexpected<base::Error> refuse(const std::string& path, std::string_view what) {
-  return base::fail(base::ErrorCode::kInvalidArgument, quoted(path) + " is " + std::string(what) +
-                                                           ": only regular files and folders "
-                                                           "are taken");
+  const auto code =
+      what == kFolder ? base::ErrorCode::kNotFound : base::ErrorCode::kInvalidArgument;
+  return base::fail(code, quoted(path) + " is " + std::string(what) +
+                              ": only regular files and folders are taken");
 }
 
 std::string_view kind_of(mode_t mode) {
@@ -39,7 +42,7 @@ std::string_view kind_of(mode_t mode) {
     case S_IFSOCK: return "a socket";
     case S_IFBLK:
     case S_IFCHR: return "a device";
-    case S_IFDIR: return "a folder";
+    case S_IFDIR: return kFolder;
     default: return "no regular file";
   }
 }
@@ -102,14 +105,19 @@ SplitPath split_path(std::string_view path) {
   return {std::string(path.substr(0, slash)), std::string(path.substr(slash + 1))};
 }
 
-base::Result<base::UniqueFd> make_folders_beneath(int folder_fd, const std::string& path) {
+base::Result<base::UniqueFd> make_folders_beneath(int folder_fd, const std::string& path,
+                                                  Sync sync) {
   constexpr int kFlags = O_RDONLY | O_DIRECTORY;
   AIRLOCK_ASSIGN(base::UniqueFd at, open_beneath(folder_fd, "", kFlags));
   for (std::size_t start = 0; !path.empty() && start <= path.size();) {
     const std::size_t end = std::min(path.find('/', start), path.size());
     const std::string part = path.substr(start, end - start);
-    if (::mkdirat(at.get(), part.c_str(), kFolderMode) != 0 && errno != EEXIST) {
+    const bool is_new = ::mkdirat(at.get(), part.c_str(), kFolderMode) == 0;
+    if (!is_new && errno != EEXIST) {
       return base::fail_errno("make the folder " + quoted(path.substr(0, end)));
+    }
+    if (is_new && sync == Sync::kDurable && ::fsync(at.get()) != 0) {
+      return base::fail_errno("sync the folder of " + quoted(path.substr(0, end)));
     }
     auto next = open_beneath(at.get(), part, kFlags);
     if (!next && next.error().os_errno == ENOTDIR) {
@@ -123,20 +131,21 @@ base::Result<base::UniqueFd> make_folders_beneath(int folder_fd, const std::stri
 }
 
 PendingFile::PendingFile(base::UniqueFd folder, base::UniqueFd file, std::string temporary,
-                         std::string name)
+                         std::string name, Sync sync)
     : folder_(std::move(folder)),
       file_(std::move(file)),
       temporary_(std::move(temporary)),
-      name_(std::move(name)) {}
+      name_(std::move(name)),
+      sync_(sync) {}
 
 PendingFile::~PendingFile() {
   if (folder_.valid() && !temporary_.empty()) ::unlinkat(folder_.get(), temporary_.c_str(), 0);
 }
 
 base::Result<PendingFile> PendingFile::create(int folder_fd, const std::string& path,
-                                              base::RandomSource& random) {
+                                              base::RandomSource& random, Sync sync) {
   const SplitPath split = split_path(path);
-  AIRLOCK_ASSIGN(base::UniqueFd folder, make_folders_beneath(folder_fd, split.folder));
+  AIRLOCK_ASSIGN(base::UniqueFd folder, make_folders_beneath(folder_fd, split.folder, sync));
   for (int tries = 0; tries < kCreateTries; ++tries) {
     std::string temporary = std::string(kPartPrefix) + base::make_hex(kRandomBytes, random);
     AIRLOCK_ASSIGN(base::UniqueFd file,
@@ -147,14 +156,15 @@ base::Result<PendingFile> PendingFile::create(int folder_fd, const std::string& 
     const bool is_ours = ::flock(file.get(), LOCK_EX | LOCK_NB) == 0 &&
                          ::fstat(file.get(), &status) == 0 && status.st_nlink > 0;
     if (is_ours) {
-      return PendingFile(std::move(folder), std::move(file), std::move(temporary), split.name);
+      return PendingFile(std::move(folder), std::move(file), std::move(temporary), split.name,
+                         sync);
     }
   }
   return base::fail(base::ErrorCode::kIo, "no temporary file could be kept beside " + quoted(path));
 }
 
-base::Status PendingFile::publish(Sync sync) {
-  if (sync == Sync::kDurable && ::fsync(file_.get()) != 0) {
+base::Status PendingFile::publish() {
+  if (sync_ == Sync::kDurable && ::fsync(file_.get()) != 0) {
     return base::fail_errno("sync " + quoted(name_));
   }
   if (::renameat(folder_.get(), temporary_.c_str(), folder_.get(), name_.c_str()) != 0) {
@@ -165,13 +175,17 @@ base::Status PendingFile::publish(Sync sync) {
     return base::fail_errno("name the file " + quoted(name_));
   }
   temporary_.clear();
-  if (sync == Sync::kDurable && ::fsync(folder_.get()) != 0) {
+  if (sync_ == Sync::kDurable && ::fsync(folder_.get()) != 0) {
     return base::fail_errno("sync the folder of " + quoted(name_));
   }
   return {};
 }
 
 namespace {
+
+std::unexpected<base::Error> too_many_folders() {
+  return base::fail(base::ErrorCode::kLimitExceeded, "there are more than 100,000 folders");
+}
 
 // One folder of a walk; folders in it are added to `pending`.
 base::Status see_folder(int folder_fd, const std::string& below, Seen seen, const SeeFile& see,
@@ -193,6 +207,7 @@ base::Status see_folder(int folder_fd, const std::string& below, Seen seen, cons
       return base::fail_errno("look at " + quoted(path));
     }
     if (S_ISDIR(status.st_mode)) {
+      if (pending.size() >= kWalkFoldersMax) return too_many_folders();
       pending.push_back(path);
     } else if (is_temporary(name) != (seen == Seen::kTemporary)) {
       continue;
@@ -211,10 +226,7 @@ base::Status walk_beneath(int folder_fd, const std::string& path, Seen seen, con
   AIRLOCK_ASSIGN(const base::UniqueFd start, open_beneath(folder_fd, path, O_RDONLY | O_DIRECTORY));
   std::vector<std::string> pending = {""};
   for (std::size_t folders = 0; !pending.empty(); ++folders) {
-    if (folders > kWalkFoldersMax) {
-      return base::fail(base::ErrorCode::kLimitExceeded,
-                        quoted(path) + " holds more than 100,000 folders");
-    }
+    if (folders > kWalkFoldersMax) return too_many_folders();
     const std::string below = std::move(pending.back());
     pending.pop_back();
     AIRLOCK_TRY(see_folder(start.get(), below, seen, see, pending));

@@ -18,11 +18,15 @@ namespace airlock::artifact {
 base::Result<base::UniqueFd> open_beneath(int folder_fd, const std::string& path, int flags,
                                           unsigned mode = 0);
 
-// Opens a regular file to read; kInvalidArgument names what else it is.
+// Opens a regular file to read; kInvalidArgument names what else it is, kNotFound a folder.
 base::Result<base::UniqueFd> open_regular_beneath(int folder_fd, const std::string& path);
 
+// Whether what is made is still there after a loss of power.
+enum class Sync { kNone, kDurable };
+
 // Makes the folders that are missing on the way and gives the last. "" is `folder_fd` itself.
-base::Result<base::UniqueFd> make_folders_beneath(int folder_fd, const std::string& path);
+base::Result<base::UniqueFd> make_folders_beneath(int folder_fd, const std::string& path,
+                                                  Sync sync);
 
 // "a/b/c" as "a/b" and "c".
 struct SplitPath {
@@ -37,23 +41,24 @@ class PendingFile {
  public:
   // `path` has passed check_relative_path; folders on the way are made.
   static base::Result<PendingFile> create(int folder_fd, const std::string& path,
-                                          base::RandomSource& random);
+                                          base::RandomSource& random, Sync sync);
   PendingFile(PendingFile&& other) noexcept = default;
   PendingFile& operator=(PendingFile&&) = delete;
   ~PendingFile();
 
   int fd() const { return file_.get(); }
   // Gives it its name, replacing a file that has it. kDurable: synced before and after.
-  enum class Sync { kNone, kDurable };
-  base::Status publish(Sync sync);
+  base::Status publish();
 
  private:
-  PendingFile(base::UniqueFd folder, base::UniqueFd file, std::string temporary, std::string name);
+  PendingFile(base::UniqueFd folder, base::UniqueFd file, std::string temporary, std::string name,
+              Sync sync);
 
   base::UniqueFd folder_;
   base::UniqueFd file_;
   std::string temporary_;
   std::string name_;
+  Sync sync_;
 };
 
 // Calls `see` for each regular file below `path` with its path relative to `path`, in no order;

@@ -54,10 +54,10 @@ base::Status read_range(const FileRange& range, const Control& control, const ba
     const ssize_t got =
         ::pread(range.fd, buffer.data(), wanted, static_cast<off_t>(range.offset + done));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return base::fail_errno("read the file to upload");
+    if (got < 0) return base::fail_errno("read the file");
     if (got == 0) {
       return base::fail(base::ErrorCode::kInvalidArgument,
-                        "the file became shorter while it was uploaded: it ends after " +
+                        "the file became shorter while it was read: it ends after " +
                             std::to_string(range.offset + done) + " bytes");
     }
     AIRLOCK_TRY(take(std::string_view(buffer.data(), static_cast<std::size_t>(got))));

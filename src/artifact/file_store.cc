@@ -109,8 +109,9 @@ base::Result<ContentDigest> FileStore::get(const std::string& key, int fd, base:
 base::Result<ContentDigest> FileStore::put(const Upload& upload, const Control& control) {
   const std::string what = "put " + describe(upload.key);
   AIRLOCK_TRY(check_relative_path(upload.key).with_context(what));
-  AIRLOCK_ASSIGN(PendingFile file,
-                 PendingFile::create(root_fd_.get(), upload.key, *random_).with_context(what));
+  AIRLOCK_ASSIGN(
+      PendingFile file,
+      PendingFile::create(root_fd_.get(), upload.key, *random_, Sync::kDurable).with_context(what));
   Hasher hasher(Hasher::Kind::kSha256);
   std::uint64_t done = 0;
   const auto take = [&](std::string_view piece) -> base::Status {
@@ -122,7 +123,7 @@ base::Result<ContentDigest> FileStore::put(const Upload& upload, const Control& 
   };
   const FileRange range{.fd = upload.fd, .offset = 0, .size = upload.size.count()};
   AIRLOCK_TRY(read_range(range, control, *clock_, take).with_context(what));
-  AIRLOCK_TRY(file.publish(PendingFile::Sync::kDurable).with_context(what));
+  AIRLOCK_TRY(file.publish().with_context(what));
   return ContentDigest{.size = upload.size, .sha256 = to_hex(hasher.finish())};
 }
 

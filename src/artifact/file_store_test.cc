@@ -118,7 +118,7 @@ TEST_F(FileStoreTest, PipesAndDevicesAreRefusedByNameWithoutWaiting) {
   EXPECT_NE(got.error().message.find("\"pipe\" is a pipe"), std::string::npos);
   EXPECT_FALSE(store_->list("", 100, control_).has_value());
   fs::create_directory(root() / "folder");
-  EXPECT_NE(get("folder").error().message.find("a folder"), std::string::npos);
+  EXPECT_EQ(get("folder").error().code, base::ErrorCode::kNotFound);
   EXPECT_EQ(get("nothing").error().code, base::ErrorCode::kNotFound);
   EXPECT_EQ(get("pipe/x").error().code, base::ErrorCode::kNotFound);
 }
@@ -145,14 +145,14 @@ TEST_F(FileStoreTest, ASweepTakesWhatTheDeadLeftAndNothingElse) {
   write(root() / "out" / (std::string(kPartPrefix) + "dead"), "part");
   write(root() / "other" / (std::string(kPartPrefix) + "dead"), "part");
   const base::UniqueFd root_fd(::open(root().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  auto live = PendingFile::create(root_fd.get(), "out/b", random_);
+  auto live = PendingFile::create(root_fd.get(), "out/b", random_, Sync::kNone);
   ASSERT_TRUE(live.has_value());
   EXPECT_EQ(names("out/"), (Names{"out/a"}));
   EXPECT_EQ(store_->sweep({.prefix = "out/", .age_min = std::chrono::hours(1)}, control_).value(),
             0U);
   EXPECT_EQ(store_->sweep({.prefix = "out/", .keys = {"out/x/y"}}, control_).value(), 0U);
   EXPECT_EQ(store_->sweep({.prefix = "out/", .keys = {"out/a"}}, control_).value(), 1U);
-  ASSERT_TRUE(live->publish(PendingFile::Sync::kNone).has_value());
+  ASSERT_TRUE(live->publish().has_value());
   EXPECT_EQ(names("out/"), (Names{"out/a", "out/b"}));
   EXPECT_EQ(store_->sweep({.prefix = ""}, control_).value(), 1U);
   EXPECT_EQ(store_->sweep({.prefix = "nothing/"}, control_).value(), 0U);

@@ -116,10 +116,7 @@ struct HttpCall::Exchange {
       return std::nullopt;
     }
     if (got == 0) {
-      stop({base::ErrorCode::kInvalidArgument,
-            0,
-            "the file became shorter while it was uploaded",
-            {}});
+      stop({base::ErrorCode::kInvalidArgument, 0, "the file became shorter while it was read", {}});
       return std::nullopt;
     }
     sent += static_cast<std::uint64_t>(got);

@@ -11,9 +11,10 @@ constexpr unsigned kDoublingsMax = 20;
 
 bool is_success(int status) { return status >= 200 && status < 300; }
 
-// S3 may find out that it cannot when it has begun to answer with a 200.
+// S3 may find out that it cannot when it has begun to answer with a 200, and sent blanks meanwhile.
+// Names in an answer cannot look like this: their "<" is escaped.
 bool hides_error(const HttpAnswer& answer) {
-  return std::string_view(answer.body).substr(0, 512).find("<Error>") != std::string_view::npos;
+  return answer.body.find("<Error>") != std::string::npos;
 }
 
 }  // namespace

@@ -192,13 +192,13 @@ FolderSink::FolderSink(int folder_fd, base::RandomSource& random)
 FolderSink::~FolderSink() = default;
 
 base::Result<int> FolderSink::begin(const std::string& path) {
-  AIRLOCK_ASSIGN(PendingFile file, PendingFile::create(folder_fd_, path, random_));
+  AIRLOCK_ASSIGN(PendingFile file, PendingFile::create(folder_fd_, path, random_, Sync::kNone));
   pending_ = std::make_unique<Pending>(std::move(file));
   return pending_->file.fd();
 }
 
 base::Status FolderSink::end() {
-  auto published = pending_->file.publish(PendingFile::Sync::kNone);
+  auto published = pending_->file.publish();
   pending_.reset();
   return published;
 }

@@ -7,7 +7,8 @@
 //   artifact-tool [OPTION...] presign METHOD URI SECONDS
 //
 // Options: --attempts N --wait-ms N --multipart-from BYTES --part-size BYTES --root FOLDER (any
-// number) --deadline-ms N --files-max N --bytes-max BYTES --progress. S3 is in the environment.
+// number) --deadline-ms N --files-max N --bytes-max BYTES --progress
+// --clock-offset SECONDS (how wrong our clock is). S3 is in the environment.
 // Errors go to stderr as "error CODE: message" and "hint: ...", with status 1; SIGTERM cancels.
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -32,12 +33,28 @@ namespace {
 
 std::atomic<bool> cancelled = false;
 
+// The host's clock, wrong by as much as a test wants.
+class OffsetClock final : public base::Clock {
+ public:
+  explicit OffsetClock(std::chrono::seconds offset) : offset_(offset) {}
+  std::chrono::steady_clock::time_point steady_now() const override {
+    return std::chrono::steady_clock::now();
+  }
+  std::chrono::system_clock::time_point wall_now() const override {
+    return std::chrono::system_clock::now() + offset_;
+  }
+
+ private:
+  std::chrono::seconds offset_;
+};
+
 struct Arguments {
   StorageConfig storage{
       .file_roots = {}, .s3 = {}, .environment = process_environment(), .retry = {}};
   TransferOptions options;
   base::ByteCount multipart_from = base::mebibytes(64);
   base::ByteCount part_size = base::mebibytes(16);
+  std::chrono::seconds clock_offset{0};
   std::vector<std::string> words;
 };
 
@@ -98,6 +115,8 @@ std::optional<Arguments> parse_arguments(int count, char** values) {
       arguments.options.limits.files_max = number;
     } else if (word == "--bytes-max") {
       arguments.options.limits.bytes_max = base::ByteCount(number);
+    } else if (word == "--clock-offset") {
+      arguments.clock_offset = std::chrono::seconds(std::atoi(value.c_str()));
     } else {
       return std::nullopt;
     }
@@ -107,7 +126,8 @@ std::optional<Arguments> parse_arguments(int count, char** values) {
 
 class Tool {
  public:
-  explicit Tool(Arguments arguments) : arguments_(std::move(arguments)) {
+  explicit Tool(Arguments arguments)
+      : arguments_(std::move(arguments)), clock_(arguments_.clock_offset) {
     arguments_.options.control.cancelled = &cancelled;
   }
 
@@ -219,7 +239,7 @@ class Tool {
   }
 
   Arguments arguments_;
-  base::SystemClock clock_;
+  OffsetClock clock_;
   base::SystemRandom random_;
 };
 
