@@ -102,26 +102,34 @@ Resolver::~Resolver() {
 
 asio::awaitable<Resolved> Resolver::resolve(std::string name) {
   const bool old = std::chrono::steady_clock::now() - opened_ > kReopenAfter;
-  if (channel_ == nullptr || (asking_ == 0 && old && servers_.empty())) {
+  if (channel_ == nullptr || (asking_.empty() && old && servers_.empty())) {
     close();
     if (!open()) co_return Resolved{.addresses = {}, .failure = "no resolver", .timed_out = false};
   }
-  const auto query = std::make_shared<Query>(context_);
-  ares_addrinfo_hints hints{};
-  hints.ai_flags = ARES_AI_NOSORT;
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  ++asking_;
-  // Why safe: the callback is called exactly once and takes back what is given to it here.
-  auto held = std::make_unique<std::shared_ptr<Query>>(query);
-  ::ares_getaddrinfo(channel_, name.c_str(), nullptr, &hints, &Resolver::on_answer, held.release());
-  set_timer();
+  const std::shared_ptr<Query> query = ask(name);
   boost::system::error_code woken;
   if (!query->done) {
     co_await query->answered.async_wait(asio::redirect_error(asio::use_awaitable, woken));
   }
-  --asking_;
-  co_return std::move(query->result);
+  const auto place = asking_.find(name);
+  if (place != asking_.end() && place->second == query) asking_.erase(place);
+  co_return query->result;
+}
+
+std::shared_ptr<Resolver::Query> Resolver::ask(const std::string& name) {
+  std::shared_ptr<Query>& query = asking_[name];
+  if (query != nullptr && !query->done) return query;
+  query = std::make_shared<Query>(context_);
+  ares_addrinfo_hints hints{};
+  hints.ai_flags = ARES_AI_NOSORT;
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  // Why safe: the callback is called exactly once and takes back what is given to it here.
+  auto held = std::make_unique<std::shared_ptr<Query>>(query);
+  const std::shared_ptr<Query> kept = query;
+  ::ares_getaddrinfo(channel_, name.c_str(), nullptr, &hints, &Resolver::on_answer, held.release());
+  set_timer();
+  return kept;
 }
 
 void Resolver::on_answer(void* query, int status, int, ares_addrinfo* found) {

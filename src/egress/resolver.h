@@ -1,7 +1,8 @@
 // Resolver: the addresses of a name, asked of name servers and nobody else.
 //
 // No hosts file, no search domains, no cache of our own: what is connected to is what was answered
-// just now, and each answer is checked by whoever asks. Bounded in time and in addresses. For the
+// just now, and each answer is checked by whoever asks. Those who ask for a name while others wait
+// for it get the same answer. Bounded in time and in addresses. For the
 // one thread that runs `context`; what waits when this is destroyed is told that it failed.
 #pragma once
 
@@ -49,6 +50,7 @@ class Resolver {
 
   base::Status open();
   void close();
+  std::shared_ptr<Query> ask(const std::string& name);
   static void on_socket(void* self, ares_socket_t fd, int readable, int writable);
   static void on_answer(void* query, int status, int timeouts, ares_addrinfo* found);
   void wait(const std::shared_ptr<Watch>& watch, bool for_reading);
@@ -59,7 +61,7 @@ class Resolver {
   const std::string servers_;
   ares_channel channel_ = nullptr;
   std::chrono::steady_clock::time_point opened_{};
-  std::size_t asking_ = 0;
+  std::map<std::string, std::shared_ptr<Query>> asking_;
   std::map<ares_socket_t, std::shared_ptr<Watch>> watches_;
   boost::asio::steady_timer timer_;
 };

@@ -285,11 +285,36 @@ TEST(RunRequestTest, OutputsArePatternsBelowTheWorkspace) {
   }
 }
 
-TEST(RunRequestTest, TheOnlyNetworkIsNone) {
+TEST(RunRequestTest, ThereIsNoNetworkUnlessItIsAskedForAndAllowed) {
   EXPECT_TRUE(parse(with(R"("network":{"mode":"none"})")).has_value());
   EXPECT_TRUE(parse(with(R"("network":{})")).has_value());
+  EXPECT_EQ(parse(with(R"("network":{})"))->request.spec.network, model::NetworkMode::kNone);
+  EXPECT_EQ(refusal(with(R"("network":{"mode":"gateway"})")).field, "network.mode");
+  EXPECT_EQ(refusal(with(R"("network":{"allow":[]})")).field, "network.allow");
   EXPECT_EQ(message(with(R"("network":{"mode":"host"})")),
-            "network.mode is \"host\"; only \"none\" is supported");
+            "network.mode is \"host\"; it must be \"none\" or \"gateway\"");
+}
+
+TEST(RunRequestTest, AGatewayLeadsWithinWhatTheOperatorAllows) {
+  RunLimitsPolicy policy;
+  policy.egress = *egress::Policy::make({.allow = {".example.com", "pypi"}});
+  policy.egress_budget.bytes_max = 77;
+  const auto parsed =
+      parse(with(R"("network":{"mode":"gateway","allow":["a.example.com"]})"), policy);
+  ASSERT_TRUE(parsed.has_value()) << parsed.error().message;
+  const runner::RunRequest& request = parsed->request;
+  EXPECT_EQ(request.spec.network, model::NetworkMode::kGateway);
+  EXPECT_TRUE(request.egress.judge({"a.example.com", 443, false}).allowed);
+  EXPECT_FALSE(request.egress.judge({"b.example.com", 443, false}).allowed);
+  EXPECT_EQ(request.egress_budget.bytes_max, 77u);
+  const auto all = parse(with(R"("network":{"mode":"gateway"})"), policy);
+  ASSERT_TRUE(all.has_value()) << all.error().message;
+  EXPECT_TRUE(all->request.egress.judge({"pypi.org", 443, false}).allowed);
+  for (const char* allow : {"evil.org", "example.com", "10.0.0.1:80", "npm", "", "https://x.y/"}) {
+    const std::string member =
+        R"("network":{"mode":"gateway","allow":[")" + std::string(allow) + "\"]}";
+    EXPECT_EQ(refusal(with(member), policy).field, "network.allow") << allow;
+  }
 }
 
 TEST(RunRequestTest, IsolationIsAskedForByName) {

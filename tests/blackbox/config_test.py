@@ -80,13 +80,15 @@ class Said(case.Case):
     def test_what_cannot_be_obeyed_is_refused_with_the_reason(self):
         self.assertIn("not in an image", self.refused(env={"AMON_SANDBOX_IMAGE": "own:1"}))
         self.assertIn("no swap", self.refused(env={"AMON_SANDBOX_MEMORY_SWAP": "-1"}))
-        self.assertIn("no network", self.refused("--compat", "swissbrain",
-                                                 env={"ENABLE_NETWORK": "true"}))
+        self.assertIn("ALLOWED_DOMAINS", self.refused("--compat", "swissbrain",
+                                                      env={"ENABLE_NETWORK": "true"}))
+        self.assertIn("AIRLOCK_EGRESS_ALLOW", self.refused(env={"AIRLOCK_EGRESS_ALLOW": "a/b"}))
+        self.assertIn("--dns-servers", self.refused("--dns-servers", "a.test"))
 
     def test_help_has_every_flag(self):
         text = serve("--help").stdout
         for flag in re.findall(r"^# ([a-z_]+): ", self.printed(), re.MULTILINE):
-            if not flag.startswith("amon_") and flag != "api_key":
+            if not flag.startswith(("amon_", "swissbrain_")) and flag != "api_key":
                 self.assertIn(f"--{flag.replace('_', '-')} ", text)
 
 

@@ -30,8 +30,8 @@ def run(*words):
     subprocess.run([str(word) for word in words], check=True, stdout=subprocess.DEVNULL)
 
 
-def make_certificates(folder):
-    """ca.pem, server.pem and server.key in `folder`: a server's for every name below .test."""
+def make_certificates(folder, hosts):
+    """ca.pem, server.pem and server.key in `folder`: of a server with those names."""
     def openssl(*words):
         subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
 
@@ -40,8 +40,7 @@ def make_certificates(folder):
             "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign")
     openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "server.key", "-out", "server.csr",
             "-subj", "/CN=web.test")
-    names = ["*.test", "*.allowed.test"]
-    (folder / "names").write_text("subjectAltName=" + ",".join(f"DNS:{name}" for name in names))
+    (folder / "names").write_text("subjectAltName=" + ",".join(f"DNS:{name}" for name in hosts))
     openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
             "-CAcreateserial", "-days", "2", "-extfile", "names", "-out", "server.pem")
 
@@ -57,7 +56,7 @@ class Internet:
 
     def __enter__(self):
         (self.folder / "www").mkdir(exist_ok=True)
-        make_certificates(self.folder)
+        make_certificates(self.folder, [name for name in self.zone if name.endswith(".test")])
         if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
             raise OSError(ctypes.get_errno(), "unshare: a network namespace needs root")
         (self.folder / "zone.json").write_text(json.dumps(self.zone))

@@ -6,6 +6,7 @@ Says what it sees, one JSON object for each request, datagram or connection, on 
 import http.server
 import json
 import pathlib
+import resource
 import selectors
 import socket
 import socketserver
@@ -62,7 +63,10 @@ def serve_udp(port, answer):
     udp.bind(("0.0.0.0", port))
     while True:
         data, peer = udp.recvfrom(4096)
-        udp.sendto(answer(data), peer)
+        try:
+            udp.sendto(answer(data), peer)
+        except (IndexError, UnicodeDecodeError, struct.error):
+            pass  # no question
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
@@ -158,6 +162,8 @@ def serve_http(family, port, context):
 
 
 def main():
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     print("here", flush=True)
     sys.stdin.readline()
     zone = Zone()
