@@ -9,6 +9,10 @@
 // a Process is killed, a Sandbox is emptied, a Workspace is deleted. A Workspace must outlive its
 // Sandbox, a Sandbox its Processes. Not thread-safe: one thread per Workspace, but for
 // Backend::open_workspace. A Workspace may move between threads while nobody calls it.
+//
+// A workspace with a name is durable: it, its sandbox and its processes with a tag end neither with
+// these objects nor with this program. Destroying one only lets go of it; end() ends it. Whoever
+// comes later adopts it by its name.
 #pragma once
 
 #include <chrono>
@@ -34,6 +38,7 @@ struct WorkspaceSpec {
   std::uint32_t inodes = 0;  // files and directories in them
   base::ByteCount memory;    // limit over all phases; 0 = only the processes' own limits
   bool reusable = false;     // more than one sandbox will be made on it
+  std::string name = {};     // durable under this name, [a-z0-9_]{1,64}, and reusable
 
   bool operator==(const WorkspaceSpec&) const = default;
 };
@@ -52,6 +57,14 @@ struct InputFile {
   bool executable = false;
 };
 
+// Where stdout and stderr of a process go: records as docs/adr/0013 has them.
+struct LogFile {
+  base::UniqueFd file;  // regular, opened for writing and appending
+  // How much the file may grow by, heads of records included; at least 1. What comes after that is
+  // dropped, which a note in the file says, and the program goes on.
+  base::ByteCount bytes_max;
+};
+
 struct ProcessSpec {
   std::vector<std::string> argv;  // argv[0] is looked up in PATH of `env` if it has no '/'
   std::vector<std::string> env;   // complete: nothing is inherited
@@ -60,13 +73,24 @@ struct ProcessSpec {
   // Nothing comes after it: the sandbox ends with it, and the report is sent when that is done.
   bool last = false;
   bool terminal = false;  // stdio is a pty made inside the sandbox; see Process::take_terminal
+  // In a durable workspace: the process goes on without its caller, and its report is kept under
+  // this name ([a-z0-9_]{1,64}, each once) until it is forgotten. It has a log and no other stdio.
+  std::string tag = {};
+  LogFile log = {};
 };
 
-// The guest's ends. Ignored when `terminal` is set.
+// The guest's ends. Ignored when `terminal` or `tag` is set.
 struct Stdio {
   base::UniqueFd in;
   base::UniqueFd out;
   base::UniqueFd err;
+};
+
+struct LogReport {
+  base::ByteCount written;  // of what the program wrote
+  base::ByteCount dropped;
+  bool truncated = false;  // LogFile::bytes_max was reached
+  int os_errno = 0;        // of the first write to the file that failed, as on a full disk
 };
 
 struct ProcessReport {
@@ -75,6 +99,7 @@ struct ProcessReport {
   model::Isolation isolation;
   // The moment before execve; absent if it never came to that.
   std::optional<std::chrono::steady_clock::time_point> started;
+  std::optional<LogReport> log;  // of a process that has one; all of it is in the file by now
 };
 
 class Process {
@@ -99,6 +124,11 @@ class Process {
   virtual base::Status signal(int number) = 0;
 };
 
+inline base::Status not_durable() {
+  return base::fail(base::ErrorCode::kInvalidArgument, "the workspace is not durable",
+                    "give it a name when it is opened");
+}
+
 class Sandbox {
  public:
   virtual ~Sandbox() = default;
@@ -109,6 +139,8 @@ class Sandbox {
   virtual base::Result<base::UniqueFd> take_listener() {
     return base::fail(base::ErrorCode::kUnavailable, "this sandbox has no gateway");
   }
+  // As destroying it does where the workspace is not durable. Returns at once.
+  virtual base::Status end() { return not_durable(); }
 };
 
 // Which files are read back after a process ended.
@@ -139,12 +171,29 @@ class Workspace {
   // False once it is known that no process can run in it: it, or the sandbox on it, has died. One
   // system call, never blocks; true is no promise. To be asked before the first process only.
   virtual bool is_alive() const = 0;
-  // Any sandbox made before must be destroyed first.
+  // Any sandbox made before must be destroyed first; a durable workspace ends it itself.
   virtual base::Result<std::unique_ptr<Sandbox>> create_sandbox(SandboxSpec spec) = 0;
   // Needs a live sandbox: files are written from inside it, so that its limits hold for them.
   virtual base::Status put_file(InputFile file) = 0;
   // Needs a live sandbox without running processes. Blocks.
   virtual base::Result<Collected> collect(CollectSpec spec) = 0;
+  // Durable ones only. The tag of a process that has ended is free again, and its report is gone;
+  // nothing happens if it runs, or nobody has that tag.
+  virtual base::Status forget(const std::string&) { return not_durable(); }
+  // Durable ones only. Ends all of it; returns when nothing of it is left.
+  virtual base::Status end() { return not_durable(); }
+};
+
+struct AdoptedProcess {
+  std::string tag;
+  std::unique_ptr<Process> process;  // its report is there at once if it has ended
+};
+
+// A durable workspace as its last caller left it.
+struct Adopted {
+  std::unique_ptr<Workspace> workspace;
+  std::unique_ptr<Sandbox> sandbox;  // nullptr: none is alive
+  std::vector<AdoptedProcess> processes;
 };
 
 class Backend {
@@ -152,6 +201,20 @@ class Backend {
   virtual ~Backend() = default;
   // May be called by several threads at once.
   virtual base::Result<std::unique_ptr<Workspace>> open_workspace(WorkspaceSpec spec) = 0;
+  // These are for durable workspaces, and may be called by several threads at once. kNotFound where
+  // nobody has that name any more: what was left is gone then. Whoever had the workspace before
+  // finds that its keeper has hung up.
+  virtual base::Result<Adopted> adopt_workspace(const std::string& name) {
+    return base::fail(base::ErrorCode::kNotFound, "no workspace is called " + name);
+  }
+  // Those that are alive, sorted. All of them are of the backend's state directory.
+  virtual base::Result<std::vector<std::string>> list_workspaces() {
+    return std::vector<std::string>();
+  }
+  // Kills it, whatever its keeper does; returns when nothing of it is left.
+  virtual base::Status discard_workspace(const std::string& name) {
+    return base::fail(base::ErrorCode::kNotFound, "no workspace is called " + name);
+  }
   // What every run of it has at least. May be called by several threads at once.
   virtual model::IsolationLevel level() { return model::IsolationLevel::kContainer; }
 };

@@ -59,6 +59,8 @@ ParkedBackend::~ParkedBackend() {
 }
 
 base::Result<std::unique_ptr<Workspace>> ParkedBackend::open_workspace(WorkspaceSpec spec) {
+  // Of another kind, and for hours: not to be counted among the runs that come and go.
+  if (!spec.name.empty()) return backend_->open_workspace(std::move(spec));
   Parked parked = take_parked(spec);
   if (parked.workspace == nullptr) {
     auto opened = backend_->open_workspace(spec);

@@ -60,6 +60,16 @@ class ParkedBackend final : public Backend {
   ~ParkedBackend() override;
 
   base::Result<std::unique_ptr<Workspace>> open_workspace(WorkspaceSpec spec) override;
+  // Durable workspaces are the other backend's.
+  base::Result<Adopted> adopt_workspace(const std::string& name) override {
+    return backend_->adopt_workspace(name);
+  }
+  base::Result<std::vector<std::string>> list_workspaces() override {
+    return backend_->list_workspaces();
+  }
+  base::Status discard_workspace(const std::string& name) override {
+    return backend_->discard_workspace(name);
+  }
   model::IsolationLevel level() override { return backend_->level(); }
   ParkedStats stats() const;
   // For what is never parked: durable workspaces.

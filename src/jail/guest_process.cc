@@ -32,8 +32,8 @@ std::uint64_t monotonic_ns() {
          static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-GuestProcess::GuestProcess(const Exec& request, base::UniqueFd channel, base::UniqueFd handshake,
-                           std::shared_ptr<sys::Cgroup> group)
+GuestProcess::GuestProcess(std::string_view tag, const Exec& request, base::UniqueFd channel,
+                           base::UniqueFd handshake, std::shared_ptr<sys::Cgroup> group)
     : id_(request.id),
       last_(request.last),
       wall_ns_(request.wall_ms * 1'000'000),
@@ -42,7 +42,8 @@ GuestProcess::GuestProcess(const Exec& request, base::UniqueFd channel, base::Un
       channel_(std::move(channel)),
       handshake_(std::move(handshake)),
       group_(std::move(group)),
-      accepted_ns_(monotonic_ns()) {}
+      accepted_ns_(monotonic_ns()),
+      tag_(tag) {}
 
 void GuestProcess::set_cause(KillCause cause) {
   if (cause_ == KillCause::kNone) cause_ = cause;
@@ -150,6 +151,7 @@ std::optional<std::uint64_t> GuestProcess::next_check_ns() const {
   if (memory_event_at_ns_ != 0) next = std::min(next, memory_event_at_ns_);
   if (listens_again_ns_ > monotonic_ns()) next = std::min(next, listens_again_ns_);
   if (memory_watch_until_ns_ != 0) next = std::min(next, monotonic_ns() + kMemoryWatchStepNs);
+  if (log_.has_value()) next = std::min(next, log_->next_check_ns().value_or(UINT64_MAX));
   return next;
 }
 
@@ -259,6 +261,11 @@ Report GuestProcess::make_report(sys::CgroupKind kind, std::uint32_t missing, bo
   report.stage = static_cast<std::uint16_t>(failure_.stage);
   report.stage_errno = failure_.os_errno;
   report.kill_reason = static_cast<std::uint8_t>(cause_);
+  if (log_.has_value()) {
+    log_->drain();
+    report.has_log = true;
+    report.log = log_->counts();
+  }
   report.denied_count = denied_count_;
   std::copy_n(denied_, denied_count_, report.denied);
   return report;

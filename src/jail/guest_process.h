@@ -7,8 +7,11 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "base/unique_fd.h"
+#include "jail/log_writer.h"
 #include "jail/stage.h"
 #include "jail/wire.h"
 #include "sys/cgroup.h"
@@ -40,8 +43,8 @@ enum class KillCause : std::uint8_t {
 
 class GuestProcess {
  public:
-  GuestProcess(const Exec& request, base::UniqueFd channel, base::UniqueFd handshake,
-               std::shared_ptr<sys::Cgroup> group);
+  GuestProcess(std::string_view tag, const Exec& request, base::UniqueFd channel,
+               base::UniqueFd handshake, std::shared_ptr<sys::Cgroup> group);
 
   std::uint32_t id() const { return id_; }
   bool starting() const { return started_ns_ == 0 && handshake_.valid(); }
@@ -61,6 +64,11 @@ class GuestProcess {
   void set_cause(KillCause cause);
   void set_failure(Stage stage, int error);
   void drop_channel() { channel_.reset(); }
+  // Another caller's. The one before is closed.
+  void take_channel(base::UniqueFd channel) { channel_ = std::move(channel); }
+  // Under which its report is kept, and adopted; such a process does not end with its channel.
+  std::string_view tag() const { return tag_; }
+  std::optional<LogWriter>& log() { return log_; }
   void drop_listener() { listener_.reset(); }
   void send_terminal(int fd);
 
@@ -130,6 +138,8 @@ class GuestProcess {
   std::optional<InitExited> exited_;
   std::uint32_t denied_count_ = 0;
   DeniedCall denied_[kDeniedCallsMax];
+  std::string tag_;
+  std::optional<LogWriter> log_;
 };
 
 }  // namespace airlock::jail

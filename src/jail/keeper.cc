@@ -18,7 +18,6 @@ namespace {
 
 using base::UniqueFd;
 
-constexpr std::uint64_t kTimeLimitMsMax = 73ull * 3600 * 1000;
 constexpr std::uint32_t kPidsMax = 65'536;
 constexpr std::uint32_t kCpuRatePercentMax = 1'000'000;
 constexpr std::uint64_t kDiskBytesMin = 64 * 1024;
@@ -26,13 +25,14 @@ constexpr std::uint64_t kDiskBytesMax = 4ull << 40;
 constexpr std::uint32_t kInodesMax = 64u << 20;
 constexpr timeval kSendTimeout = {30, 0};  // for a caller that does not read
 constexpr std::uint32_t kOpenFilesMax = 1u << 20;
-constexpr std::uint64_t kDiskCheckNs = 100'000'000;
 constexpr std::uint32_t kPutsPendingMax = 32;
 constexpr int kLingerAttempts = 5'000;  // a millisecond each
 
 bool valid_request(const Exec& request, std::size_t fd_count) {
-  return request.argv.count() >= 1 && request.cwd.starts_with('/') &&
-         fd_count == (request.terminal ? 1u : 4u) && request.wall_ms >= 1 &&
+  const bool has_log = request.log_bytes_max != 0;
+  const std::size_t fds = has_log ? 2 : request.terminal ? 1 : 4;
+  return request.argv.count() >= 1 && request.cwd.starts_with('/') && fd_count == fds &&
+         has_log != request.tag.empty() && !(has_log && request.terminal) && request.wall_ms >= 1 &&
          request.wall_ms <= kTimeLimitMsMax && request.cpu_ms >= 1 &&
          request.cpu_ms <= kTimeLimitMsMax && request.pids >= 1 && request.pids <= kPidsMax &&
          request.open_files >= 1 && request.open_files <= kOpenFilesMax &&
@@ -80,9 +80,12 @@ void Keeper::take_slot() {
   crash_point("crash:slot_taken");
 }
 
-void Keeper::open(const OpenWorkspace& request, UniqueFd caller) {
-  caller_ = std::move(caller);
+void Keeper::limit_sending() const {
   setsockopt(caller_.get(), SOL_SOCKET, SO_SNDTIMEO, &kSendTimeout, sizeof kSendTimeout);
+}
+
+void Keeper::open(const OpenWorkspace& request, UniqueFd caller) {
+  take_up_caller(std::move(caller));
   if (!init_is_alive() || (store_.has_value() && !is_same(request, request_))) drop_ahead();
   request_ = request;
   if (!valid_workspace(request)) failure_ = {Stage::kRequest, EINVAL};
@@ -136,7 +139,7 @@ bool Keeper::busy() const {
 }
 
 bool Keeper::serve_caller() {
-  while (!busy()) {
+  while (!busy() && !ended_) {
     Packet packet;
     switch (receive_packet(caller_.get(), buffer(), MSG_DONTWAIT, &packet)) {
       case ReceiveStatus::kWouldBlock: return true;
@@ -177,11 +180,21 @@ bool Keeper::dispatch(Packet* packet) {
       Collect request;
       return decode(packet->bytes, &request) && collect(packet);
     }
+    case MessageType::kForgetProcess: {
+      ForgetProcess request;
+      return decode(packet->bytes, &request) && forget(request);
+    }
+    case MessageType::kEndWorkspace: {
+      EndWorkspace request;
+      return decode(packet->bytes, &request) && end_workspace();
+    }
     default: return false;
   }
 }
 
 bool Keeper::create_sandbox(const CreateSandbox& request) {
+  // Whoever has adopted a workspace may not know of the sandbox.
+  if (has_sandbox() && durable_ != nullptr) destroy_sandbox();
   if (has_sandbox()) return false;
   const sys::SeccompProfile* const profile = sys::find_seccomp_profile(request.seccomp_profile);
   if (sandbox_ != nullptr && sandbox_->profile != nullptr && sandbox_->profile != profile) {
@@ -211,6 +224,12 @@ bool Keeper::exec(const Exec& request, Packet* packet) {
   if (!has_sandbox() || !valid_request(request, packet->fd_count)) return false;
   std::erase_if(sandbox_->processes, [](const auto& p) { return p->ended(); });
   if (sandbox_->processes.size() >= kProcessesPerSandboxMax) return false;
+  std::optional<LogWriter> log;
+  if (!request.tag.empty()) {
+    int error = check_log(request, *packet);
+    if (error == 0) error = attach_log(request, packet, &log);
+    if (error != 0) return refuse_exec(error, *packet);
+  }
   StageFailure failure = sandbox_->failure;
   const std::shared_ptr<sys::Cgroup> former_group = sandbox_->group;
   std::vector<UniqueFd> entrances;
@@ -220,10 +239,13 @@ bool Keeper::exec(const Exec& request, Packet* packet) {
   UniqueFd handshake(pair[1]);
   Exec numbered = request;
   numbered.id = processes_made_++;
+  numbered.tag = {};
+  numbered.log_bytes_max = 0;
   constexpr std::uint8_t kEnough = sys::kControllerMemory | sys::kControllerPids;
   numbered.use_rlimits = (host_.cgroups.controllers & kEnough) != kEnough;
-  auto process = std::make_unique<GuestProcess>(numbered, std::move(packet->fds[0]),
+  auto process = std::make_unique<GuestProcess>(request.tag, numbered, std::move(packet->fds[0]),
                                                 UniqueFd(pair[0]), sandbox_->group);
+  process->log() = std::move(log);
   process->keep_until_started(former_group);
   TranslatedWords words;
   if (host_.lower != nullptr) host_.lower->translate(slot_.number(), &numbered, &words);
@@ -235,6 +257,15 @@ bool Keeper::exec(const Exec& request, Packet* packet) {
     sandbox_->processes.back()->set_failure(failure.stage, failure.os_errno);
     finish(sandbox_->processes.back().get());
   }
+  return true;
+}
+
+// What is wrong with it is the caller's to know, and no reason to end what runs.
+bool Keeper::refuse_exec(int error, const Packet& packet) const {
+  Report report;
+  report.stage = static_cast<std::uint16_t>(Stage::kRequest);
+  report.stage_errno = error;
+  send_message(packet.fds[0].get(), report, {}, MSG_DONTWAIT);
   return true;
 }
 
@@ -315,7 +346,7 @@ void Keeper::serve_init() {
         }
         break;
       case MessageType::kListener:
-        if (!decode(packet.bytes, &listener) || !pass_listener(listener, packet)) {
+        if (!decode(packet.bytes, &listener) || !pass_listener(listener, &packet)) {
           return init_died();
         }
         break;
@@ -329,16 +360,6 @@ void Keeper::serve_init() {
       }
       default: return init_died();
     }
-  }
-}
-
-void Keeper::kill_tree(GuestProcess* process) {
-  if (sandbox_->pid < 0) return;
-  if (process->group() != nullptr) {
-    process->group()->kill_all(sandbox_->pid);
-  } else {
-    send_message(sandbox_->channel.get(),
-                 InitSignal{.id = process->id(), .number = SIGKILL, .everyone = true});
   }
 }
 
@@ -360,6 +381,7 @@ void Keeper::finish(GuestProcess* process) {
   Report report = process->make_report(host_.cgroups.kind, sandbox_->missing, !host_.privileged());
   if (host_.lower != nullptr) report.tier = static_cast<std::uint8_t>(host_.lower->tier());
   report.disk_full |= disk_is_watched() && store_->over_limit();
+  keep_report(*process, report);
   if (process->last() && sandbox_->pid > 0) {
     // Nobody of the guest's is left. Who shares the processors with us waits for the rest as well.
     if (!ends_with_last_ && host_.lower == nullptr) process->send_report(report);
@@ -376,119 +398,6 @@ void Keeper::finish(GuestProcess* process) {
     process->send_report(report);
   }
   crash_point("crash:after_report");
-}
-
-void Keeper::serve_process(GuestProcess* process) {
-  char buffer[256];
-  Packet packet;
-  const ReceiveStatus status = receive_packet(process->channel_fd(), buffer, MSG_DONTWAIT, &packet);
-  if (status == ReceiveStatus::kWouldBlock) return;
-  Signal signal;
-  Terminate terminate;
-  Kill kill_request;
-  if (status == ReceiveStatus::kPacket && decode(packet.bytes, &signal)) {
-    send_message(sandbox_->channel.get(), InitSignal{.id = process->id(), .number = signal.number});
-  } else if (status == ReceiveStatus::kPacket && decode(packet.bytes, &terminate)) {
-    process->set_cause(static_cast<KillCause>(terminate.reason));
-    process->terminate_at(monotonic_ns() +
-                          std::min(terminate.grace_ms, kTimeLimitMsMax) * 1'000'000);
-    if (process->group() != nullptr) {
-      process->group()->signal_all(SIGTERM);
-    } else {
-      send_message(sandbox_->channel.get(),
-                   InitSignal{.id = process->id(), .number = SIGTERM, .everyone = true});
-    }
-  } else if (status == ReceiveStatus::kPacket && decode(packet.bytes, &kill_request)) {
-    const auto cause = static_cast<KillCause>(kill_request.reason);
-    if (cause == KillCause::kOutputLimit && switched_off("output")) return;
-    process->set_cause(cause);
-    process->terminate_at(1);
-  } else {
-    // Nobody listens any more, or what was said makes no sense.
-    process->drop_channel();
-    process->set_cause(KillCause::kCancelled);
-    process->terminate_at(1);
-  }
-}
-
-void Keeper::check_deadlines() {
-  if (sandbox_ == nullptr) return;
-  const std::uint64_t now = monotonic_ns();
-  bool disk_full = false;
-  std::uint64_t memory_bytes = 0;
-  if (disk_is_watched() && now >= next_disk_check_ns_) {
-    disk_full = store_->over_limit();
-    if (host_.lower != nullptr) memory_bytes = host_.lower->memory_bytes(sandbox_->pid);
-    next_disk_check_ns_ = monotonic_ns() + kDiskCheckNs;
-  }
-  for (const auto& process : sandbox_->processes) {
-    if (process->ended()) continue;
-    if (disk_full) process->set_cause(KillCause::kDisk);
-    if (memory_bytes > process->memory_bytes()) process->set_cause(KillCause::kMemory);
-    if (process->check_limits(now)) kill_tree(process.get());
-    // A tree that does not end has an init that hangs: the kernel ends them all with it.
-    if (process->overdue(now) && sandbox_->pid > 0) signal_init(SIGKILL);
-  }
-}
-
-int Keeper::poll_timeout_ms() const {
-  if (sandbox_ == nullptr || sandbox_->processes.empty()) return -1;
-  std::uint64_t next = UINT64_MAX;
-  bool alive = false;
-  for (const auto& process : sandbox_->processes) {
-    alive |= !process->ended();
-    next = std::min(next, process->next_check_ns().value_or(UINT64_MAX));
-  }
-  if (alive && disk_is_watched()) next = std::min(next, next_disk_check_ns_);
-  if (next == UINT64_MAX) return -1;
-  const std::uint64_t now = monotonic_ns();
-  // A deadline in the past means that a kill is under way: look again soon, not at once.
-  if (next <= now) return 1;
-  return static_cast<int>(std::min<std::uint64_t>((next - now) / 1'000'000 + 1, 60'000));
-}
-
-// Every round: the caller, init, and three descriptors and the memory event of each process.
-void Keeper::fill_poll_set(std::vector<pollfd>* set) const {
-  set->clear();
-  set->push_back({caller_.get(), static_cast<short>(busy() ? POLLRDHUP : POLLIN), 0});
-  const bool alive = sandbox_ != nullptr && sandbox_->pid > 0;
-  set->push_back({alive ? sandbox_->channel.get() : -1, POLLIN, 0});
-  if (sandbox_ == nullptr) return;
-  for (const auto& process : sandbox_->processes) {
-    const bool open = !process->ended();
-    set->push_back({open ? process->channel_fd() : -1, POLLIN, 0});
-    set->push_back({open ? process->handshake_fd() : -1, POLLIN, 0});
-    set->push_back({open ? process->listener_fd() : -1, POLLIN, 0});
-    const sys::Cgroup* group = open ? process->group() : nullptr;
-    set->push_back({group != nullptr ? group->oom_event_fd() : -1,
-                    group != nullptr ? group->oom_event_mask() : short{0}, 0});
-  }
-}
-
-int Keeper::run() {
-  std::vector<pollfd> set;
-  while (true) {
-    fill_poll_set(&set);
-    if (poll(set.data(), set.size(), poll_timeout_ms()) < 0 && errno != EINTR) return 1;
-    // What processes report comes before what init says of their end.
-    const std::size_t count = sandbox_ != nullptr ? sandbox_->processes.size() : 0;
-    for (std::size_t i = 0; i < count && 2 + 4 * i + 3 < set.size(); ++i) {
-      GuestProcess* const process = sandbox_->processes[i].get();
-      const pollfd* const fds = &set[2 + 4 * i];
-      if (fds[1].revents != 0) process->on_handshake();
-      if ((fds[2].revents & POLLIN) != 0) {
-        process->on_notification(*sandbox_->profile);
-      } else if (fds[2].revents != 0) {
-        process->drop_listener();  // no process is left that could call
-      }
-      if (fds[3].revents != 0) process->on_memory_event();
-      if (fds[0].revents != 0) serve_process(process);
-    }
-    if (set[1].revents != 0) serve_init();
-    check_deadlines();
-    if (ended_) return 0;
-    if (busy() ? (set[0].revents & (POLLRDHUP | POLLHUP)) != 0 : !serve_caller()) return 0;
-  }
 }
 
 }  // namespace airlock::jail

@@ -4,7 +4,7 @@
 // Forked by the launcher for one caller's channel. Serves that channel until it closes, then ends
 // everything: processes killed, groups seen empty and removed, workspace deleted. Single-threaded,
 // one poll loop; it blocks only for steps that are bounded (mkfs, newuidmap, removal of an empty
-// group).
+// group). One whose workspace has a name outlives its callers (jail/durable.h).
 #pragma once
 
 #include <poll.h>
@@ -15,16 +15,19 @@
 
 #include "base/unique_fd.h"
 #include "jail/channel.h"
+#include "jail/durable.h"
+#include "jail/durable_folder.h"
 #include "jail/guest_process.h"
 #include "jail/launcher.h"
 #include "jail/launcher_host.h"
 #include "jail/network_home.h"
-#include "jail/wire.h"
+#include "jail/wire_durable.h"
 #include "jail/workspace_store.h"
 
 namespace airlock::jail {
 
 inline constexpr std::size_t kProcessesPerSandboxMax = 64;
+inline constexpr std::uint64_t kTimeLimitMsMax = 73ull * 3600 * 1000;
 inline constexpr const char* kUsualProfile = "default";
 
 class Keeper {
@@ -52,11 +55,15 @@ class Keeper {
   // Takes up the caller's request; what is wrong with it every process then reports.
   void open(const OpenWorkspace& request, base::UniqueFd caller);
 
+  // Before open(): the workspace has a name, under which `listener` listens, and outlives its
+  // callers. `folder` outlives this.
+  void be_durable(const DurableFolder& folder, std::string name, base::UniqueFd listener);
+
   // Begins the sandbox ahead once more, if there is one: the host is not what it was taken for.
   void renew();
   // Everything ends with the sandbox that ends with its process; nobody has to close the channel.
   void end_with_last() { ends_with_last_ = true; }
-  // Until the caller's channel closes. Not 0: it cannot go on.
+  // Until the caller's channel closes, or as jail/durable.h says. Not 0: it cannot go on.
   int run();
   // To tell the caller, by closing it, that all is gone; the keeper itself has to go first.
   base::UniqueFd take_caller() { return std::move(caller_); }
@@ -73,6 +80,7 @@ class Keeper {
     sys::CgroupLimits group_limits;  // that the group has already
     bool in_network_home = false;
     bool touched_network = false;
+    base::UniqueFd gateway;  // the listener of a durable one, for its next caller
     const sys::SeccompProfile* profile = nullptr;
     StageFailure failure;
     std::uint32_t missing = 0;
@@ -88,10 +96,11 @@ class Keeper {
   void make_sandbox();
   // sandbox_network.cc
   bool open_listener(const Listen& request);
-  bool pass_listener(const Listener& made, const Packet& packet);
+  bool pass_listener(const Listener& made, Packet* packet);
   bool put_file(const PutFile& request, Packet* packet);
   bool exec(const Exec& request, Packet* packet);
   bool collect(Packet* packet);
+  bool refuse_exec(int error, const Packet& packet) const;
   bool init_is_alive() const;
   void signal_init(int number) const;
   void end_init();
@@ -126,12 +135,32 @@ class Keeper {
   void kill_tree(GuestProcess* process);
   void finish(GuestProcess* process);
   void check_deadlines();
-  void fill_poll_set(std::vector<pollfd>* set) const;
+  void fill_poll_set(std::vector<pollfd>* set);
+  void serve_events(GuestProcess* process, const pollfd* fds);
   int poll_timeout_ms() const;
   bool busy() const;
   bool disk_is_watched() const;
   bool has_sandbox() const { return sandbox_ != nullptr && !sandbox_->ahead; }
   GuestProcess* find(std::uint32_t id);
+
+  void take_up_caller(base::UniqueFd caller);
+  void limit_sending() const;
+  // durable.cc
+  int listener_fd() const;
+  void serve_listener();
+  base::UniqueFd hand_over(std::string_view tag, std::string_view profile,
+                           const Report* report) const;
+  bool lose_caller();  // false: everything ends with it
+  bool has_tag(std::string_view tag) const;
+  int check_log(const Exec& request, const Packet& packet) const;
+  int attach_log(const Exec& request, Packet* packet, std::optional<LogWriter>* log) const;
+  static int open_null();
+  void keep_report(const GuestProcess& process, const Report& report);
+  bool forget(const ForgetProcess& request);
+  bool end_workspace();
+  void leave_folder();
+  std::optional<std::uint64_t> orphan_deadline_ns() const;
+  void check_orphan();
 
   const LauncherHost& host_;
   NetworkHome* network_;  // nullptr: sandboxes make their own
@@ -147,6 +176,7 @@ class Keeper {
   bool ends_with_last_ = false;
   bool ended_ = false;
   std::unique_ptr<Sandbox> sandbox_;
+  std::unique_ptr<Durable> durable_;
 };
 
 }  // namespace airlock::jail

@@ -76,6 +76,23 @@ void KeeperPool::run_keeper(UniqueFd requests) {
   _exit(0);
 }
 
+// In a child: an end of a channel that it kept would hide the end of the launcher.
+void KeeperPool::leave_launcher() {
+  news_.reset();
+  for (UniqueFd* const fd : launchers_own_) fd->reset();
+  keepers_.clear();
+  signal(SIGCHLD, SIG_DFL);
+}
+
+pid_t KeeperPool::fork_apart() {
+  const pid_t pid = fork();
+  if (pid == 0) {
+    leave_launcher();
+    news_sender_.reset();
+  }
+  return pid;
+}
+
 KeeperPool::Link* KeeperPool::fork_keeper(UniqueFd* in_transit) {
   int pair[2];
   if (keepers_.size() >= kKeepersMax ||
@@ -87,11 +104,8 @@ KeeperPool::Link* KeeperPool::fork_keeper(UniqueFd* in_transit) {
   const pid_t pid = fork();
   if (pid == 0) {
     ours.reset();
-    news_.reset();
-    for (UniqueFd* const fd : launchers_own_) fd->reset();
     if (in_transit != nullptr) in_transit->reset();
-    keepers_.clear();
-    signal(SIGCHLD, SIG_DFL);
+    leave_launcher();
     run_keeper(std::move(theirs));
   }
   crash_point("crash:keeper_forked");
@@ -161,11 +175,12 @@ void KeeperPool::close() {
   retire_surplus();
 }
 
-bool KeeperPool::reap() {
+bool KeeperPool::reap(std::vector<pid_t>* ended) {
   bool killed = false;
   int status = 0;
   for (pid_t pid = 0; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
     killed |= status != 0;
+    ended->push_back(pid);
     std::erase_if(keepers_, [&](const Link& link) { return link.pid == pid; });
   }
   return killed;

@@ -19,7 +19,7 @@ namespace airlock::jail {
 
 class KeeperPool {
  public:
-  // `launchers_own` is closed in every keeper.
+  // `launchers_own` is closed in every child.
   KeeperPool(const LauncherHost& host, std::vector<base::UniqueFd*> launchers_own);
 
   // Hands request and channel to a keeper that sleeps, or to a new one. Where none can be had the
@@ -28,8 +28,10 @@ class KeeperPool {
   // Readable when a keeper has something to say: it sleeps again.
   int news_fd() const { return news_.get(); }
   void take_news();
-  // Reaps those that have ended; true if one did not end by itself.
-  bool reap();
+  // Forks a child of the launcher that has nothing of the pool's; 0 in the child.
+  pid_t fork_apart();
+  // Reaps children that have ended, whatever they were; true if one did not end by itself.
+  bool reap(std::vector<pid_t>* ended);
   // From here on whoever has nothing to do ends.
   void close();
   bool empty() const { return keepers_.empty(); }
@@ -48,6 +50,7 @@ class KeeperPool {
   Link* find_asleep(bool with_spare);
   void prepare_spare();
   void retire_surplus();
+  void leave_launcher();
   [[noreturn]] void run_keeper(base::UniqueFd requests);
 
   const LauncherHost& host_;

@@ -1,6 +1,7 @@
 // Theory of operation: the launcher learns what its host offers, removes what dead owners left,
 // then hands every kOpenWorkspace, with the channel that came with it, to a keeper (jail/keeper.h)
-// of its pool. It does nothing slow itself and trusts no number that a caller sends.
+// of its pool, or one of its own if the workspace has a name (jail/durable_keepers.h). It does
+// nothing slow itself and trusts no number that a caller sends.
 //
 // With `single` it is the keeper. It has a sandbox begun as soon as it knows what a clone needs;
 // the rest it learns while that sandbox's init mounts on another core.
@@ -14,31 +15,35 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <vector>
 
 #include "jail/channel.h"
+#include "jail/durable_folder.h"
+#include "jail/durable_keepers.h"
 #include "jail/hand_down.h"
 #include "jail/keeper.h"
 #include "jail/keeper_pool.h"
 #include "jail/launcher_host.h"
 #include "jail/test_hooks.h"
+#include "jail/wire_durable.h"
 
 namespace airlock::jail {
 namespace {
 
 using base::UniqueFd;
 
-constexpr std::size_t kOpenWorkspaceBytesMax = 4'096;
+constexpr std::size_t kRequestBytesMax = 4'096;
 constexpr std::uint32_t kTrialInodes = 1'024;
 
-bool receive(int control_fd, std::span<char> buffer, Packet* packet, OpenWorkspace* request) {
+bool receive(int control_fd, std::span<char> buffer, Packet* packet) {
   return receive_packet(control_fd, buffer, 0, packet) == ReceiveStatus::kPacket &&
-         decode(packet->bytes, request) && packet->fd_count == 1;
+         packet->fd_count == 1;
 }
 
 class Launcher {
  public:
-  Launcher(const LauncherHost& host, UniqueFd control)
-      : host_(host), control_(std::move(control)) {}
+  Launcher(const LauncherHost& host, DurableFolder folder, UniqueFd control)
+      : host_(host), folder_(std::move(folder)), control_(std::move(control)) {}
 
   int run() {
     sigset_t children;
@@ -47,14 +52,15 @@ class Launcher {
     sigprocmask(SIG_BLOCK, &children, nullptr);
     children_.reset(signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK));
     KeeperPool keepers(host_, {&control_, &children_});
+    DurableKeepers durable(host_, folder_, keepers);
     while (control_.valid() || !keepers.empty()) {
       pollfd set[] = {{control_.get(), POLLIN, 0},
                       {children_.get(), POLLIN, 0},
                       {keepers.news_fd(), POLLIN, 0}};
       if (poll(set, 3, -1) < 0 && errno != EINTR) return 1;
-      if (set[1].revents != 0) reap(&keepers);
+      if (set[1].revents != 0) reap(&keepers, &durable);
       if (set[2].revents != 0) keepers.take_news();
-      if (set[0].revents != 0 && !serve(&keepers)) {
+      if (set[0].revents != 0 && !serve(&keepers, &durable)) {
         control_.reset();
         keepers.close();
       }
@@ -63,22 +69,40 @@ class Launcher {
   }
 
  private:
-  bool serve(KeeperPool* keepers) {
-    char buffer[kOpenWorkspaceBytesMax];
+  bool serve(KeeperPool* keepers, DurableKeepers* durable) {
+    char buffer[kRequestBytesMax];
     Packet packet;
-    OpenWorkspace request;
-    if (!receive(control_.get(), buffer, &packet, &request)) return false;
-    keepers->give(request, std::move(packet.fds[0]));
+    if (!receive(control_.get(), buffer, &packet)) return false;
+    UniqueFd channel = std::move(packet.fds[0]);
+    OpenWorkspace workspace;
+    AdoptWorkspace adopted;
+    DiscardWorkspace discarded;
+    ListWorkspaces listed;
+    if (decode(packet.bytes, &workspace)) {
+      workspace.name.empty() ? keepers->give(workspace, std::move(channel))
+                             : durable->open(workspace, std::move(channel));
+    } else if (decode(packet.bytes, &adopted)) {
+      durable->adopt(adopted, std::move(channel));
+    } else if (decode(packet.bytes, &discarded)) {
+      durable->discard(discarded, std::move(channel));
+    } else if (decode(packet.bytes, &listed)) {
+      durable->list(std::move(channel));
+    } else {
+      return false;
+    }
     return true;
   }
 
-  void reap(KeeperPool* keepers) {
+  void reap(KeeperPool* keepers, DurableKeepers* durable) {
     signalfd_siginfo ignored;
     while (read(children_.get(), &ignored, sizeof ignored) > 0) {}
-    if (keepers->reap()) sweep(host_);
+    std::vector<pid_t> ended;
+    if (keepers->reap(&ended)) sweep(host_);
+    durable->note_ended(ended);
   }
 
   const LauncherHost& host_;
+  const DurableFolder folder_;
   UniqueFd control_;
   UniqueFd children_;
 };
@@ -123,6 +147,12 @@ void check_tier(LauncherHost& host, const LauncherOptions& options, const Unique
   hand_down(options, control);
 }
 
+int serve_many(const LauncherHost& host, UniqueFd control) {
+  auto folder = DurableFolder::open(host.slots.run_directory(), host.state_directory);
+  if (!folder.has_value()) return refuse(folder.error());
+  return Launcher(host, std::move(*folder), std::move(control)).run();
+}
+
 class SingleLauncher {
  public:
   SingleLauncher(const LauncherOptions& options, LauncherHost host, UniqueFd control)
@@ -142,10 +172,11 @@ class SingleLauncher {
     if (!check_view()) return 1;
     // While init mounts, and before there is a guest whose limits have to be watched.
     const bool left = sweep(host_, keeper_.kept());
-    char buffer[kOpenWorkspaceBytesMax];
+    char buffer[kRequestBytesMax];
     Packet packet;
     OpenWorkspace request;
-    if (!receive(control_.get(), buffer, &packet, &request)) return 0;
+    if (!receive(control_.get(), buffer, &packet) || !decode(packet.bytes, &request)) return 0;
+    if (!request.name.empty()) return 0;  // we end with our caller
     keeper_.open(request, std::move(packet.fds[0]));
     const int status = keeper_.run();
     if (left) sweep(host_, keeper_.kept());
@@ -197,7 +228,7 @@ int run_launcher(LauncherOptions options, UniqueFd control) {
   if (options.tells_when_settled) tell_tier(*host, control);
   crash_point("crash:host_opened");
   const bool left = sweep(*host);
-  const int status = Launcher(*host, std::move(control)).run();
+  const int status = serve_many(*host, std::move(control));
   if (left) sweep(*host);
   return status;
 }
@@ -205,7 +236,7 @@ int run_launcher(LauncherOptions options, UniqueFd control) {
 int run_lower_launcher(LauncherOptions options, LauncherHost host, UniqueFd control) {
   if (options.single) return SingleLauncher(options, std::move(host), std::move(control)).run();
   if (options.tells_when_settled) tell_tier(host, control);
-  return Launcher(host, std::move(control)).run();
+  return serve_many(host, std::move(control));
 }
 
 }  // namespace airlock::jail

@@ -21,7 +21,8 @@ std::shared_ptr<sys::Cgroup> Keeper::make_group(const sys::CgroupLimits& limits,
   if (host_.cgroups.hierarchies.empty()) return nullptr;
   const std::string slot = "s" + std::to_string(slot_.number());
   if (request_.memory_bytes != 0 && !job_group_.valid()) {
-    auto job = sys::Cgroup::create(host_.cgroups, slot, {.memory_bytes = request_.memory_bytes});
+    auto job = sys::Cgroup::create(host_.cgroups, slot, {.memory_bytes = request_.memory_bytes},
+                                   /*for_children=*/true);
     if (!job.has_value()) {
       *failure = {Stage::kCgroup, job.error().os_errno};
       return nullptr;

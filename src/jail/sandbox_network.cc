@@ -10,6 +10,11 @@ namespace airlock::jail {
 bool Keeper::open_listener(const Listen& request) {
   if (!has_sandbox()) return false;
   sandbox_->touched_network = true;
+  if (sandbox_->gateway.valid()) {
+    // A new caller of a workspace that outlived the one before.
+    const int fds[] = {sandbox_->gateway.get()};
+    return send_message(caller_.get(), Listener{}, fds) == 0;
+  }
   StageFailure& failure = sandbox_->failure;
   const bool fails = failure.stage != Stage::kNone;
   if (!fails && host_.lower != nullptr) failure = {Stage::kNetwork, EOPNOTSUPP};
@@ -22,11 +27,13 @@ bool Keeper::open_listener(const Listen& request) {
 }
 
 // False: that was not init.
-bool Keeper::pass_listener(const Listener& made, const Packet& packet) {
-  if (packet.fd_count != (made.os_errno == 0 ? 1u : 0u)) return false;
+bool Keeper::pass_listener(const Listener& made, Packet* packet) {
+  if (packet->fd_count != (made.os_errno == 0 ? 1u : 0u)) return false;
   if (made.os_errno != 0) sandbox_->failure = {Stage::kNetwork, made.os_errno};
-  const int fds[] = {packet.fds[0].get()};
-  send_message(caller_.get(), made, std::span<const int>(fds, packet.fd_count));
+  const int fds[] = {packet->fds[0].get()};
+  send_message(caller_.get(), made, std::span<const int>(fds, packet->fd_count));
+  // Whoever adopts the workspace wants it, too.
+  if (durable_ != nullptr) sandbox_->gateway = std::move(packet->fds[0]);
   return true;
 }
 

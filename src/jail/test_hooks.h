@@ -4,6 +4,8 @@
 // airlock-jail every call is a constant that the compiler removes.
 #pragma once
 
+#include <cstdint>
+
 #ifdef AIRLOCK_TEST_HOOKS
 #include <unistd.h>
 #include <csignal>
@@ -35,7 +37,13 @@ inline void crash_point(const char* point) {
   const std::string name(point + 6);
   if (name == wanted || unlink((wanted + ("/" + name)).c_str()) == 0) kill(getpid(), SIGKILL);
 }
+// $AIRLOCK_JAIL_TEST_ORPHAN_MS instead of an hour.
+inline std::uint64_t orphan_max_ns(std::uint64_t usual) {
+  const char* wanted = std::getenv("AIRLOCK_JAIL_TEST_ORPHAN_MS");
+  return wanted != nullptr ? std::strtoull(wanted, nullptr, 10) * 1'000'000 : usual;
+}
 #else
+constexpr std::uint64_t orphan_max_ns(std::uint64_t usual) { return usual; }
 constexpr bool switched_off(const char*) { return false; }
 constexpr void crash_point(const char*) {}
 #endif

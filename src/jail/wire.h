@@ -4,7 +4,7 @@
 // decoded message borrows the packet's bytes and must not outlive them. Nothing here allocates, so
 // init and its new processes use it too. A message is described once, by visit(): the same code
 // writes and reads it. Strings carry a trailing NUL on the wire, so that argv can point into the
-// packet.
+// packet. Workspaces that outlive their callers have messages of their own: wire_durable.h.
 //
 //   caller -> launcher  kOpenWorkspace  fd: the keeper's end of a new channel
 //   caller -> keeper    kCreateSandbox kDestroySandbox kListen kPutFile(fd) kExec(fds) kCollect
@@ -61,6 +61,15 @@ enum class MessageType : std::uint16_t {
   kWorkspaceMount,
   kStarting,
   kStartFailed,
+  kAdoptWorkspace,
+  kDiscardWorkspace,
+  kListWorkspaces,
+  kWorkspaceNames,
+  kWorkspaceAnswer,
+  kAdopted,
+  kAdoptedProcess,
+  kForgetProcess,
+  kEndWorkspace,
   kListen,
   kListener,
 };
@@ -78,7 +87,8 @@ struct OpenWorkspace {
   std::uint32_t inodes = 0;
   std::uint64_t memory_bytes = 0;
   bool reusable = false;  // more than one sandbox will be made on it
-  void visit(auto& a) { a(disk_bytes, inodes, memory_bytes, reusable); }
+  std::string_view name;  // it outlives its caller; empty: it does not
+  void visit(auto& a) { a(disk_bytes, inodes, memory_bytes, reusable, name); }
 };
 
 struct CreateSandbox {
@@ -99,8 +109,9 @@ struct PutFile {
   void visit(auto& a) { a(path, executable); }
 };
 
-// fds: the process channel, then stdin, stdout, stderr unless `terminal`; towards init also the
-// entrances of the cgroup that it moves to before it forks. Towards init the first fd
+// fds: the process channel, then stdin, stdout, stderr unless `terminal`, or the log file if there
+// is one (`log_bytes_max`), instead of which init gets pipes; towards init also the entrances of
+// the cgroup that it moves to before it forks. Towards init the first fd
 // is the handshake socket of the new process instead.
 struct Exec {
   static constexpr MessageType kType = MessageType::kExec;
@@ -117,9 +128,11 @@ struct Exec {
   std::string_view cwd;
   StringList argv;
   StringList env;
+  std::string_view tag;             // its report is kept until it is forgotten
+  std::uint64_t log_bytes_max = 0;  // 0: it has no log
   void visit(auto& a) {
     a(id, terminal, last, wall_ms, cpu_ms, memory_bytes, pids, cpu_rate_percent, open_files,
-      use_rlimits, cwd, argv, env);
+      use_rlimits, cwd, argv, env, tag, log_bytes_max);
   }
 };
 
@@ -208,6 +221,14 @@ enum Missing : std::uint32_t {
   kLacksSignals = 1 << 23,
 };
 
+// What became of a log: bytes of the streams, without what the records around them take.
+struct LogCounts {
+  std::uint64_t written = 0;
+  std::uint64_t dropped = 0;
+  bool truncated = false;     // its bound was reached
+  std::int32_t os_errno = 0;  // of the first write that failed
+};
+
 // An entry of the profile's table of denials; kForeignCall: a call of a foreign architecture.
 inline constexpr std::uint16_t kForeignCall = 0xffff;
 struct DeniedCall {
@@ -236,12 +257,15 @@ struct Report {
   std::uint32_t missing = 0;     // bits of Missing
   bool rootless = false;
   std::uint8_t tier = 0;  // jail::Tier
+  bool has_log = false;
+  LogCounts log;
   std::uint32_t denied_count = 0;
   DeniedCall denied[kDeniedCallsMax];
   void visit(auto& a) {
     a(stage, stage_errno, kill_reason, has_exit_status, wait_status, oom_kills, pids_denied,
       disk_full, inodes_full, started_us, wall_us, user_us, system_us, memory_peak_bytes, pids_peak,
-      cgroup_kind, missing, rootless, tier, denied_count);
+      cgroup_kind, missing, rootless, tier, has_log, log.written, log.dropped, log.truncated,
+      log.os_errno, denied_count);
     for (std::uint32_t i = 0; i < denied_count && i < kDeniedCallsMax; ++i) {
       a(denied[i].entry);
       a(denied[i].count);

@@ -8,6 +8,7 @@
 #include "base/unique_fd.h"
 #include "jail/channel.h"
 #include "jail/stage.h"
+#include "jail/wire_durable.h"
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -115,6 +116,26 @@ TEST(WireTest, ReportCarriesItsDenials) {
   ASSERT_TRUE(decode(encode(report, buffer), &decoded));
   EXPECT_EQ(decoded.denied[1].entry, kForeignCall);
   EXPECT_EQ(decoded.denied[1].count, 9u);
+}
+
+TEST(WireTest, WhatIsSaidOfADurableWorkspaceComesBack) {
+  char buffer[4096];
+  OpenWorkspace open;
+  ASSERT_TRUE(decode(encode(OpenWorkspace{.disk_bytes = 1, .name = "job_1"}, buffer), &open));
+  EXPECT_EQ(open.name, "job_1");
+  AdoptedProcess process;
+  ASSERT_TRUE(decode(encode(AdoptedProcess{.tag = "build", .seccomp_profile = "gpu"}, buffer, 1),
+                     &process));
+  EXPECT_EQ(process.tag, "build");
+  EXPECT_EQ(process.seccomp_profile, "gpu");
+  Report report;
+  report.has_log = true;
+  report.log = {.written = 5, .dropped = 6, .truncated = true, .os_errno = 28};
+  Report decoded;
+  ASSERT_TRUE(decode(encode(report, buffer), &decoded));
+  EXPECT_TRUE(decoded.has_log);
+  EXPECT_EQ(decoded.log.dropped, 6u);
+  EXPECT_EQ(decoded.log.os_errno, 28);
 }
 
 TEST(StageTest, EveryStageHasAName) {

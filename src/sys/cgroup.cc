@@ -224,12 +224,12 @@ bool has_unified(const CgroupHost& host) {
 }
 
 base::Result<Cgroup> Cgroup::create(const CgroupHost& host, const std::string& name,
-                                    const CgroupLimits& limits) {
+                                    const CgroupLimits& limits, bool for_children) {
   Cgroup group;
   group.name_ = name;
   for (const CgroupHierarchy& hierarchy : host.hierarchies) {
     const bool only_cpu = hierarchy.controllers == kControllerCpu;
-    if (only_cpu && limits.cpu_rate_percent == 0) continue;
+    if (only_cpu && limits.cpu_rate_percent == 0 && !for_children) continue;
     int made = mkdirat(hierarchy.parent_fd.get(), name.c_str(), 0755);
     if (made != 0 && errno == EEXIST) {
       reap_group(hierarchy.parent_fd.get(), name.c_str());

@@ -68,9 +68,9 @@ class Cgroup {
  public:
   // Makes the group `name` ("s12.0", or "s12/0" below an existing group) in every hierarchy that is
   // needed for `limits`; cpu only when a rate is asked for. A leftover of that name is removed
-  // first.
+  // first. With `for_children` it is made in every hierarchy, whatever they will need.
   static base::Result<Cgroup> create(const CgroupHost& host, const std::string& name,
-                                     const CgroupLimits& limits);
+                                     const CgroupLimits& limits, bool for_children = false);
   Cgroup() = default;
   Cgroup(Cgroup&&) = default;
   Cgroup& operator=(Cgroup&&) = delete;

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "base/check.h"
-#include "jail/wire.h"
+#include "jail/wire_durable.h"
 
 namespace airlock::jail {
 namespace {
@@ -47,6 +47,15 @@ void try_all(std::string_view packet) {
   try_type<Starting>(packet);
   try_type<StartFailed>(packet);
   try_type<Report>(packet);
+  try_type<AdoptWorkspace>(packet);
+  try_type<DiscardWorkspace>(packet);
+  try_type<ListWorkspaces>(packet);
+  try_type<WorkspaceNames>(packet);
+  try_type<WorkspaceAnswer>(packet);
+  try_type<Adopted>(packet);
+  try_type<AdoptedProcess>(packet);
+  try_type<ForgetProcess>(packet);
+  try_type<EndWorkspace>(packet);
 }
 
 }  // namespace

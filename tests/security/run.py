@@ -183,6 +183,12 @@ def run_crashes(options, tally):
     crash.run_all(airlock.Caller(options.as_user), crash.COUNT, None, tally)
 
 
+def run_durable(options, tally):
+    import crash_durable
+
+    crash_durable.run_all(airlock.Caller(options.as_user), crash_durable.COUNT, None, tally)
+
+
 def run_hostile(options, tally):
     import hostile_caller
 
@@ -200,6 +206,7 @@ SUITES = {
     "probes": run_probes,
     "outcomes": run_outcomes,
     "crash": run_crashes,
+    "durable": run_durable,
     "hostile": run_hostile,
     "burst": run_bursts,
 }

@@ -19,7 +19,8 @@ TYPES = (
     "none OpenWorkspace CreateSandbox DestroySandbox PutFile Exec Collect CollectedFile "
     "RefusedFile CollectDone Signal Terminate Kill Terminal Report ViewSetup WorkspaceSetup "
     "ExecSetup Confine InitReady InitExited InitPutDone InitSignal WorkspaceMount Starting "
-    "StartFailed "
+    "StartFailed AdoptWorkspace DiscardWorkspace ListWorkspaces WorkspaceNames WorkspaceAnswer "
+    "Adopted AdoptedProcess ForgetProcess EndWorkspace"
 ).split()
 NUMBER = {name: number for number, name in enumerate(TYPES)}
 MESSAGE_BYTES_MAX = 128 * 1024
@@ -40,8 +41,14 @@ def items(values):
     return struct.pack("<II", len(values), len(data)) + data
 
 
-def open_workspace(disk=16 << 20, inodes=4096, memory=256 << 20, reusable=False):
-    return header("OpenWorkspace", 1) + struct.pack("<QIQB", disk, inodes, memory, reusable)
+def open_workspace(disk=16 << 20, inodes=4096, memory=256 << 20, reusable=False, name=""):
+    sizes = struct.pack("<QIQB", disk, inodes, memory, reusable)
+    return header("OpenWorkspace", 1) + sizes + text(name)
+
+
+def named(kind, name):
+    """AdoptWorkspace or DiscardWorkspace, which come with a channel."""
+    return header(kind, 1) + text(name)
 
 
 def create_sandbox(profile="default"):
@@ -66,6 +73,8 @@ def execute(
     terminal=False,
     number=0,
     fds=4,
+    tag="",
+    log_bytes=0,
 ):
     return (
         header("Exec", fds)
@@ -74,6 +83,8 @@ def execute(
         + text(cwd)
         + items(argv)
         + items(env)
+        + text(tag)
+        + struct.pack("<Q", log_bytes)
     )
 
 
@@ -127,12 +138,13 @@ def pair():
 class Launcher:
     """airlock-jail with us as its caller."""
 
-    def __init__(self, caller, run_directory=None):
+    def __init__(self, caller, run_directory=None, state_directory=None):
         ours, theirs = pair()
         program = pathlib.Path(
             os.environ.get("AIRLOCK_JAIL", airlock.binary().parent / "airlock-jail")
         )
         options = ["--run-dir", run_directory] if run_directory else []
+        options += ["--state-dir", state_directory] if state_directory else []
         self.control = ours
         self.process = subprocess.Popen(
             [program, "--control-fd", str(theirs.fileno()), *options],
@@ -149,6 +161,29 @@ class Launcher:
         send(self.control, open_workspace(**request), [theirs.fileno()])
         theirs.close()
         return ours
+
+    def ask(self, packet):
+        """Sends a request that is answered; gives back the channel for the answer."""
+        ours, theirs = pair()
+        send(self.control, packet, [theirs.fileno()])
+        theirs.close()
+        return ours
+
+    def answer(self, packet):
+        """What the answer says: its kind, and the errno of a WorkspaceAnswer."""
+        with contextlib.closing(self.ask(packet)) as channel:
+            said, fds = receive(channel)
+        for fd in fds:
+            os.close(fd)
+        kind = kind_of(said)
+        return kind, struct.unpack_from("<i", said, 8)[0] if kind == "WorkspaceAnswer" else 0
+
+    def names(self):
+        with contextlib.closing(self.ask(header("ListWorkspaces", 1))) as channel:
+            said, _ = receive(channel)
+        if kind_of(said) != "WorkspaceNames":
+            return None
+        return [name.decode() for name in said[16:].split(b"\0")[:-1]]
 
     def end(self, seconds=20):
         """Closes the control socket; the exit status, or None if it had to be killed."""

@@ -13,20 +13,20 @@
 #include <cstdlib>
 #include <mutex>
 
+#include "backend/native/native_durable.h"
 #include "backend/native/native_process.h"
 #include "jail/channel.h"
 #include "jail/launcher.h"
 #include "jail/path_rules.h"
 #include "jail/tier.h"
-#include "jail/wire.h"
+#include "jail/wire_durable.h"
 
 namespace airlock::backend::native {
 namespace {
 
 using base::UniqueFd;
 
-// A keeper that has not tidied up by then is left to the launcher's sweep.
-constexpr int kKeeperEndTimeoutMs = 30'000;
+constexpr int kInitEndTimeoutMs = 30'000;
 constexpr int kLauncherControlFd = 3;
 
 base::Result<std::pair<UniqueFd, UniqueFd>> make_channel() {
@@ -37,10 +37,10 @@ base::Result<std::pair<UniqueFd, UniqueFd>> make_channel() {
   return std::pair(UniqueFd(pair[0]), UniqueFd(pair[1]));
 }
 
-base::Status check_sent(int error, const char* what) {
+base::Status check_sent(int error, const std::string& what) {
   if (error == 0) return {};
   if (error == EPIPE || error == ECONNRESET) {
-    return base::fail(base::ErrorCode::kUnavailable, std::string(what) + ": the keeper is gone");
+    return base::fail(base::ErrorCode::kUnavailable, what + ": the keeper is gone");
   }
   return base::fail(base::errno_error(what, error));
 }
@@ -67,10 +67,32 @@ base::Status check_words(const std::vector<std::string>& words, const char* what
   return {};
 }
 
+base::Status check_tag(const ProcessSpec& spec) {
+  const bool logs = spec.log.file.valid();
+  if (!spec.tag.empty() == logs && !(logs && spec.terminal) &&
+      logs == (spec.log.bytes_max.count() != 0)) {
+    return {};
+  }
+  return base::fail(base::ErrorCode::kInvalidArgument,
+                    "a process has a tag and a log of at least 1 byte, or neither",
+                    "a terminal has no log");
+}
+
+// Whether what is not ended explicitly ends with its caller.
+enum class Life { kCallers, kDurable };
+
 class NativeSandbox final : public Sandbox {
  public:
-  NativeSandbox(int channel, SandboxSpec spec) : channel_(channel), spec_(std::move(spec)) {}
-  ~NativeSandbox() override { jail::send_message(channel_, jail::DestroySandbox{}); }
+  NativeSandbox(int channel, SandboxSpec spec, Life life)
+      : channel_(channel), spec_(std::move(spec)), life_(life) {}
+  ~NativeSandbox() override {
+    if (life_ == Life::kCallers) jail::send_message(channel_, jail::DestroySandbox{});
+  }
+
+  base::Status end() override {
+    if (life_ == Life::kCallers) return not_durable();
+    return check_sent(jail::send_message(channel_, jail::DestroySandbox{}), "end sandbox");
+  }
 
   base::Result<std::unique_ptr<Process>> exec(ProcessSpec spec, Stdio stdio) override {
     AIRLOCK_TRY(check_words(spec.argv, "arguments"));
@@ -94,9 +116,14 @@ class NativeSandbox final : public Sandbox {
     request.cwd = spec.cwd;
     request.argv = {argv.data(), argv.size(), static_cast<std::uint32_t>(spec.argv.size())};
     request.env = {env.data(), env.size(), static_cast<std::uint32_t>(spec.env.size())};
+    AIRLOCK_TRY(check_tag(spec));
+    request.tag = spec.tag;
+    request.log_bytes_max = spec.log.bytes_max.count();
     AIRLOCK_ASSIGN(auto channel, make_channel());
-    const int fds[] = {channel.second.get(), stdio.in.get(), stdio.out.get(), stdio.err.get()};
-    const std::span<const int> passed(fds, spec.terminal ? 1 : 4);
+    const bool logs = !spec.tag.empty();
+    const int fds[] = {channel.second.get(), logs ? spec.log.file.get() : stdio.in.get(),
+                       stdio.out.get(), stdio.err.get()};
+    const std::span<const int> passed(fds, logs ? 2 : spec.terminal ? 1 : 4);
     const auto buffer = std::make_unique_for_overwrite<char[]>(jail::kMessageBytesMax);
     const std::string_view packet =
         jail::encode(request, std::span(buffer.get(), jail::kMessageBytesMax), passed.size());
@@ -107,29 +134,52 @@ class NativeSandbox final : public Sandbox {
   }
 
   base::Result<UniqueFd> take_listener() override {
-    if (spec_.network != model::NetworkMode::kGateway) return Sandbox::take_listener();
+    if (spec_.network != model::NetworkMode::kGateway) {
+      if (life_ != Life::kDurable) return Sandbox::take_listener();
+      // Adopted: the keeper has it still, or makes it now.
+      const jail::Listen again{model::kGatewayPort};
+      AIRLOCK_TRY(check_sent(jail::send_message(channel_, again), "open the gateway"));
+      spec_.network = model::NetworkMode::kGateway;
+    }
     return receive_listener(channel_);
   }
 
  private:
   int channel_;
   SandboxSpec spec_;
+  Life life_;
 };
 
 class NativeWorkspace final : public Workspace {
  public:
-  explicit NativeWorkspace(UniqueFd channel) : channel_(std::move(channel)) {}
+  NativeWorkspace(UniqueFd channel, Life life) : channel_(std::move(channel)), life_(life) {}
 
   // Returns when the keeper has removed everything, which it tells by its end.
   ~NativeWorkspace() override {
+    if (life_ == Life::kDurable) return;
     shutdown(channel_.get(), SHUT_WR);
-    char buffer[256];
-    pollfd set = {channel_.get(), POLLIN, 0};
-    while (poll(&set, 1, kKeeperEndTimeoutMs) > 0) {
-      jail::Packet packet;
-      const auto status = jail::receive_packet(channel_.get(), buffer, MSG_DONTWAIT, &packet);
-      if (status == jail::ReceiveStatus::kClosed || status == jail::ReceiveStatus::kFailed) return;
-    }
+    wait_for_end(channel_.get());
+  }
+
+  base::Status end() override {
+    if (life_ == Life::kCallers) return not_durable();
+    AIRLOCK_TRY(
+        check_sent(jail::send_message(channel_.get(), jail::EndWorkspace{}), "end workspace"));
+    if (wait_for_end(channel_.get())) return {};
+    return base::fail(base::ErrorCode::kUnavailable, "the keeper takes too long to end",
+                      "discard the workspace");
+  }
+
+  base::Status forget(const std::string& tag) override {
+    if (life_ == Life::kCallers) return not_durable();
+    return check_sent(jail::send_message(channel_.get(), jail::ForgetProcess{.tag = tag}),
+                      "forget " + tag);
+  }
+
+  std::unique_ptr<Sandbox> adopted_sandbox(std::string profile) const {
+    SandboxSpec spec;
+    spec.seccomp_profile = std::move(profile);
+    return std::make_unique<NativeSandbox>(channel_.get(), std::move(spec), life_);
   }
 
   // A keeper says nothing unasked, but that its sandbox has died.
@@ -145,7 +195,7 @@ class NativeWorkspace final : public Workspace {
       const jail::Listen listen{model::kGatewayPort};
       AIRLOCK_TRY(check_sent(jail::send_message(channel_.get(), listen), "open the gateway"));
     }
-    return std::make_unique<NativeSandbox>(channel_.get(), std::move(spec));
+    return std::make_unique<NativeSandbox>(channel_.get(), std::move(spec), life_);
   }
 
   base::Status put_file(InputFile file) override {
@@ -173,7 +223,23 @@ class NativeWorkspace final : public Workspace {
 
  private:
   UniqueFd channel_;
+  Life life_;
 };
+
+Adopted to_adopted(AdoptedChannels channels) {
+  auto workspace = std::make_unique<NativeWorkspace>(std::move(channels.channel), Life::kDurable);
+  Adopted adopted;
+  if (channels.has_sandbox) {
+    adopted.sandbox = workspace->adopted_sandbox(std::move(channels.seccomp_profile));
+  }
+  for (AdoptedChannels::Process& process : channels.processes) {
+    adopted.processes.push_back({std::move(process.tag), std::make_unique<NativeProcess>(
+                                                             std::move(process.channel),
+                                                             std::move(process.seccomp_profile))});
+  }
+  adopted.workspace = std::move(workspace);
+  return adopted;
+}
 
 // A launcher that dies before it says something gives nothing: the first run tells why.
 int receive_tier(const UniqueFd& control) {
@@ -193,7 +259,7 @@ class NativeBackend final : public Backend {
     while (launcher_ > 0 && waitpid(launcher_, &status, 0) < 0 && errno == EINTR) {}
     // Init has ended, or ends now: its channel closed with the launcher. As root we may not signal
     // it any more, without capabilities.
-    for (int left = kKeeperEndTimeoutMs; init_ > 0 && left > 0; --left) {
+    for (int left = kInitEndTimeoutMs; init_ > 0 && left > 0; --left) {
       if (waitpid(init_, &status, WNOHANG) != 0) return;
       usleep(1'000);
     }
@@ -210,12 +276,27 @@ class NativeBackend final : public Backend {
   // Safe for several threads without a lock: nothing of ours changes, and a request is one packet,
   // which the socket takes whole or not at all. Its answer comes by a channel of its own.
   base::Result<std::unique_ptr<Workspace>> open_workspace(WorkspaceSpec spec) override {
-    AIRLOCK_ASSIGN(auto channel, make_channel());
     const jail::OpenWorkspace request{spec.disk.count(), spec.inodes, spec.memory.count(),
-                                      spec.reusable};
+                                      spec.reusable, spec.name};
+    if (!spec.name.empty()) {
+      AIRLOCK_ASSIGN(AdoptedChannels opened, open_durable(control_.get(), request));
+      return std::move(to_adopted(std::move(opened)).workspace);
+    }
+    AIRLOCK_ASSIGN(auto channel, make_channel());
     const int fds[] = {channel.second.get()};
     AIRLOCK_TRY(check_sent(jail::send_message(control_.get(), request, fds), "open workspace"));
-    return std::make_unique<NativeWorkspace>(std::move(channel.first));
+    return std::make_unique<NativeWorkspace>(std::move(channel.first), Life::kCallers);
+  }
+
+  base::Result<Adopted> adopt_workspace(const std::string& name) override {
+    AIRLOCK_ASSIGN(AdoptedChannels channels, adopt_durable(control_.get(), name));
+    return to_adopted(std::move(channels));
+  }
+  base::Result<std::vector<std::string>> list_workspaces() override {
+    return list_durable(control_.get());
+  }
+  base::Status discard_workspace(const std::string& name) override {
+    return discard_durable(control_.get(), name);
   }
 
  private:

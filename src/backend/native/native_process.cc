@@ -110,6 +110,12 @@ ProcessReport to_report(const jail::Report& wire, const SandboxSpec& spec) {
     report.started =
         std::chrono::steady_clock::time_point(std::chrono::microseconds(wire.started_us));
   }
+  if (wire.has_log) {
+    report.log = LogReport{.written = base::ByteCount(wire.log.written),
+                           .dropped = base::ByteCount(wire.log.dropped),
+                           .truncated = wire.log.truncated,
+                           .os_errno = wire.log.os_errno};
+  }
   model::Isolation& isolation = report.isolation;
   isolation.cgroup = cgroup_version(wire.cgroup_kind);
   isolation.seccomp = spec.seccomp_profile;

@@ -2,7 +2,7 @@
 //
 // Guarantees: the report is given once it has come, again and again; a keeper that died is an error
 // and never a verdict. Does not judge: facts are passed on as they were observed. Owned by one
-// thread; the keeper kills the process when this is destroyed.
+// thread; the keeper kills the process when this is destroyed, unless it has a tag.
 #pragma once
 
 #include <string>

@@ -1,0 +1,153 @@
+#include "jail/durable_keepers.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cerrno>
+#include <csignal>
+#include <string>
+#include <utility>
+
+#include "jail/channel.h"
+#include "jail/keeper.h"
+
+namespace airlock::jail {
+namespace {
+
+using base::UniqueFd;
+
+void answer(const UniqueFd& channel, int error) {
+  send_message(channel.get(), WorkspaceAnswer{.os_errno = error}, {}, MSG_DONTWAIT);
+}
+
+// Whoever waits for the end of what the launcher was told to write to does not wait for a job.
+void leave_session() {
+  setsid();
+  if (chdir("/") != 0) _exit(1);
+  const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (null.get() == fd || dup2(null.get(), fd) != fd) _exit(1);
+  }
+  // A log file may be larger than a limit that somebody set for us.
+  signal(SIGXFSZ, SIG_IGN);
+}
+
+constexpr std::size_t kClearingMax = 8;  // at once
+constexpr int kSweepAttempts = 5;
+constexpr useconds_t kSweepPauseUs = 50'000;
+
+}  // namespace
+
+void DurableKeepers::run_keeper(const OpenWorkspace& request, std::string name, UniqueFd listener,
+                                UniqueFd channel, UniqueFd started) {
+  leave_session();
+  // Once more: whoever connects is told who it was that listened last.
+  if (listen(listener.get(), SOMAXCONN) != 0) _exit(1);
+  started.reset();
+  int status = 0;
+  {
+    Keeper keeper(host_);
+    keeper.be_durable(folder_, std::move(name), std::move(listener));
+    keeper.open(request, std::move(channel));
+    status = keeper.run();
+    channel = keeper.take_caller();
+  }
+  _exit(status);
+}
+
+// The name, if it can be had.
+int DurableKeepers::prepare(std::string_view name, UniqueFd* listener) const {
+  if (!is_durable_name(name)) return EINVAL;
+  if (folder_.list().alive.size() >= kDurableMax) return EDQUOT;
+  return folder_.listen_as(name, listener);
+}
+
+void DurableKeepers::open(OpenWorkspace request, UniqueFd channel) {
+  UniqueFd listener;
+  if (const int error = prepare(request.name, &listener); error != 0) {
+    return answer(channel, error);
+  }
+  std::string name(request.name);
+  request.name = {};
+  request.reusable = true;
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) {
+    folder_.remove(name);
+    return answer(channel, errno);
+  }
+  UniqueFd started(ends[0]);
+  UniqueFd starts(ends[1]);
+  const pid_t pid = children_.fork_apart();
+  if (pid == 0) {
+    started.reset();
+    run_keeper(request, std::move(name), std::move(listener), std::move(channel),
+               std::move(starts));
+  }
+  if (pid < 0) {
+    folder_.remove(name);
+    return answer(channel, EAGAIN);
+  }
+  starts.reset();
+  char none;
+  // Its first steps, with which it becomes the one who listens.
+  while (read(started.get(), &none, 1) < 0 && errno == EINTR) {}
+}
+
+int DurableKeepers::pass_on(const AdoptWorkspace& request, int channel) const {
+  if (!is_durable_name(request.name)) return EINVAL;
+  UniqueFd keeper;
+  if (const int error = folder_.connect_to(request.name, &keeper); error != 0) return error;
+  const int fds[] = {channel};
+  const int error = send_message(keeper.get(), request, fds, MSG_DONTWAIT);
+  return error == EPIPE || error == ECONNRESET ? ECONNREFUSED : error;
+}
+
+void DurableKeepers::adopt(const AdoptWorkspace& request, UniqueFd channel) {
+  const int error = pass_on(request, channel.get());
+  if (error == ECONNREFUSED) return clear(request.name, std::move(channel), ENOENT);
+  if (error != 0) answer(channel, error);
+}
+
+void DurableKeepers::discard(const DiscardWorkspace& request, UniqueFd channel) {
+  if (!is_durable_name(request.name)) return answer(channel, EINVAL);
+  UniqueFd keeper;
+  const int error = folder_.connect_to(request.name, &keeper);
+  keeper.reset();
+  if (error == ENOENT) return answer(channel, ENOENT);
+  clear(request.name, std::move(channel), error == ECONNREFUSED ? ENOENT : 0);
+}
+
+void DurableKeepers::clear(std::string_view name, UniqueFd channel, int error) {
+  const pid_t pid = clearing_.size() < kClearingMax ? children_.fork_apart() : -1;
+  if (pid < 0) return answer(channel, EAGAIN);
+  if (pid > 0) return clearing_.push_back(pid);
+  leave_session();
+  const int stopped = folder_.stop_keeper(name);
+  folder_.remove_dead(name);
+  if (stopped != 0) sweep_up();
+  const bool dead = stopped == 0 || stopped == EOWNERDEAD;
+  if (error == 0 && !dead) error = stopped == ECONNREFUSED ? ENOENT : stopped;
+  answer(channel, error);
+  _exit(0);
+}
+
+// Another sweep that is under way holds what it looks at; whoever lives holds it for longer.
+void DurableKeepers::sweep_up() const {
+  for (int i = 0; i < kSweepAttempts && sweep(host_); ++i) usleep(kSweepPauseUs);
+}
+
+void DurableKeepers::note_ended(std::span<const pid_t> children) {
+  for (const pid_t pid : children) std::erase(clearing_, pid);
+}
+
+void DurableKeepers::list(UniqueFd channel) {
+  const DurableFolder::Names names = folder_.list();
+  for (const std::string& name : names.dead) clear(name, UniqueFd(), 0);
+  std::string words;
+  for (const std::string& name : names.alive) words += name + '\0';
+  const WorkspaceNames alive{
+      {words.data(), words.size(), static_cast<std::uint32_t>(names.alive.size())}};
+  send_message(channel.get(), alive, {}, MSG_DONTWAIT);
+}
+
+}  // namespace airlock::jail

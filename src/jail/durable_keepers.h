@@ -1,0 +1,57 @@
+// DurableKeepers: the launcher's side of workspaces that outlive their callers.
+//
+// Each has a keeper that is forked for it alone, leaves the launcher's session, and ends by itself:
+// neither its caller's end nor the launcher's is its own. The launcher knows of it nothing but its
+// name (jail/durable_folder.h), so that the next launcher knows as much. What has to be waited for
+// (the end of a keeper that is stopped, the removal of what a dead one left) children do.
+//
+// Requests are answered on the channel that came with them. Single-threaded, as the launcher.
+#pragma once
+
+#include <sys/types.h>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "jail/durable_folder.h"
+#include "jail/keeper_pool.h"
+#include "jail/launcher_host.h"
+#include "jail/wire_durable.h"
+
+namespace airlock::jail {
+
+inline constexpr std::size_t kDurableMax = 100;  // alive at once, of one state directory
+
+class DurableKeepers {
+ public:
+  // All of them outlive this.
+  DurableKeepers(const LauncherHost& host, const DurableFolder& folder, KeeperPool& children)
+      : host_(host), folder_(folder), children_(children) {}
+
+  void open(OpenWorkspace request, base::UniqueFd channel);
+  void adopt(const AdoptWorkspace& request, base::UniqueFd channel);
+  void discard(const DiscardWorkspace& request, base::UniqueFd channel);
+  void list(base::UniqueFd channel);
+  // Children of the launcher that it has reaped.
+  void note_ended(std::span<const pid_t> children);
+
+ private:
+  int prepare(std::string_view name, base::UniqueFd* listener) const;
+  int pass_on(const AdoptWorkspace& request, int channel) const;
+  // `name` is dead, or has to be: a child removes what is left, and then answers with `error` or
+  // with its own.
+  void clear(std::string_view name, base::UniqueFd channel, int error);
+  void sweep_up() const;
+  [[noreturn]] void run_keeper(const OpenWorkspace& request, std::string name,
+                               base::UniqueFd listener, base::UniqueFd channel,
+                               base::UniqueFd started);
+
+  const LauncherHost& host_;
+  const DurableFolder& folder_;
+  KeeperPool& children_;
+  std::vector<pid_t> clearing_;  // children that clear()
+};
+
+}  // namespace airlock::jail
