@@ -1,12 +1,14 @@
 // Theory of operation, in order:
 //   1. make the network namespace, set the hostname
 //   2. wait for ViewSetup (the uid and gid maps are written), become uid init_id inside
+//      and open what the host has for this sandbox
 //   3. make every mount private, put the future root, made from the skeleton, on /tmp
 //   4. mount /usr and its like into it, make all of it read-only, bind the device nodes
-//   5. proc, devpts, masks over what /proc tells of the host
+//   5. proc, devpts, masks over what /proc tells of the host, what the sandbox is given
 //   6. wait for WorkspaceSetup: enter the cgroup, empty the bounding set (from here on a standby
 //      process exists), mount the workspace, bind its parts to /workspace, /tmp, /output, /dev/shm,
-//      /input
+//      /input,
+//      /build
 //   7. pivot_root, detach the old root, which waits for every processor that is busy: the keeper
 //      has nothing to do by then (a sandbox made ahead does this before 6)
 //   8. cut capabilities
@@ -29,6 +31,7 @@
 #include "apps/init/setup_steps.h"
 #include "jail/host_view.h"
 #include "jail/sandbox_layout.h"
+#include "jail/wire_grants.h"
 
 namespace airlock::init {
 namespace {
@@ -41,6 +44,7 @@ constexpr std::string_view kHostname = "airlock";
 constexpr const char* kInotifyLimit = "/proc/sys/user/max_inotify_instances";
 constexpr std::string_view kInotifyInstances = "32";
 constexpr std::size_t kPathMax = 4'096;
+constexpr std::size_t kGivenPathMax = 1'024;
 constexpr unsigned long kCapabilityLast = 63;  // PR_CAPBSET_DROP says EINVAL past the kernel's last
 
 // mount(2) and its flags as the kernel has them; glibc's <sys/mount.h> cannot be included beside
@@ -217,6 +221,51 @@ void attach_workspace(int source, std::string_view tmpfs_options) {
   require(moved, Stage::kMountWorkspace);
 }
 
+// Static and plain, so that a sandbox that is given nothing touches none of it.
+struct Given {
+  int mount;
+  Stage stage;
+  char target[kGivenPathMax];
+};
+Given given[jail::kBindsMax];
+
+int open_given(const jail::Bind& bind) {
+  const auto mount =
+      static_cast<int>(syscall(SYS_open_tree, (long)AT_FDCWD, bind.source.data(),
+                               (long)(OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE)));
+  mount_attr wanted{};
+  wanted.attr_set = bind.attributes;
+  wanted.propagation = kPrivate;
+  const bool done = mount >= 0 && call(SYS_mount_setattr, mount, "", AT_EMPTY_PATH | AT_RECURSIVE,
+                                       &wanted, sizeof wanted);
+  require(done, static_cast<Stage>(bind.stage));
+  return mount;
+}
+
+// What the host has for this sandbox, while we can still find it.
+void receive_given(const jail::ViewSetup& view) {
+  require(view.binds <= jail::kBindsMax, Stage::kRequest);
+  for (Given& one : std::span(given, view.binds)) {
+    char bytes[8 * 1024];
+    jail::Packet packet;
+    const auto bind = await<jail::Bind>(bytes, &packet);
+    one.stage = static_cast<Stage>(bind.stage);
+    if (bind.target.size() >= sizeof one.target) fail_setup(one.stage, ENAMETOOLONG);
+    __builtin_memcpy(one.target, bind.target.data(), bind.target.size());
+    one.mount = bind.source.empty() ? packet.fds[0].release() : open_given(bind);
+  }
+}
+
+// After everything else of the root: their own attributes are right already.
+void place_given(const jail::ViewSetup& view) {
+  for (const Given& one : std::span(given, view.binds)) {
+    const bool done =
+        call(SYS_move_mount, one.mount, "", AT_FDCWD, one.target, MOVE_MOUNT_F_EMPTY_PATH);
+    require(done, one.stage);
+    close(one.mount);
+  }
+}
+
 void place_part(const jail::WorkspacePart& part) {
   const bool made = mkdirat(AT_FDCWD, part.source, part.mode) == 0;
   require(made || errno == EEXIST, Stage::kMountWorkspace);
@@ -231,7 +280,10 @@ void place_part(const jail::WorkspacePart& part) {
 
 // Gives the parts their places and leaves a descriptor of the whole at kWorkspaceFd.
 void place_workspace(const jail::ViewSetup& view) {
-  for (const jail::WorkspacePart& part : jail::kWorkspaceParts) place_part(part);
+  for (const jail::WorkspacePart& part : jail::kWorkspaceParts) {
+    const bool covered = view.has_layer && std::string_view(part.target) == jail::kBuildPart;
+    if (!covered) place_part(part);
+  }
   if (view.hand_back_workspace) {
     const base::UniqueFd handle(
         static_cast<int>(syscall(SYS_open_tree, (long)AT_FDCWD, jail::kWorkspaceStaging,
@@ -286,10 +338,12 @@ void begin_setup(SetupState* state) {
                                  (long)(OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC))));
     require(state->workspace_fd.valid(), Stage::kMountWorkspace);
   }
+  receive_given(view);
   require(chdir(view.skeleton.data()) == 0, Stage::kMountRoot);  // so is this one
   take_identity(view, jail::kSetupCapabilities);
   make_root(view);
   mount_kernel_views();
+  place_given(view);
   if (view.detach_early) change_root();
   state->workspace = await<jail::WorkspaceSetup>(state->workspace_bytes, &packet);
   const bool has_mount = state->workspace.has_mount;

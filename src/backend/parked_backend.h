@@ -61,6 +61,12 @@ class ParkedBackend final : public Backend {
 
   base::Result<std::unique_ptr<Workspace>> open_workspace(WorkspaceSpec spec) override;
   model::IsolationLevel level() override { return backend_->level(); }
+  base::Result<std::vector<LayerInfo>> list_layers() override { return backend_->list_layers(); }
+  base::Result<bool> has_layer(std::string name) override { return backend_->has_layer(name); }
+  base::Status remove_layer(std::string name) override { return backend_->remove_layer(name); }
+  const DeviceInfo* find_device(std::string_view name) const override {
+    return backend_->find_device(name);
+  }
   ParkedStats stats() const;
 
  private:

@@ -18,7 +18,9 @@
 #include "jail/guest_process.h"
 #include "jail/launcher.h"
 #include "jail/launcher_host.h"
+#include "jail/layer_store.h"
 #include "jail/network_home.h"
+#include "jail/sandbox_grants.h"
 #include "jail/wire.h"
 #include "jail/workspace_store.h"
 
@@ -78,6 +80,9 @@ class Keeper {
     std::uint32_t missing = 0;
     std::uint32_t puts_pending = 0;
     bool collecting = false;
+    GivenMounts given;
+    std::unique_ptr<LayerWriter> layer;  // that is being kept
+    int layer_error = 0;
     std::vector<std::unique_ptr<GuestProcess>> processes;
   };
 
@@ -85,10 +90,13 @@ class Keeper {
   bool serve_caller();
   bool dispatch(Packet* packet);
   bool create_sandbox(const CreateSandbox& request);
-  void make_sandbox();
+  void make_sandbox(const CreateSandbox* request = nullptr);
   bool put_file(const PutFile& request, Packet* packet);
   bool exec(const Exec& request, Packet* packet);
   bool collect(Packet* packet);
+  bool keep_layer(const KeepLayer& request);
+  bool take_tree(Packet* packet);
+  void finish_layer(int error);
   bool init_is_alive() const;
   void signal_init(int number) const;
   void end_init();

@@ -7,15 +7,17 @@
 // packet.
 //
 //   caller -> launcher  kOpenWorkspace  fd: the keeper's end of a new channel
-//   caller -> keeper    kCreateSandbox kDestroySandbox kPutFile(fd) kExec(fds) kCollect
+//   caller -> keeper    kCreateSandbox kDestroySandbox kPutFile(fd) kExec(fds) kCollect kKeepLayer
+//                       kLayerOrder
 //   keeper -> caller    kCollectedFile(fd)* kRefusedFile* kCollectDone; unasked, kCollectDone says
-//                       that the sandbox died before it had a process
+//                       that the sandbox died before it had a process; kLayerKept;
+//                       kLayerListed* kLayersDone
 //   caller -> keeper    kSignal kTerminate kKill        on the channel that came with kExec
 //   keeper -> caller    kTerminal(fd) kReport           on the same
-//   keeper -> init      kViewSetup kWorkspaceSetup(fds) kExecSetup, then kPutFile kExec kCollect
-//                       kInitSignal
+//   keeper -> init      kViewSetup kBind(fd)* kWorkspaceSetup(fds) kExecSetup, then kPutFile kExec
+//                       kCollect kReadTree kInitSignal
 //   init -> keeper      kWorkspaceMount(fd) kInitReady kInitExited kInitPutDone kTerminal(fd), and
-//                       what answers kCollect
+//                       what answers kCollect; kTreeEntry(fd)* kTreeDone answer kReadTree
 //   init -> standby process  kConfine(fd) kExec
 //   new process -> keeper  kStarting(fd) or kStartFailed, on a socket of its own that exec closes
 #pragma once
@@ -61,6 +63,15 @@ enum class MessageType : std::uint16_t {
   kWorkspaceMount,
   kStarting,
   kStartFailed,
+  kBind,
+  kKeepLayer,
+  kLayerKept,
+  kReadTree,
+  kTreeEntry,
+  kTreeDone,
+  kLayerOrder,
+  kLayerListed,
+  kLayersDone,
 };
 
 struct Header {
@@ -82,7 +93,10 @@ struct OpenWorkspace {
 struct CreateSandbox {
   static constexpr MessageType kType = MessageType::kCreateSandbox;
   std::string_view seccomp_profile;
-  void visit(auto& a) { a(seccomp_profile); }
+  std::string_view layer;  // read-only at /build; empty: a part of the workspace is there
+  StringList folders;      // names of what the operator gave the launcher
+  StringList devices;
+  void visit(auto& a) { a(seccomp_profile, layer, folders, devices); }
 };
 
 struct DestroySandbox {
@@ -258,10 +272,12 @@ struct ViewSetup {
   bool bound_watches = false;        // the kernel counts them for our own user, not for the slot's
   bool detach_early = false;         // leave the host's mounts before WorkspaceSetup is waited for
   bool hand_back_workspace = false;  // send a second handle as kWorkspaceMount
-  std::uint8_t tier = 0;  // jail::Tier; other than full: `skeleton` is the place of the slot
+  std::uint8_t tier = 0;    // jail::Tier; other than full: `skeleton` is the place of the slot
+  std::uint32_t binds = 0;  // so many kBind follow
+  bool has_layer = false;   // one of them is /build
   void visit(auto& a) {
     a(skeleton, slot_root, trees, init_id, workspace_directory, bound_watches, detach_early,
-      hand_back_workspace, tier);
+      hand_back_workspace, tier, binds, has_layer);
   }
 };
 
