@@ -64,6 +64,20 @@ bool mount(const char* source, const char* target, const char* type, unsigned lo
   return call(SYS_mount, source, target, type, flags, options);
 }
 
+// Static and plain, so that a sandbox that is given nothing touches none of it.
+struct Given {
+  int mount;
+  Stage stage;
+  char target[kGivenPathMax];
+};
+Given given[jail::kBindsMax];
+
+constexpr std::string_view kDevicePrefix = "dev/";
+
+bool is_below_dev(const Given& one) {
+  return std::string_view(one.target).starts_with(kDevicePrefix);
+}
+
 // Parts after one another, as snprintf("%s%s%s") would.
 struct Text {
   char bytes[kPathMax];
@@ -151,6 +165,42 @@ bool show_folder(const char* source, const char* target) {
   return false;
 }
 
+void make_point(const char* path, bool is_folder) {
+  Text folder;
+  const std::string_view whole = path;
+  for (std::size_t at = 0; (at = whole.find('/', at)) != std::string_view::npos; ++at) {
+    folder.size = 0;
+    mkdirat(AT_FDCWD, folder.add(whole.substr(0, at)).bytes, 0755);  // mostly it is there
+  }
+  const bool made = is_folder ? mkdirat(AT_FDCWD, path, 0755) == 0
+                              : call(SYS_mknodat, AT_FDCWD, path, S_IFREG | 0444, 0);
+  require(made || errno == EEXIST, Stage::kMountDevices);
+}
+
+// A sandbox with devices has a /dev of its own, made like that of the skeleton: names of devices
+// are seen by nobody else.
+void make_own_dev(const jail::ViewSetup& view) {
+  const auto mine = std::span(given, view.binds);
+  bool any = false;
+  for (const Given& one : mine) any = any || is_below_dev(one);
+  if (!any) return;
+  require(mount("dev", "dev", "tmpfs", kNoSuid | kNoExec, "mode=0755,size=64k,nr_inodes=1k"),
+          Stage::kMountDevices);
+  make_point("dev/pts", true);
+  make_point("dev/shm", true);
+  for (const jail::BindEntry& entry : jail::host_devices()) make_point(entry.path + 1, false);
+  for (const jail::LinkEntry& entry : jail::made_links()) {
+    if (!std::string_view(entry.path + 1).starts_with(kDevicePrefix)) continue;
+    require(call(SYS_symlinkat, entry.target, AT_FDCWD, entry.path + 1), Stage::kMountDevices);
+  }
+  for (const Given& one : mine) {
+    struct stat status{};
+    if (is_below_dev(one) && fstat(one.mount, &status) == 0) {
+      make_point(one.target, S_ISDIR(status.st_mode));
+    }
+  }
+}
+
 void make_root(const jail::ViewSetup& view) {
   require(mount(nullptr, "/", nullptr, kRecursive | kPrivate), Stage::kMountPrivate);
   bool is_private = true;
@@ -167,6 +217,7 @@ void make_root(const jail::ViewSetup& view) {
     jail::send_message(kChannelFd, jail::InitReady{.missing = jail::kLacksPrivateView});
   }
   require(chdir(kStagingPath) == 0, Stage::kMountRoot);
+  make_own_dev(view);
   set_attributes_of_all(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
                         Stage::kMountHostView);
   // A device node is opened for writing and must work.
@@ -220,14 +271,6 @@ void attach_workspace(int source, std::string_view tmpfs_options) {
       call(SYS_move_mount, source, "", AT_FDCWD, jail::kWorkspaceStaging, MOVE_MOUNT_F_EMPTY_PATH);
   require(moved, Stage::kMountWorkspace);
 }
-
-// Static and plain, so that a sandbox that is given nothing touches none of it.
-struct Given {
-  int mount;
-  Stage stage;
-  char target[kGivenPathMax];
-};
-Given given[jail::kBindsMax];
 
 int open_given(const jail::Bind& bind) {
   const auto mount =

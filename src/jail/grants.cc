@@ -178,13 +178,14 @@ std::vector<MountPoint> settle_grants(Grants* grants) {
   std::vector<MountPoint> points;
   for (const FolderGrant& folder : grants->folders) points.push_back({"/" + folder.name, true});
   for (DeviceGrant& device : grants->devices) {
-    for (const DeviceNode& node : device.nodes) points.push_back({node.target, false});
     std::erase_if(device.mounts, [](const DeviceMount& mount) {
       return mount.source == mount.target && is_seen(mount.target);
     });
     for (const DeviceMount& mount : device.mounts) {
       struct stat status{};
-      if (is_seen(mount.target) || stat(mount.source.c_str(), &status) != 0) continue;
+      if (is_seen(mount.target) || is_below(mount.target, "/dev") ||
+          stat(mount.source.c_str(), &status) != 0)
+        continue;
       points.push_back({mount.target, S_ISDIR(status.st_mode)});
     }
   }

@@ -74,7 +74,8 @@ base::Result<std::vector<DeviceGrant>> parse_device_table(std::string_view text)
 base::Result<std::string> read_device_table(int fd);
 
 // Leaves out mounts of files that a sandbox sees at the same path anyway, below /usr and its like.
-// Gives the mount points of all others that are not there, where the host has what is mounted.
+// Gives the mount points of all others, where the host has what is mounted; not those below /dev,
+// which init makes for each sandbox.
 std::vector<MountPoint> settle_grants(Grants* grants);
 
 // Null if there is none.

@@ -24,7 +24,7 @@ inline constexpr std::size_t kLayerNameBytesMax = 96;
 inline constexpr std::size_t kLayersMax = 1'024;
 inline constexpr std::uint64_t kLayersBytesMax = 1ull << 40;
 // Of the file system: what is left to others.
-inline constexpr std::uint64_t kLayersFreeBytesMin = 1ull << 30;
+inline constexpr std::uint64_t kLayersFreeBytesMin = 256ull << 20;
 inline constexpr std::uint64_t kLayersFreeInodesMin = 10'000;
 
 // [a-z0-9_]{1,96}
