@@ -160,9 +160,10 @@ class Workspace {
   virtual base::Status put_file(InputFile file) = 0;
   // Needs a live sandbox without running processes. Blocks.
   virtual base::Result<Collected> collect(CollectSpec spec) = 0;
-  // Keeps what lies in /build under a name ([a-z0-9_]{1,96}), for as long as nobody removes it: all of it, on the
-  // disk, or nothing. Needs a live sandbox without running processes, and without a layer of its
-  // own. Blocks. kLimitExceeded: more than the workspace's disk or inodes, or too many layers.
+  // Keeps what lies in /build under a name ([a-z0-9_]{1,96}), for as long as nobody removes it: all
+  // of it, on the disk, or nothing. Needs a live sandbox without running processes, and without a
+  // layer of its own. Blocks. kLimitExceeded: more than the workspace's disk or inodes, or too many
+  // layers.
   virtual base::Result<KeptLayer> keep_layer(std::string name);
 };
 

@@ -2,9 +2,9 @@
 //
 // Specs of versions 0.3 to 0.8 and 1.0, YAML or JSON, as nvidia-ctk writes them. A device is what
 // its own edits and those of its spec say: nodes, files of the driver, environment. Hooks are never
-// run; what else cannot be given makes the device one that does not exist, with a warning that names
-// it. Nodes are below /dev, character devices, and what the host has under that name. Reads only
-// specs that nobody but root or ourselves can have written. Values; for one thread.
+// run; what else cannot be given makes the device one that does not exist, with a warning that
+// names it. Nodes are below /dev, character devices, and what the host has under that name. Reads
+// only specs that nobody but root or ourselves can have written. Values; for one thread.
 #pragma once
 
 #include <cstdint>

@@ -7,7 +7,6 @@
 #include <charconv>
 
 #include "jail/host_view.h"
-#include "jail/path_rules.h"
 
 namespace airlock::jail {
 namespace {
@@ -33,6 +32,11 @@ base::Result<std::vector<DeviceGrant>> refuse(std::size_t line, const std::strin
 
 bool is_below(std::string_view path, std::string_view folder) {
   return path.size() > folder.size() && path.starts_with(folder) && path[folder.size()] == '/';
+}
+
+// Without control characters.
+bool is_line(std::string_view text) {
+  return std::ranges::none_of(text, [](unsigned char c) { return c < ' ' || c == 0x7f; });
 }
 
 std::string_view first_part(std::string_view path) { return path.substr(0, path.find('/')); }
@@ -83,7 +87,7 @@ std::string take_line(const std::vector<std::string_view>& fields,
   const std::string_view kind = fields.empty() ? std::string_view() : fields[0];
   if (kind == "device") {
     if (fields.size() != 2 || fields[1].empty() || fields[1].size() > kDeviceNameBytesMax ||
-        !is_printable_utf8(fields[1])) {
+        !is_line(fields[1])) {
       return "not a name of a device";
     }
     if (devices->size() == kDevicesMax) return "too many devices";
@@ -124,8 +128,14 @@ std::string take_line(const std::vector<std::string_view>& fields,
 }  // namespace
 
 bool is_grant_path(std::string_view path) {
-  return path.starts_with('/') && path.size() <= kGrantPathBytesMax &&
-         is_safe_path(path.substr(1)) && is_printable_utf8(path);
+  if (!path.starts_with('/') || path.size() > kGrantPathBytesMax || !is_line(path)) return false;
+  for (std::size_t start = 1; start <= path.size();) {
+    const std::size_t end = std::min(path.find('/', start), path.size());
+    const std::string_view part = path.substr(start, end - start);
+    if (part.empty() || part == "." || part == "..") return false;
+    start = end + 1;
+  }
+  return true;
 }
 
 base::Result<FolderGrant> parse_folder_grant(std::string_view text) {

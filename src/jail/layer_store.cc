@@ -8,10 +8,10 @@
 #include <unistd.h>
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstdio>
 
 #include "jail/channel.h"
-#include "jail/path_rules.h"
 #include "jail/test_hooks.h"
 #include "sys/files.h"
 
@@ -65,7 +65,7 @@ void remove_unused(int parent_fd, const char* name) {
 
 // One name of a folder, as init has to send it.
 bool is_name(std::string_view name) {
-  return !name.empty() && name.size() <= kNameBytesMax && name != "." && name != ".." &&
+  return !name.empty() && name.size() <= NAME_MAX && name != "." && name != ".." &&
          name.find('/') == std::string_view::npos;
 }
 
@@ -151,7 +151,7 @@ int LayerWriter::add(const TreeEntry& entry, const UniqueFd& content) {
 }
 
 int LayerWriter::add_folder(const TreeEntry& entry) {
-  if (folders_.size() > kGuestPathDepthMax + 1) return ELOOP;
+  if (folders_.size() > kLayerDepthMax + 1) return ELOOP;
   UniqueFd folder = make_folder(folders_.back().get(), std::string(entry.name).c_str());
   if (!folder.valid()) return errno;
   folders_.push_back(std::move(folder));

@@ -1,11 +1,11 @@
 // Layers: trees that a build left in /build, kept under a name to be seen read-only by others.
 //
-// `layers/<name>/` in the state directory holds `tree`, a copy of ours in which there is nothing but
-// folders, plain files and symbolic links, owned by us, readable by all, without further bits; and
-// `size`. Its time of modification is that of the last use. A name stands for a whole layer that is
-// on the disk, or for nothing: what is being written or removed has another name and is locked, and
-// sweep_layers() removes what nobody has locked any more. Who uses a layer holds a shared lock on
-// it. Paths that a guest chose are never followed, only made, one name at a time.
+// `layers/<name>/` in the state directory holds `tree`, a copy of ours in which there is nothing
+// but folders, plain files and symbolic links, owned by us, readable by all, without further bits;
+// and `size`. Its time of modification is that of the last use. A name stands for a whole layer
+// that is on the disk, or for nothing: what is being written or removed has another name and is
+// locked, and sweep_layers() removes what nobody has locked any more. Who uses a layer holds a
+// shared lock on it. Paths that a guest chose are never followed, only made, one name at a time.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +20,7 @@
 namespace airlock::jail {
 
 inline constexpr std::size_t kLayerNameBytesMax = 96;
+inline constexpr std::size_t kLayerDepthMax = 64;  // as of outputs: each takes a descriptor
 // Of one state directory, whatever callers ask for; they are to remove what they need no more.
 inline constexpr std::size_t kLayersMax = 1'024;
 inline constexpr std::uint64_t kLayersBytesMax = 1ull << 40;

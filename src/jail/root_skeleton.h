@@ -28,8 +28,8 @@ struct HostView {
   base::UniqueFd in_use;              // holds a lock, without which others may remove the skeleton
   std::vector<std::string> trees;     // folders of the host seen whole: /usr and its like
   std::vector<std::string> recalled;  // lines that recall_host_view() read
-  // Of what this launcher may give to sandboxes. A view with any is neither recalled nor remembered:
-  // it is nothing to launchers that give something else.
+  // Of what this launcher may give to sandboxes. A view with any is neither recalled nor
+  // remembered: it is nothing to launchers that give something else.
   std::vector<MountPoint> points;
 };
 

@@ -1,17 +1,14 @@
 // The protocol between caller, launcher, keeper and init: small messages over SOCK_SEQPACKET.
 //
 // One packet is one message: a fixed header, then fields in order. Every length is checked; a
-// decoded message borrows the packet's bytes and must not outlive them. Nothing here allocates, so
-// init and its new processes use it too. A message is described once, by visit(): the same code
-// writes and reads it. Strings carry a trailing NUL on the wire, so that argv can point into the
-// packet.
+// decoded message borrows the packet's bytes. Nothing here allocates, so init uses it too. A
+// message is described once, by visit(), which writes and reads it. Strings end with a NUL.
 //
 //   caller -> launcher  kOpenWorkspace  fd: the keeper's end of a new channel
-//   caller -> keeper    kCreateSandbox kDestroySandbox kPutFile(fd) kExec(fds) kCollect kKeepLayer
-//                       kLayerOrder
+//   caller -> keeper    kCreateSandbox kDestroySandbox kPutFile(fd) kExec(fds) kCollect
+//                       kKeepLayer kLayerOrder (wire_grants.h)
 //   keeper -> caller    kCollectedFile(fd)* kRefusedFile* kCollectDone; unasked, kCollectDone says
-//                       that the sandbox died before it had a process; kLayerKept;
-//                       kLayerListed* kLayersDone
+//                       that the sandbox died before it had a process; kLayerKept kLayersDone
 //   caller -> keeper    kSignal kTerminate kKill        on the channel that came with kExec
 //   keeper -> caller    kTerminal(fd) kReport           on the same
 //   keeper -> init      kViewSetup kBind(fd)* kWorkspaceSetup(fds) kExecSetup, then kPutFile kExec

@@ -19,7 +19,8 @@ TYPES = (
     "none OpenWorkspace CreateSandbox DestroySandbox PutFile Exec Collect CollectedFile "
     "RefusedFile CollectDone Signal Terminate Kill Terminal Report ViewSetup WorkspaceSetup "
     "ExecSetup Confine InitReady InitExited InitPutDone InitSignal WorkspaceMount Starting "
-    "StartFailed "
+    "StartFailed Bind KeepLayer LayerKept ReadTree TreeEntry TreeDone LayerOrder LayerListed "
+    "LayersDone "
 ).split()
 NUMBER = {name: number for number, name in enumerate(TYPES)}
 MESSAGE_BYTES_MAX = 128 * 1024
@@ -44,8 +45,17 @@ def open_workspace(disk=16 << 20, inodes=4096, memory=256 << 20, reusable=False)
     return header("OpenWorkspace", 1) + struct.pack("<QIQB", disk, inodes, memory, reusable)
 
 
-def create_sandbox(profile="default"):
-    return header("CreateSandbox") + text(profile)
+def create_sandbox(profile="default", layer="", folders=(), devices=()):
+    return header("CreateSandbox") + text(profile) + text(layer) + items(folders) + items(devices)
+
+
+def keep_layer(name):
+    return header("KeepLayer") + text(name)
+
+
+def layer_order(verb, name=""):
+    """`verb`: 1 lists, 2 finds, 3 removes."""
+    return header("LayerOrder") + struct.pack("<B", verb) + text(name)
 
 
 def put_file(path, executable=True, fds=1):
@@ -127,12 +137,13 @@ def pair():
 class Launcher:
     """airlock-jail with us as its caller."""
 
-    def __init__(self, caller, run_directory=None):
+    def __init__(self, caller, run_directory=None, state_directory=None):
         ours, theirs = pair()
         program = pathlib.Path(
             os.environ.get("AIRLOCK_JAIL", airlock.binary().parent / "airlock-jail")
         )
         options = ["--run-dir", run_directory] if run_directory else []
+        options += ["--state-dir", state_directory] if state_directory else []
         self.control = ours
         self.process = subprocess.Popen(
             [program, "--control-fd", str(theirs.fileno()), *options],
@@ -187,3 +198,22 @@ def honest_run(launcher, program, argv, **request):
         for fd in fds:
             os.close(fd)
     return parse_report(packet) if kind_of(packet) == "Report" else {}
+
+
+@contextlib.contextmanager
+def sandbox(launcher, profile="default"):
+    keeper = launcher.open()
+    send(keeper, create_sandbox(profile))
+    try:
+        yield keeper
+    finally:
+        keeper.close()
+
+
+def exited_zero(report):
+    return (
+        bool(report)
+        and report["has_exit_status"]
+        and report["wait_status"] == 0
+        and not report["stage"]
+    )

@@ -1,5 +1,7 @@
 // For tests of what sandboxes are given: a launcher with a state directory of its own, and programs
 // in sandboxes of it whose output is compared.
+//
+// One fixture, one thread. What a test leaves behind goes with its scratch directory.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -1,7 +1,7 @@
 // The caller's side of layers: what is said to a keeper, and what it answers.
 //
-// Each call blocks until the answer is there, or the keeper is gone (kUnavailable). Owns nothing: the
-// channel is that of a workspace, which nobody else uses meanwhile.
+// Each call blocks until the answer is there, or the keeper is gone (kUnavailable). Owns nothing:
+// the channel is that of a workspace, which nobody else uses meanwhile.
 #pragma once
 
 #include <string>
