@@ -46,7 +46,7 @@ static const char* const kFolders[] = {"usr", "etc",       "dev",    "dev/pts", 
 static const char* const kMadeFiles[] = {
     "etc/passwd",   "etc/group",         "etc/hosts",  "etc/hostname",    "etc/host.conf",
     "etc/timezone", "etc/nsswitch.conf", "etc/shells", "etc/resolv.conf", "etc/machine-id"};
-static const char* const kWorkspace[] = {"workspace", "tmp", "output", "dev/shm", "input"};
+static const char* const kWorkspace[] = {"workspace", "tmp", "output", "dev/shm", "input", "build"};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

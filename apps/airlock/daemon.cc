@@ -152,7 +152,8 @@ base::Status Daemon::start() {
   const std::size_t descriptors = raise_descriptor_limit();
   const int watched = ::fcntl(fds_.control.get(), F_DUPFD_CLOEXEC, 0);
   launcher_ = std::make_unique<asio::posix::stream_descriptor>(context_, watched);
-  auto native = backend::native::connect_backend(std::move(fds_.control));
+  AIRLOCK_ASSIGN(const std::string devices, read_whole(fds_.devices.get()));
+  AIRLOCK_ASSIGN(auto native, backend::native::connect_backend(std::move(fds_.control), devices));
   gateway_ = std::make_unique<egress::Gateway>(
       egress::GatewayOptions{.dns_servers = options_.dns_servers,
                              .connections_max = static_cast<std::uint32_t>(std::clamp(
@@ -350,13 +351,14 @@ base::Result<DaemonFds> take_daemon_fds(const char* names) {
     numbers.emplace_back(fd);
     at = *parsed.ptr == ',' ? parsed.ptr + 1 : parsed.ptr;
   }
-  if (numbers.size() < 4) {
+  if (numbers.size() < 5) {
     return base::fail(base::ErrorCode::kInvalidArgument, "AIRLOCK_DAEMON_FDS names too few");
   }
   fds.control = std::move(numbers[0]);
   fds.news = std::move(numbers[1]);
   fds.config = std::move(numbers[2]);
-  std::move(numbers.begin() + 3, numbers.end(), std::back_inserter(fds.listeners));
+  fds.devices = std::move(numbers[3]);
+  std::move(numbers.begin() + 4, numbers.end(), std::back_inserter(fds.listeners));
   return fds;
 }
 
@@ -367,7 +369,7 @@ base::Result<std::string> read_whole(int memfd) {
     // Why safe: at most piece.size() bytes are written to it.
     const ssize_t count =
         ::pread(memfd, piece.data(), piece.size(), static_cast<off_t>(text.size()));
-    if (count < 0) return base::fail_errno("read the configuration");
+    if (count < 0) return base::fail_errno("read what the supervisor passed");
     if (count == 0) return text;
     text.append(piece.data(), static_cast<std::size_t>(count));
   }

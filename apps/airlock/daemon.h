@@ -31,6 +31,7 @@ inline constexpr std::chrono::milliseconds kAliveEvery{2'000};
 struct DaemonFds {
   base::UniqueFd control;  // to the launcher
   base::UniqueFd news;     // to the supervisor
+  base::UniqueFd devices;  // the table that the launcher has, too
   base::UniqueFd config;   // what the supervisor has read, the key included
   std::vector<base::UniqueFd> listeners;
 };

@@ -22,6 +22,8 @@
 #include "apps/airlock/serve_options.h"
 #include "apps/airlock/supervisor.h"
 #include "base/ids.h"
+#include "gpu/cdi.h"
+#include "jail/grants.h"
 #include "jail/launcher_host.h"
 #include "telemetry/log.h"
 
@@ -121,14 +123,14 @@ base::Result<bool> is_open_to_others(const std::vector<UniqueFd>& listeners) {
 
 // For the daemon, which reads it when it starts, again and again: sealed, so that what one of them
 // was made to do is nothing to the next.
-base::Result<UniqueFd> make_config_fd(const std::string& records) {
+base::Result<UniqueFd> seal(const char* name, const std::string& records) {
   // Why safe: a new descriptor with one owner; the bytes are those of a string.
-  UniqueFd fd(::memfd_create("airlock-config", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  UniqueFd fd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   const auto size = static_cast<ssize_t>(records.size());
   constexpr int kSeals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
   if (!fd.valid() || ::write(fd.get(), records.data(), records.size()) != size ||
       ::fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0) {
-    return base::fail_errno("keep the configuration for the daemon");
+    return base::fail_errno(std::string("pass on ") + name);
   }
   return fd;
 }
@@ -152,6 +154,29 @@ void log_notices(const std::vector<Notice>& notices, const telemetry::Log& log) 
   log.warning("serve.no_effect", {{"variables", std::move(variables)}});
 }
 
+// The table for the launcher, which would take none with a line that it does not like.
+std::string find_devices(const ServeOptions& options, const telemetry::Log& log) {
+  const gpu::CdiInventory found =
+      gpu::read_cdi_directories(options.cdi_directories, gpu::find_host_node);
+  for (const std::string& warning : found.warnings) log.warning("serve.cdi", {{"reason", warning}});
+  std::string table;
+  boost::json::array names;
+  for (const gpu::CdiDevice& device : found.devices) {
+    const std::string lines = gpu::encode_device(device);
+    const auto checked = jail::parse_device_table(lines);
+    const bool fits = table.size() + lines.size() <= jail::kDeviceTableBytesMax;
+    if (checked && fits) {
+      table += lines;
+      names.emplace_back(device.name);
+    } else {
+      const std::string why = checked ? "there is too much of it" : checked.error().to_string();
+      log.warning("serve.cdi", {{"reason", device.name + " is left out: " + why}});
+    }
+  }
+  if (!names.empty()) log.info("serve.devices", {{"names", std::move(names)}});
+  return table;
+}
+
 base::Result<SupervisorOptions> prepare(config::Values& values, ServeOptions& options,
                                         const telemetry::Log& log) {
   SupervisorOptions supervisor;
@@ -170,7 +195,8 @@ base::Result<SupervisorOptions> prepare(config::Values& values, ServeOptions& op
   if (!options.api_key.empty()) {
     values.put("api_key", {{options.api_key}, config::Layer::kFlag, "the supervisor"});
   }
-  AIRLOCK_ASSIGN(supervisor.config, make_config_fd(values.encode()));
+  AIRLOCK_ASSIGN(supervisor.config, seal("airlock-config", values.encode()));
+  AIRLOCK_ASSIGN(supervisor.devices, seal("airlock-devices", find_devices(options, log)));
   std::error_code error;
   const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
   if (error) return base::fail(base::ErrorCode::kIo, "where this program is: " + error.message());
@@ -181,6 +207,9 @@ base::Result<SupervisorOptions> prepare(config::Values& values, ServeOptions& op
   if (!options.state_directory.empty()) {
     supervisor.launcher_words.insert(supervisor.launcher_words.end(),
                                      {"--state-dir", options.state_directory});
+  }
+  for (const std::string& folder : options.folders) {
+    supervisor.launcher_words.insert(supervisor.launcher_words.end(), {"--folder", folder});
   }
   supervisor.launcher_words.emplace_back("--tell");
   if (!options.allow_tier.empty()) {

@@ -32,6 +32,8 @@ struct ServeOptions {
   std::string api_key;               // empty: none
   std::string user;                  // whom the daemon becomes; empty: an id of its own
   std::string allow_tier;            // "process", or empty
+  std::vector<std::string> folders;  // NAME=/PATH, that sandboxes may be given
+  std::vector<std::string> cdi_directories = {"/etc/cdi", "/var/run/cdi"};
   telemetry::Level log_level = telemetry::Level::kInfo;
   std::uint32_t slots = 0;  // runs at once; 0: by the number of processors
   std::uint32_t waiting_max = 256;

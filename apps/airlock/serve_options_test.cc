@@ -127,7 +127,8 @@ TEST(ServeOptionsTest, SoDoesEverythingElse) {
   const ServeOptions options = parsed(words_of(
       "--default-wall 5s --default-memory 64m --default-pids 9 --max-body 8m "
       "--max-connections 100 --memory-budget 64m --idle-timeout 7s --log-level warning "
-      "--cors-origin https://a.example --listen http://127.0.0.1:1 --listen http://[::1]:2"));
+      "--cors-origin https://a.example --listen http://127.0.0.1:1 --listen http://[::1]:2 "
+      "--folder models=/srv/models --folder sets=/srv/sets --cdi-dir /opt/cdi"));
   EXPECT_EQ(options.limits.defaults.wall_time, std::chrono::seconds(5));
   EXPECT_EQ(options.limits.defaults.memory, base::mebibytes(64));
   EXPECT_EQ(options.limits.defaults.pids, 9u);
@@ -137,6 +138,9 @@ TEST(ServeOptionsTest, SoDoesEverythingElse) {
   EXPECT_EQ(options.server.session.idle_max, std::chrono::seconds(7));
   EXPECT_EQ(options.log_level, telemetry::Level::kWarning);
   EXPECT_EQ(options.origins, Words{"https://a.example"});
+  EXPECT_EQ(options.folders, (Words{"models=/srv/models", "sets=/srv/sets"}));
+  EXPECT_EQ(options.cdi_directories, Words{"/opt/cdi"});
+  EXPECT_EQ(parsed({}).cdi_directories, (Words{"/etc/cdi", "/var/run/cdi"}));
   ASSERT_EQ(options.listen.size(), 2u);
   EXPECT_EQ(options.listen[1].host, "::1");
 }
@@ -159,6 +163,10 @@ TEST(ServeOptionsTest, ARefusalNamesThePlaceAndTheValue) {
   expect_mentions(refused({"--slots", "257"}), "1 to 256");
   expect_mentions(refused({"--listen", "https://0.0.0.0:1"}), "--listen");
   expect_mentions(refused({"--cors-origin", "*"}), "--cors-origin: \"*\"");
+  expect_mentions(refused({"--folder", "models"}), "--folder: \"models\" is no folder");
+  expect_mentions(refused({"--folder", "usr=/srv"}), "/usr is something else");
+  expect_mentions(refused({"--folder", "m=/a", "--folder", "m=/b"}), "two folders");
+  expect_mentions(refused({"--cdi-dir", "cdi"}), "no absolute path");
   expect_mentions(refused({"--log-level", "loud"}), "debug, info, warning or error");
   expect_mentions(refused({"--compat", "amon"}), "swissbrain");
   expect_mentions(refused({"--max-wall", "1s", "--max-wall", "2s"}), "twice");

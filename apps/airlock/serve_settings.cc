@@ -1,11 +1,13 @@
 #include "apps/airlock/serve_settings.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "apps/airlock/setting_row.h"
 #include "egress/address.h"
 #include "egress/host_name.h"
 #include "http/cors.h"
+#include "jail/grants.h"
 #include "language/nearest_name.h"
 #include "model/isolation.h"
 #include "model/limits.h"
@@ -38,6 +40,32 @@ base::Status take_origins(const Value& value, ServeOptions& options) {
   for (const std::string& text : value.texts) {
     AIRLOCK_ASSIGN(std::string origin, http::parse_origin(text));
     options.origins.push_back(std::move(origin));
+  }
+  return {};
+}
+
+base::Status take_folders(const Value& value, ServeOptions& options) {
+  for (const std::string& text : value.texts) {
+    AIRLOCK_ASSIGN(const jail::FolderGrant folder, jail::parse_folder_grant(text));
+    const auto begins_so = [&](const std::string& other) {
+      return other.starts_with(folder.name + "=");
+    };
+    if (std::ranges::any_of(options.folders, begins_so)) {
+      return refuse("two folders are called \"" + folder.name + "\"");
+    }
+    if (options.folders.size() == jail::kFoldersMax) {
+      return refuse("more than " + std::to_string(jail::kFoldersMax) + " folders");
+    }
+    options.folders.push_back(text);
+  }
+  return {};
+}
+
+base::Status take_cdi_directories(const Value& value, ServeOptions& options) {
+  options.cdi_directories.clear();
+  for (const std::string& text : value.texts) {
+    if (!text.starts_with('/')) return refuse("\"" + text + "\" is no absolute path");
+    options.cdi_directories.push_back(text);
   }
   return {};
 }
@@ -168,6 +196,13 @@ constexpr SettingRow kRows[] = {
     {{.name = "allow_tier", .value = "TIER", .group = kWhere,
       .help = "Serve even where no namespaces can be had: process", .fallback = "",
       .unset = "none"}, take_allowed_tier},
+    {{.name = "folder", .value = "NAME=DIR", .group = kWhere,
+      .help = "A folder of the host that sandboxes may be given, read-only at /NAME; repeatable",
+      .fallback = "", .unset = "none", .shape = Shape::kList}, take_folders},
+    {{.name = "cdi_dir", .value = "DIR", .group = kWhere,
+      .help = "Where CDI specs of the host's devices are; repeatable, later ones win",
+      .fallback = "", .unset = "/etc/cdi and /var/run/cdi", .shape = Shape::kList},
+     take_cdi_directories},
     {{.name = "log_level", .value = "LEVEL", .group = kWhere,
       .help = "The least that is logged: debug, info, warning, error", .fallback = "info"},
      take_log_level},

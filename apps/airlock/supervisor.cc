@@ -116,6 +116,7 @@ base::Result<ChildProcess> Supervisor::start_daemon(int control, int news) {
   pass(control);
   pass(news);
   pass(options_.config.get());
+  pass(options_.devices.get());
   for (const UniqueFd& listener : options_.listeners) pass(listener.get());
   daemon.environment.emplace();
   for (char** entry = environ; *entry != nullptr; ++entry) daemon.environment->push_back(*entry);
@@ -138,10 +139,13 @@ base::Result<Generation> Supervisor::start() {
   const UniqueFd news_there(news[1]);
   base::ChildProcessOptions launcher;
   launcher.arguments = options_.launcher_words;
-  launcher.passed_fds = {{1, 1}, {2, 2}, {launchers.get(), kFirstPassedFd}};
+  const UniqueFd devices(::fcntl(options_.devices.get(), F_DUPFD_CLOEXEC, kOutOfTheWay));
+  launcher.passed_fds = {
+      {1, 1}, {2, 2}, {launchers.get(), kFirstPassedFd}, {devices.get(), kFirstPassedFd + 1}};
   launcher.own_process_group = true;
   launcher.arguments.insert(launcher.arguments.end(),
-                            {"--control-fd", std::to_string(kFirstPassedFd)});
+                            {"--control-fd", std::to_string(kFirstPassedFd), "--devices-fd",
+                             std::to_string(kFirstPassedFd + 1)});
   AIRLOCK_ASSIGN(ChildProcess jail, ChildProcess::start(launcher));
   AIRLOCK_ASSIGN(ChildProcess daemon, start_daemon(daemons.get(), news_there.get()));
   return Generation{std::move(jail), std::move(daemon), std::move(news_here)};

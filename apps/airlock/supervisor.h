@@ -23,10 +23,13 @@ struct SupervisorOptions {
   std::vector<std::string> daemon_words;    // argv[0] is the program's path
   std::vector<std::string> launcher_words;  // argv[0] is the program's path
   std::vector<base::UniqueFd> listeners;
+  // A sealed memfd, for launcher and daemon: the devices that sandboxes may be given.
+  base::UniqueFd devices;
   base::UniqueFd config;  // a memfd that the daemon reads: an environment is for others to see
 };
 
-// Names of the descriptors in the daemon's environment: "control,news,config,listener...".
+// Names of the descriptors in the daemon's environment: "control,news,config,devices,
+// listener...".
 inline constexpr const char* kDaemonFdsVariable = "AIRLOCK_DAEMON_FDS";
 
 // Until it was told to end, or cannot go on. The exit status.

@@ -13,16 +13,19 @@
 #include "jail/path_rules.h"
 
 namespace airlock::init {
-namespace {
 
 using base::UniqueFd;
+
+namespace {
 
 constexpr std::uint64_t kStayInside = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
 constexpr std::size_t kCopyChunk = 1u << 20;
 constexpr std::size_t kEntryBytes = 4096;
 
+}  // namespace
+
 UniqueFd open_inside(int directory, const char* path, std::uint64_t flags,
-                     std::uint64_t mode_bits = 0) {
+                     std::uint64_t mode_bits) {
   open_how how{};
   how.flags = flags | O_CLOEXEC;
   how.mode = mode_bits;
@@ -36,6 +39,8 @@ UniqueFd open_inside(int directory, const char* path, std::uint64_t flags,
   return UniqueFd(openat(directory, path, static_cast<int>(how.flags) | O_NOFOLLOW,
                          static_cast<unsigned>(mode_bits)));
 }
+
+namespace {
 
 int copy_all(int from, int to) {
   off_t offset = 0;

@@ -8,10 +8,12 @@
 
 #include <cstdint>
 
+#include "base/unique_fd.h"
 #include "jail/channel.h"
 #include "jail/sandbox_layout.h"
 #include "jail/stage.h"
 #include "jail/wire.h"
+#include "jail/wire_grants.h"
 
 namespace airlock::init {
 
@@ -71,10 +73,17 @@ int start_process(const Settings& settings, const jail::Exec& request, jail::Pac
 // Opens the listener of the gateway and sends it up, or why there is none.
 void open_listener(const jail::Listen& request);
 
+// Below `directory`, through no link. Invalid with errno if it cannot be.
+base::UniqueFd open_inside(int directory, const char* path, std::uint64_t flags,
+                           std::uint64_t mode_bits = 0);
+
 // Writes one input file below the workspace. Returns 0 or an errno.
 int put_file(const jail::PutFile& request, int content_fd);
 
 // Sends every file that matches, and at last kCollectDone.
 void collect(const jail::Collect& request);
+
+// Sends everything below a part of the workspace, and at last kTreeDone (tree.cc).
+void read_tree(const jail::ReadTree& request);
 
 }  // namespace airlock::init

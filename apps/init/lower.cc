@@ -342,7 +342,7 @@ int make_process_ruleset(int abi, sys::LandlockOutcome* outcome) {
   using enum sys::LandlockRights;
   constexpr const char* kSeen[] = {"/etc", "/usr",   "/bin",   "/sbin",
                                    "/lib", "/lib64", "/lib32", "/opt"};
-  constexpr const char* kOwn[] = {"workspace", "tmp", "output", "dev/shm"};
+  constexpr const char* kOwn[] = {"workspace", "tmp", "output", "dev/shm", jail::kBuildPart};
   sys::LandlockTree trees[32];
   std::size_t count = 0;
   for (const char* path : kSeen) {

@@ -68,16 +68,18 @@ constexpr sys::LandlockTree kOwnTrees[] = {
     {.path = "/tmp", .rights = sys::LandlockRights::kReadWriteExecute},
     {.path = "/output", .rights = sys::LandlockRights::kReadWriteExecute},
     {.path = "/dev/shm", .rights = sys::LandlockRights::kReadWriteExecute},
+    {.path = "/build", .rights = sys::LandlockRights::kReadWriteExecute},  // the last one
 };
 constexpr std::size_t kHostTreesMax = 16;  // /usr, and /bin and its like where they are no links
 
 // Everything a guest may touch, once more as Landlock rules. Each process enters them by itself:
 // init has to signal guests, which may not signal out of their domain.
-int make_ruleset(int abi, const jail::StringList& host_trees, sys::LandlockOutcome* outcome) {
+int make_ruleset(int abi, const jail::ViewSetup& view, sys::LandlockOutcome* outcome) {
   sys::LandlockTree trees[std::size(kOwnTrees) + kHostTreesMax];
   std::size_t count = 0;
   for (const sys::LandlockTree& tree : kOwnTrees) trees[count++] = tree;
-  host_trees.for_each([&](std::string_view path) {
+  if (view.has_layer) trees[count - 1].rights = sys::LandlockRights::kReadExecute;
+  view.trees.for_each([&](std::string_view path) {
     if (count == std::size(trees)) return;  // one more of the host's folders cannot be executed
     trees[count++] = {.path = path.data(), .rights = sys::LandlockRights::kReadExecute};
   });
@@ -124,9 +126,8 @@ bool make_sandbox() {
   if (abi == 0) missing |= jail::kLacksLandlock;
   sys::LandlockOutcome outcome;
   if (abi != 0) {
-    settings.landlock_ruleset = mode() == Mode::kProcess
-                                    ? make_process_ruleset(abi, &outcome)
-                                    : make_ruleset(abi, state.view.trees, &outcome);
+    settings.landlock_ruleset = mode() == Mode::kProcess ? make_process_ruleset(abi, &outcome)
+                                                         : make_ruleset(abi, state.view, &outcome);
   }
   settings.landlock_abi = abi;
   if (outcome.error != 0) {
@@ -228,6 +229,7 @@ bool serve() {
   jail::PutFile put;
   jail::Collect wanted;
   jail::InitSignal signal;
+  jail::ReadTree tree;
   switch (jail::message_type(packet.bytes)) {
     case jail::MessageType::kExec:
       if (!jail::decode(packet.bytes, &exec)) return false;
@@ -247,6 +249,10 @@ bool serve() {
     case jail::MessageType::kCollect:
       if (!jail::decode(packet.bytes, &wanted)) return false;
       collect(wanted);
+      return true;
+    case jail::MessageType::kReadTree:
+      if (!jail::decode(packet.bytes, &tree)) return false;
+      read_tree(tree);
       return true;
     case jail::MessageType::kInitSignal:
       if (!jail::decode(packet.bytes, &signal)) return false;

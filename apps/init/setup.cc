@@ -1,12 +1,14 @@
 // Theory of operation, in order:
 //   1. make the network namespace, set the hostname
 //   2. wait for ViewSetup (the uid and gid maps are written), become uid init_id inside
+//      and open what the host has for this sandbox
 //   3. make every mount private, put the future root, made from the skeleton, on /tmp
 //   4. mount /usr and its like into it, make all of it read-only, bind the device nodes
-//   5. proc, devpts, masks over what /proc tells of the host
+//   5. proc, devpts, masks over what /proc tells of the host, what the sandbox is given
 //   6. wait for WorkspaceSetup: enter the cgroup, empty the bounding set (from here on a standby
 //      process exists), mount the workspace, bind its parts to /workspace, /tmp, /output, /dev/shm,
-//      /input
+//      /input,
+//      /build
 //   7. pivot_root, detach the old root, which waits for every processor that is busy: the keeper
 //      has nothing to do by then (a sandbox made ahead does this before 6)
 //   8. cut capabilities
@@ -29,6 +31,7 @@
 #include "apps/init/setup_steps.h"
 #include "jail/host_view.h"
 #include "jail/sandbox_layout.h"
+#include "jail/wire_grants.h"
 
 namespace airlock::init {
 namespace {
@@ -41,6 +44,7 @@ constexpr std::string_view kHostname = "airlock";
 constexpr const char* kInotifyLimit = "/proc/sys/user/max_inotify_instances";
 constexpr std::string_view kInotifyInstances = "32";
 constexpr std::size_t kPathMax = 4'096;
+constexpr std::size_t kGivenPathMax = 1'024;
 constexpr unsigned long kCapabilityLast = 63;  // PR_CAPBSET_DROP says EINVAL past the kernel's last
 
 // mount(2) and its flags as the kernel has them; glibc's <sys/mount.h> cannot be included beside
@@ -58,6 +62,20 @@ constexpr long kDetach = 2;
 bool mount(const char* source, const char* target, const char* type, unsigned long flags,
            const char* options = nullptr) {
   return call(SYS_mount, source, target, type, flags, options);
+}
+
+// Static and plain, so that a sandbox that is given nothing touches none of it.
+struct Given {
+  int mount;
+  Stage stage;
+  char target[kGivenPathMax];
+};
+Given given[jail::kBindsMax];
+
+constexpr std::string_view kDevicePrefix = "dev/";
+
+bool is_below_dev(const Given& one) {
+  return std::string_view(one.target).starts_with(kDevicePrefix);
 }
 
 // Parts after one another, as snprintf("%s%s%s") would.
@@ -147,6 +165,42 @@ bool show_folder(const char* source, const char* target) {
   return false;
 }
 
+void make_point(const char* path, bool is_folder) {
+  Text folder;
+  const std::string_view whole = path;
+  for (std::size_t at = 0; (at = whole.find('/', at)) != std::string_view::npos; ++at) {
+    folder.size = 0;
+    mkdirat(AT_FDCWD, folder.add(whole.substr(0, at)).bytes, 0755);  // mostly it is there
+  }
+  const bool made = is_folder ? mkdirat(AT_FDCWD, path, 0755) == 0
+                              : call(SYS_mknodat, AT_FDCWD, path, S_IFREG | 0444, 0);
+  require(made || errno == EEXIST, Stage::kMountDevices);
+}
+
+// A sandbox with devices has a /dev of its own, made like that of the skeleton: names of devices
+// are seen by nobody else.
+void make_own_dev(const jail::ViewSetup& view) {
+  const auto mine = std::span(given, view.binds);
+  bool any = false;
+  for (const Given& one : mine) any = any || is_below_dev(one);
+  if (!any) return;
+  require(mount("dev", "dev", "tmpfs", kNoSuid | kNoExec, "mode=0755,size=64k,nr_inodes=1k"),
+          Stage::kMountDevices);
+  make_point("dev/pts", true);
+  make_point("dev/shm", true);
+  for (const jail::BindEntry& entry : jail::host_devices()) make_point(entry.path + 1, false);
+  for (const jail::LinkEntry& entry : jail::made_links()) {
+    if (!std::string_view(entry.path + 1).starts_with(kDevicePrefix)) continue;
+    require(call(SYS_symlinkat, entry.target, AT_FDCWD, entry.path + 1), Stage::kMountDevices);
+  }
+  for (const Given& one : mine) {
+    struct stat status{};
+    if (is_below_dev(one) && fstat(one.mount, &status) == 0) {
+      make_point(one.target, S_ISDIR(status.st_mode));
+    }
+  }
+}
+
 void make_root(const jail::ViewSetup& view) {
   require(mount(nullptr, "/", nullptr, kRecursive | kPrivate), Stage::kMountPrivate);
   bool is_private = true;
@@ -163,6 +217,7 @@ void make_root(const jail::ViewSetup& view) {
     jail::send_message(kChannelFd, jail::InitReady{.missing = jail::kLacksPrivateView});
   }
   require(chdir(kStagingPath) == 0, Stage::kMountRoot);
+  make_own_dev(view);
   set_attributes_of_all(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
                         Stage::kMountHostView);
   // A device node is opened for writing and must work.
@@ -217,6 +272,43 @@ void attach_workspace(int source, std::string_view tmpfs_options) {
   require(moved, Stage::kMountWorkspace);
 }
 
+int open_given(const jail::Bind& bind) {
+  const auto mount =
+      static_cast<int>(syscall(SYS_open_tree, (long)AT_FDCWD, bind.source.data(),
+                               (long)(OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE)));
+  mount_attr wanted{};
+  wanted.attr_set = bind.attributes;
+  wanted.propagation = kPrivate;
+  const bool done = mount >= 0 && call(SYS_mount_setattr, mount, "", AT_EMPTY_PATH | AT_RECURSIVE,
+                                       &wanted, sizeof wanted);
+  require(done, static_cast<Stage>(bind.stage));
+  return mount;
+}
+
+// What the host has for this sandbox, while we can still find it.
+void receive_given(const jail::ViewSetup& view) {
+  require(view.binds <= jail::kBindsMax, Stage::kRequest);
+  for (Given& one : std::span(given, view.binds)) {
+    char bytes[8 * 1024];
+    jail::Packet packet;
+    const auto bind = await<jail::Bind>(bytes, &packet);
+    one.stage = static_cast<Stage>(bind.stage);
+    if (bind.target.size() >= sizeof one.target) fail_setup(one.stage, ENAMETOOLONG);
+    __builtin_memcpy(one.target, bind.target.data(), bind.target.size());
+    one.mount = bind.source.empty() ? packet.fds[0].release() : open_given(bind);
+  }
+}
+
+// After everything else of the root: their own attributes are right already.
+void place_given(const jail::ViewSetup& view) {
+  for (const Given& one : std::span(given, view.binds)) {
+    const bool done =
+        call(SYS_move_mount, one.mount, "", AT_FDCWD, one.target, MOVE_MOUNT_F_EMPTY_PATH);
+    require(done, one.stage);
+    close(one.mount);
+  }
+}
+
 void place_part(const jail::WorkspacePart& part) {
   const bool made = mkdirat(AT_FDCWD, part.source, part.mode) == 0;
   require(made || errno == EEXIST, Stage::kMountWorkspace);
@@ -231,7 +323,10 @@ void place_part(const jail::WorkspacePart& part) {
 
 // Gives the parts their places and leaves a descriptor of the whole at kWorkspaceFd.
 void place_workspace(const jail::ViewSetup& view) {
-  for (const jail::WorkspacePart& part : jail::kWorkspaceParts) place_part(part);
+  for (const jail::WorkspacePart& part : jail::kWorkspaceParts) {
+    const bool covered = view.has_layer && std::string_view(part.target) == jail::kBuildPart;
+    if (!covered) place_part(part);
+  }
   if (view.hand_back_workspace) {
     const base::UniqueFd handle(
         static_cast<int>(syscall(SYS_open_tree, (long)AT_FDCWD, jail::kWorkspaceStaging,
@@ -286,10 +381,12 @@ void begin_setup(SetupState* state) {
                                  (long)(OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC))));
     require(state->workspace_fd.valid(), Stage::kMountWorkspace);
   }
+  receive_given(view);
   require(chdir(view.skeleton.data()) == 0, Stage::kMountRoot);  // so is this one
   take_identity(view, jail::kSetupCapabilities);
   make_root(view);
   mount_kernel_views();
+  place_given(view);
   if (view.detach_early) change_root();
   state->workspace = await<jail::WorkspaceSetup>(state->workspace_bytes, &packet);
   const bool has_mount = state->workspace.has_mount;

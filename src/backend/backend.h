@@ -20,6 +20,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -34,7 +35,7 @@
 namespace airlock::backend {
 
 struct WorkspaceSpec {
-  base::ByteCount disk;      // bytes of /workspace, /tmp, /output, /dev/shm together
+  base::ByteCount disk;      // bytes of /workspace, /tmp, /output, /build, /dev/shm together
   std::uint32_t inodes = 0;  // files and directories in them
   base::ByteCount memory;    // limit over all phases; 0 = only the processes' own limits
   bool reusable = false;     // more than one sandbox will be made on it
@@ -46,6 +47,10 @@ struct WorkspaceSpec {
 struct SandboxSpec {
   std::string seccomp_profile = "default";
   model::NetworkMode network = model::NetworkMode::kNone;
+  // Read-only at /build, in place of the workspace's own; empty: none.
+  std::string layer = {};
+  std::vector<std::string> folders = {};  // names of the operator's, each read-only at /NAME
+  std::vector<std::string> devices = {};  // names of Backend::find_device
 
   bool operator==(const SandboxSpec&) const = default;
 };
@@ -165,6 +170,24 @@ struct Collected {
   bool truncated = false;                     // more than files_max or total_bytes_max were there
 };
 
+struct KeptLayer {
+  bool existed = false;  // one of that name was there, and stays as it was
+  base::ByteCount bytes;
+  std::uint64_t entries = 0;
+  std::uint64_t skipped = 0;  // sockets, fifos and device nodes, which a layer does not hold
+};
+
+struct LayerInfo {
+  std::string name;
+  base::ByteCount bytes;
+  std::chrono::sys_time<std::chrono::microseconds> used;  // last
+};
+
+struct DeviceInfo {
+  std::string name;
+  std::vector<std::string> env;  // "NAME=VALUE" that programs need who use it
+};
+
 class Workspace {
  public:
   virtual ~Workspace() = default;
@@ -182,6 +205,11 @@ class Workspace {
   virtual base::Status forget(const std::string&) { return not_durable(); }
   // Durable ones only. Ends all of it; returns when nothing of it is left.
   virtual base::Status end() { return not_durable(); }
+  // Keeps what lies in /build under a name ([a-z0-9_]{1,96}), for as long as nobody removes it: all
+  // of it, on the disk, or nothing. Needs a live sandbox without running processes, and without a
+  // layer of its own. Blocks. kLimitExceeded: more than the workspace's disk or inodes, or too many
+  // layers.
+  virtual base::Result<KeptLayer> keep_layer(std::string name);
 };
 
 struct AdoptedProcess {
@@ -217,6 +245,15 @@ class Backend {
   }
   // What every run of it has at least. May be called by several threads at once.
   virtual model::IsolationLevel level() { return model::IsolationLevel::kContainer; }
+
+  // Layers that workspaces have kept. How many and how large is for the caller to bound, by
+  // remove_layer; the backend has a maximum of its own. May be called by several threads at once.
+  virtual base::Result<std::vector<LayerInfo>> list_layers();
+  virtual base::Result<bool> has_layer(std::string name);
+  // kBusy while a sandbox uses it, kNotFound.
+  virtual base::Status remove_layer(std::string name);
+  // What SandboxSpec::devices may name; null if there is none of that name.
+  virtual const DeviceInfo* find_device(std::string_view name) const;
 };
 
 }  // namespace airlock::backend

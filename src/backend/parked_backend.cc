@@ -34,6 +34,9 @@ class ParkedBackend::Taken final : public Workspace {
   base::Result<Collected> collect(CollectSpec spec) override {
     return parked_.workspace->collect(std::move(spec));
   }
+  base::Result<KeptLayer> keep_layer(std::string name) override {
+    return parked_.workspace->keep_layer(std::move(name));
+  }
 
  private:
   ParkedBackend& owner_;

@@ -71,6 +71,12 @@ class ParkedBackend final : public Backend {
     return backend_->discard_workspace(name);
   }
   model::IsolationLevel level() override { return backend_->level(); }
+  base::Result<std::vector<LayerInfo>> list_layers() override { return backend_->list_layers(); }
+  base::Result<bool> has_layer(std::string name) override { return backend_->has_layer(name); }
+  base::Status remove_layer(std::string name) override { return backend_->remove_layer(name); }
+  const DeviceInfo* find_device(std::string_view name) const override {
+    return backend_->find_device(name);
+  }
   ParkedStats stats() const;
   // For what is never parked: durable workspaces.
   Backend& other() { return *backend_; }

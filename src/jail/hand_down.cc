@@ -69,6 +69,8 @@ base::Result<LauncherOptions> parse_launcher_arguments(int argc, char** argv, in
                           {"state-dir", required_argument, nullptr, 's'},
                           {"cgroup-parent", required_argument, nullptr, 'g'},
                           {"allow-tier", required_argument, nullptr, 'a'},
+                          {"folder", required_argument, nullptr, 'f'},
+                          {"devices-fd", required_argument, nullptr, 'v'},
                           {"expect-disk", required_argument, nullptr, 'd'},
                           {"expect-inodes", required_argument, nullptr, 'n'},
                           {"single", no_argument, nullptr, '1'},
@@ -82,6 +84,8 @@ base::Result<LauncherOptions> parse_launcher_arguments(int argc, char** argv, in
       case 's': launcher.state_directory = optarg; break;
       case 'g': launcher.cgroup_parent = optarg; break;
       case 'a': launcher.allow_process = std::string_view(optarg) == kAllowedTier; break;
+      case 'f': launcher.folders.emplace_back(optarg); break;
+      case 'v': launcher.devices_fd = std::atoi(optarg); break;
       case 'd': launcher.expected.disk_bytes = std::strtoull(optarg, nullptr, 10); break;
       case 'n':
         launcher.expected.inodes = static_cast<std::uint32_t>(std::strtoul(optarg, nullptr, 10));

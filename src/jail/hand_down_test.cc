@@ -26,9 +26,10 @@ TEST(HandDownTest, WhatMayPassIsNone) {
 }
 
 TEST(HandDownTest, WhatALauncherIsToldIsUnderstood) {
-  const char* words[] = {"airlock-nest", "--control-fd",  "7",
-                         "--single",     "--tell",        "--allow-tier",
-                         "process",      "--expect-disk", "65536"};
+  const char* words[] = {"airlock-nest", "--control-fd", "7",       "--single",
+                         "--tell",       "--allow-tier", "process", "--expect-disk",
+                         "65536",        "--folder",     "a=/x",    "--folder",
+                         "b=/y",         "--devices-fd", "9"};
   int control = -1;
   const auto options =
       parse_launcher_arguments(std::size(words), const_cast<char**>(words), &control);
@@ -38,6 +39,8 @@ TEST(HandDownTest, WhatALauncherIsToldIsUnderstood) {
   EXPECT_TRUE(options->tells_when_settled);
   EXPECT_TRUE(options->allow_process);
   EXPECT_EQ(options->expected.disk_bytes, 65536u);
+  EXPECT_EQ(options->folders, (std::vector<std::string>{"a=/x", "b=/y"}));
+  EXPECT_EQ(options->devices_fd, 9);
 }
 
 }  // namespace

@@ -188,6 +188,16 @@ bool Keeper::dispatch(Packet* packet) {
       EndWorkspace request;
       return decode(packet->bytes, &request) && end_workspace();
     }
+    case MessageType::kKeepLayer: {
+      KeepLayer request;
+      return decode(packet->bytes, &request) && keep_layer(request);
+    }
+    case MessageType::kLayerOrder: {
+      LayerOrder request;
+      if (!decode(packet->bytes, &request)) return false;
+      serve_layer_order(host_.state_directory, request, caller_);
+      return true;
+    }
     default: return false;
   }
 }
@@ -197,10 +207,10 @@ bool Keeper::create_sandbox(const CreateSandbox& request) {
   if (has_sandbox() && durable_ != nullptr) destroy_sandbox();
   if (has_sandbox()) return false;
   const sys::SeccompProfile* const profile = sys::find_seccomp_profile(request.seccomp_profile);
-  if (sandbox_ != nullptr && sandbox_->profile != nullptr && sandbox_->profile != profile) {
-    destroy_sandbox();
-  }
-  if (sandbox_ == nullptr) make_sandbox();
+  const bool other =
+      sandbox_ != nullptr && sandbox_->profile != nullptr && sandbox_->profile != profile;
+  if (other || is_given_something(request)) destroy_sandbox();
+  if (sandbox_ == nullptr) make_sandbox(&request);
   sandbox_->ahead = false;
   if (sandbox_->profile != nullptr) return true;  // all of it is as expected
   sandbox_->profile = profile;
@@ -287,18 +297,6 @@ StageFailure Keeper::forward_exec(const Exec& request, UniqueFd handshake, Packe
   return {};
 }
 
-bool Keeper::collect(Packet* packet) {
-  if (!has_sandbox()) return false;
-  const bool busy =
-      std::ranges::any_of(sandbox_->processes, [](const auto& p) { return !p->ended(); });
-  int error = busy ? EBUSY : 0;
-  if (error == 0 && sandbox_->failure.stage != Stage::kNone) error = ENXIO;
-  if (error == 0) error = send_packet(sandbox_->channel.get(), packet->bytes);
-  sandbox_->collecting = error == 0;
-  if (error != 0) send_message(caller_.get(), CollectDone{.truncated = false, .os_errno = error});
-  return true;
-}
-
 void Keeper::note_missing(const InitReady& ready) {
   sandbox_->missing |= ready.missing;
   if ((ready.missing & kLacksCoreScheduling) != 0 && !threads_share_cores())
@@ -350,6 +348,10 @@ void Keeper::serve_init() {
           return init_died();
         }
         break;
+      case MessageType::kTreeEntry:
+      case MessageType::kTreeDone:
+        if (!take_tree(&packet)) return init_died();
+        return;  // a file may be large: a caller who is gone is seen in between
       case MessageType::kCollectDone: sandbox_->collecting = false; [[fallthrough]];
       case MessageType::kCollectedFile:
       case MessageType::kRefusedFile: {

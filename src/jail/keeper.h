@@ -20,7 +20,9 @@
 #include "jail/guest_process.h"
 #include "jail/launcher.h"
 #include "jail/launcher_host.h"
+#include "jail/layer_store.h"
 #include "jail/network_home.h"
+#include "jail/sandbox_grants.h"
 #include "jail/wire_durable.h"
 #include "jail/workspace_store.h"
 
@@ -86,6 +88,9 @@ class Keeper {
     std::uint32_t missing = 0;
     std::uint32_t puts_pending = 0;
     bool collecting = false;
+    GivenMounts given;
+    std::unique_ptr<LayerWriter> layer;  // that is being kept
+    int layer_error = 0;
     std::vector<std::unique_ptr<GuestProcess>> processes;
   };
 
@@ -93,7 +98,7 @@ class Keeper {
   bool serve_caller();
   bool dispatch(Packet* packet);
   bool create_sandbox(const CreateSandbox& request);
-  void make_sandbox();
+  void make_sandbox(const CreateSandbox* request = nullptr);
   // sandbox_network.cc
   bool open_listener(const Listen& request);
   bool pass_listener(const Listener& made, Packet* packet);
@@ -101,6 +106,9 @@ class Keeper {
   bool exec(const Exec& request, Packet* packet);
   bool collect(Packet* packet);
   bool refuse_exec(int error, const Packet& packet) const;
+  bool keep_layer(const KeepLayer& request);
+  bool take_tree(Packet* packet);
+  void finish_layer(int error);
   bool init_is_alive() const;
   void signal_init(int number) const;
   void end_init();

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/unique_fd.h"
 #include "jail/wire.h"
@@ -34,9 +35,11 @@ struct LauncherOptions {
   bool single = false;
   // One byte, the Tier: with `single` when init needs only the request, else when it is known.
   bool tells_when_settled = false;
-  bool allow_process = false;  // tier `process`, on a host that gives nothing else
-  OpenWorkspace expected;      // with `single`: what most probably comes; 0 bytes: nobody knows
-  BegunSandbox begun;          // with `single`: that sandbox, if it was begun already
+  std::vector<std::string> folders;  // NAME=/PATH, see grants.h
+  int devices_fd = -1;               // the table of devices; -1: there are none
+  bool allow_process = false;        // tier `process`, on a host that gives nothing else
+  OpenWorkspace expected;  // with `single`: what most probably comes; 0 bytes: nobody knows
+  BegunSandbox begun;      // with `single`: that sandbox, if it was begun already
 };
 
 // What an operator has to say to allow tier `process`.

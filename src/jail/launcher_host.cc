@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <vector>
 
+#include "jail/layer_store.h"
 #include "jail/workspace_store.h"
 #include "sys/files.h"
 #include "sys/seccomp.h"
@@ -78,16 +79,41 @@ bool has_only_unified_cgroups() {
 
 }  // namespace
 
+namespace {
+
+base::Result<Grants> read_grants(const LauncherOptions& options) {
+  Grants grants;
+  for (const std::string& text : options.folders) {
+    AIRLOCK_ASSIGN(FolderGrant folder, parse_folder_grant(text));
+    if (grants.folders.size() == kFoldersMax || find_folder(grants, folder.name) != nullptr) {
+      return base::fail(base::ErrorCode::kInvalidArgument,
+                        "--folder " + text + ": one of that name is there, or too many are");
+    }
+    grants.folders.push_back(std::move(folder));
+  }
+  if (options.devices_fd >= 0) {
+    const UniqueFd table(options.devices_fd);
+    AIRLOCK_ASSIGN(const std::string text, read_device_table(table.get()));
+    AIRLOCK_ASSIGN(grants.devices, parse_device_table(text));
+  }
+  return grants;
+}
+
+}  // namespace
+
 base::Result<LauncherHost> LauncherHost::open(const LauncherOptions& options) {
   const IdHost ids = open_id_host();
   const std::string run_directory =
       options.run_directory.empty() ? default_run_directory() : options.run_directory;
+  AIRLOCK_ASSIGN(Grants grants, read_grants(options));
+  std::vector<MountPoint> points = settle_grants(&grants);
   AIRLOCK_ASSIGN(SlotPool slots, SlotPool::open(run_directory, ids.slots_max));
   LauncherHost host{.ids = ids,
                     .slots = std::move(slots),
                     .state_directory = options.state_directory.empty() ? default_state_directory()
                                                                        : options.state_directory,
-                    .view = recall_host_view(run_directory),
+                    .grants = std::move(grants),
+                    .view = recall_host_view(run_directory, std::move(points)),
                     .cgroups = {},
                     .init = {}};
   if (options.begun.pid > 0) {
@@ -125,6 +151,7 @@ bool sweep(const LauncherHost& host, const Kept& kept) {
   const bool left = sys::sweep_cgroups(host.cgroups, kept.group, claim, &context);
   context.held = Slot();  // or its workspace would look like somebody's
   sweep_workspaces(host.state_directory, host.slots, kept.slot, kept.workspace);
+  sweep_layers(host.state_directory);
   return left;
 }
 

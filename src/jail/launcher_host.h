@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/unique_fd.h"
+#include "jail/grants.h"
 #include "jail/id_map.h"
 #include "jail/launcher.h"
 #include "jail/lower_tier.h"
@@ -37,6 +38,7 @@ struct LauncherHost {
   IdHost ids;
   SlotPool slots;
   std::string state_directory;
+  Grants grants;
   HostView view;
   sys::CgroupHost cgroups;
   base::UniqueFd init;  // airlock-init, which nobody can change while it runs

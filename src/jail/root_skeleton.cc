@@ -28,7 +28,7 @@ namespace {
 
 using base::UniqueFd;
 
-constexpr const char* kVersion = "1";  // of what this file makes
+constexpr const char* kVersion = "2";  // of what this file makes
 constexpr const char* kPrefix = "root-";
 constexpr const char* kRecalled = "last-root";  // what was found right last
 constexpr const char* kPassing = "root-new-XXXXXX";
@@ -114,13 +114,15 @@ std::vector<std::string> list_watched(const std::vector<std::string>& copied) {
   return watched;
 }
 
-Stamp stamp_watched(const std::vector<std::string>& watched) {
+Stamp stamp_watched(const std::vector<std::string>& watched,
+                    const std::vector<MountPoint>& points) {
   Stamp stamp;
   stamp.add(kVersion);
   for (const BindEntry& entry : host_trees()) stamp.add(entry.path);
   for (const BindEntry& entry : host_devices()) stamp.add(entry.path);
   for (const FileEntry& entry : made_files()) (stamp.add(entry.path), stamp.add(entry.content));
   for (const LinkEntry& entry : made_links()) (stamp.add(entry.path), stamp.add(entry.target));
+  for (const MountPoint& point : points) stamp.add((point.is_folder ? "d" : "f") + point.path);
   struct stat status{};
   for (const std::string& entry : watched) {
     stamp.add(entry);
@@ -152,6 +154,15 @@ class Builder {
     const UniqueFd file(openat(root_fd_, path.c_str(), O_CREAT | O_EXCL | O_WRONLY, 0444));
     need(file.valid() &&
          write(file.get(), content.data(), content.size()) == static_cast<ssize_t>(content.size()));
+  }
+  // What is there already will do.
+  void make_point(const MountPoint& point) {
+    const std::string target = point.path.substr(1);
+    if (point.is_folder) return make_directory(target);
+    make_parent(target);
+    const UniqueFd file(openat(root_fd_, target.c_str(),
+                               O_CREAT | O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0444));
+    need(file.valid() || errno == EACCES);
   }
   void copy(const std::string& path) {
     const std::string target = path.substr(1);
@@ -214,8 +225,8 @@ class Builder {
 };
 
 // The root of a sandbox, in the directory `root_fd`.
-int fill(int root_fd, const std::vector<std::string>& copied,
-         const std::vector<std::string>& trees) {
+int fill(int root_fd, const std::vector<std::string>& copied, const std::vector<std::string>& trees,
+         const std::vector<MountPoint>& points) {
   Builder builder(root_fd);
   for (const char* path : {"proc", "dev/pts", "etc", ".empty", kWorkspaceStaging}) {
     builder.make_directory(path);
@@ -230,20 +241,8 @@ int fill(int root_fd, const std::vector<std::string>& copied,
   for (const FileEntry& entry : made_files()) builder.make_file(entry.path + 1, entry.content);
   for (const LinkEntry& entry : made_links()) builder.make_link(entry.path + 1, entry.target);
   for (const std::string& path : copied) builder.copy(path);
+  for (const MountPoint& point : points) builder.make_point(point);
   return builder.error();
-}
-
-// Locked and still there under that name; otherwise invalid.
-UniqueFd hold(int directory_fd, const char* name, int operation) {
-  UniqueFd fd(openat(directory_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  struct stat locked{};
-  struct stat named{};
-  if (!fd.valid() || flock(fd.get(), operation) != 0 || fstat(fd.get(), &locked) != 0 ||
-      fstatat(directory_fd, name, &named, AT_SYMLINK_NOFOLLOW) != 0 ||
-      locked.st_ino != named.st_ino) {
-    return {};
-  }
-  return fd;
 }
 
 void remove_unused(const std::string& roots, const std::string& kept) {
@@ -254,7 +253,7 @@ void remove_unused(const std::string& roots, const std::string& kept) {
     if (std::string_view(name).starts_with(kPrefix) && name != kept) names.emplace_back(name);
   }
   for (const std::string& name : names) {
-    const UniqueFd unused = hold(listing.fd(), name.c_str(), LOCK_EX | LOCK_NB);
+    const UniqueFd unused = sys::hold_directory(listing.fd(), name.c_str(), LOCK_EX | LOCK_NB);
     struct stat status{};
     if (!unused.valid() || fstat(unused.get(), &status) != 0) continue;
     if (status.st_ctim.tv_sec + kKeptSeconds > time(nullptr)) continue;
@@ -267,19 +266,20 @@ void remove_unused(const std::string& roots, const std::string& kept) {
   }
 }
 
-base::Status build(const std::string& roots, const std::string& name,
-                   const std::vector<std::string>& copied, const std::vector<std::string>& trees) {
+base::Status build(const HostView& view, const std::string& name,
+                   const std::vector<std::string>& copied) {
+  const std::string& roots = view.roots;
   std::string path = roots + "/" + kPassing;
   const mode_t umask_before = umask(022);
   int error = mkdtemp(path.data()) != nullptr && chmod(path.c_str(), 0755) == 0 ? 0 : errno;
   {
-    const UniqueFd top = hold(AT_FDCWD, path.c_str(), LOCK_SH);
+    const UniqueFd top = sys::hold_directory(AT_FDCWD, path.c_str(), LOCK_SH);
     if (error == 0 && (mkdirat(top.get(), kSkeletonRoot, 0755) != 0 ||
                        mkdirat(top.get(), kSkeletonEmpty, 0555) != 0)) {
       error = errno;
     }
     const UniqueFd root(openat(top.get(), kSkeletonRoot, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (error == 0) error = fill(root.get(), copied, trees);
+    if (error == 0) error = fill(root.get(), copied, view.trees, view.points);
     if (error == 0 && rename(path.c_str(), (roots + "/" + name).c_str()) != 0 && errno != EEXIST &&
         errno != ENOTEMPTY) {
       error = errno;
@@ -331,25 +331,27 @@ bool is_still_right(const HostView& view) {
   if (!view.in_use.valid() || view.recalled.size() < 2) return false;
   const std::vector<std::string> watched(view.recalled.begin() + 2, view.recalled.end());
   const bool whole = std::ranges::none_of(watched, &std::string::empty);
-  return whole && stamp_watched(watched).text() == view.recalled[1];
+  return whole && stamp_watched(watched, view.points).text() == view.recalled[1];
 }
 
 }  // namespace
 
-HostView recall_host_view(const std::string& run_directory) {
+HostView recall_host_view(const std::string& run_directory, std::vector<MountPoint> points) {
   HostView view{.run_directory = run_directory,
                 .roots = run_directory + "/roots",
                 .skeleton = {},
                 .in_use = {},
                 .trees = list_trees(),
-                .recalled = {}};
+                .recalled = {},
+                .points = std::move(points)};
   mkdir(view.roots.c_str(), 0755);  // what is missing shows when a skeleton is made
+  if (!view.points.empty()) return view;
   const auto text = sys::read_file_at(AT_FDCWD, (run_directory + "/" + kRecalled).c_str());
   if (!text.has_value()) return view;
   view.recalled = split_lines(*text);
   if (view.recalled.empty() || !view.recalled[0].starts_with(kPrefix)) return view;
   view.skeleton = view.roots + "/" + view.recalled[0];
-  view.in_use = hold(AT_FDCWD, view.skeleton.c_str(), LOCK_SH);
+  view.in_use = sys::hold_directory(AT_FDCWD, view.skeleton.c_str(), LOCK_SH);
   return view;
 }
 
@@ -368,7 +370,7 @@ std::string slot_root(const HostView& view, std::uint32_t slot) {
   mkdir(passing.c_str(), 0755);
   const UniqueFd root(open(passing.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   const bool made = root.valid() && sys::remove_tree_below(root.get()) == 0 &&
-                    fill(root.get(), list_copied(), view.trees) == 0 &&
+                    fill(root.get(), list_copied(), view.trees, view.points) == 0 &&
                     rename(passing.c_str(), path.c_str()) == 0;
   umask(umask_before);
   return made ? name : std::string();
@@ -378,21 +380,22 @@ base::Result<bool> check_host_view(HostView* view) {
   if (is_still_right(*view)) return false;
   const std::vector<std::string> copied = list_copied();
   std::vector<std::string> watched = list_watched(copied);
-  const std::string name = kPrefix + stamp_watched(watched).text();
+  const std::string name = kPrefix + stamp_watched(watched, view->points).text();
   watched.emplace_back("s/etc");
-  const std::string stamp = stamp_watched(watched).text();  // before anything is copied
+  const std::string stamp =
+      stamp_watched(watched, view->points).text();  // before anything is copied
   const std::string skeleton = view->roots + "/" + name;
   const bool replaced = !view->in_use.valid() || view->skeleton != skeleton;
   view->skeleton = skeleton;
   // More than once: one that is found may be on its way out.
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    if (replaced) view->in_use = hold(AT_FDCWD, skeleton.c_str(), LOCK_SH);
+    if (replaced) view->in_use = sys::hold_directory(AT_FDCWD, skeleton.c_str(), LOCK_SH);
     if (view->in_use.valid()) {
-      remember(*view, watched, stamp);
+      if (view->points.empty()) remember(*view, watched, stamp);
       return replaced;
     }
     view->trees = list_trees();
-    AIRLOCK_TRY(build(view->roots, name, copied, view->trees));
+    AIRLOCK_TRY(build(*view, name, copied));
   }
   return base::fail(base::ErrorCode::kUnavailable, skeleton + " does not stay");
 }

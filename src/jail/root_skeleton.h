@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "jail/grants.h"
 
 namespace airlock::jail {
 
@@ -27,10 +28,13 @@ struct HostView {
   base::UniqueFd in_use;              // holds a lock, without which others may remove the skeleton
   std::vector<std::string> trees;     // folders of the host seen whole: /usr and its like
   std::vector<std::string> recalled;  // lines that recall_host_view() read
+  // Of what this launcher may give to sandboxes. A view with any is neither recalled nor
+  // remembered: it is nothing to launchers that give something else.
+  std::vector<MountPoint> points;
 };
 
 // What the launcher before us used, unchecked; nothing is `in_use` if there is none.
-HostView recall_host_view(const std::string& run_directory);
+HostView recall_host_view(const std::string& run_directory, std::vector<MountPoint> points = {});
 
 // The next launcher finds no view to recall.
 void forget_host_view(const HostView& view);

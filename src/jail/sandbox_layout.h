@@ -35,6 +35,12 @@ inline constexpr std::uint64_t kSetupCapabilities =
 inline constexpr const char* kSkeletonRoot = "root";
 inline constexpr const char* kSkeletonEmpty = "empty";
 
+// The part that can be kept as a layer, and in whose place a layer is seen.
+inline constexpr const char* kBuildPart = "build";
+
+// More than a host with eight GPUs has nodes and driver files.
+inline constexpr std::uint32_t kBindsMax = 256;
+
 // Where the whole workspace is mounted, in the root.
 inline constexpr const char* kWorkspaceStaging = ".ws";
 
@@ -49,7 +55,7 @@ struct WorkspacePart {
 inline constexpr WorkspacePart kWorkspaceParts[] = {
     {".ws/workspace", "workspace", 0755, true, false}, {".ws/tmp", "tmp", 01777, false, false},
     {".ws/output", "output", 0755, true, false},       {".ws/shm", "dev/shm", 01777, false, false},
-    {".ws/input", "input", 0755, false, true},
+    {".ws/input", "input", 0755, false, true},         {".ws/build", "build", 0755, true, false},
 };
 
 }  // namespace airlock::jail

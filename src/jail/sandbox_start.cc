@@ -63,9 +63,11 @@ StageFailure Keeper::await_ahead() {
   return {};
 }
 
-void Keeper::make_sandbox() {
+void Keeper::make_sandbox(const CreateSandbox* request) {
   sandbox_ = std::make_unique<Sandbox>();
   sandbox_->failure = failure_;
+  if (sandbox_->failure.stage == Stage::kNone && request != nullptr && is_given_something(*request))
+    sandbox_->failure = open_given_mounts(host_, *request, &sandbox_->given);
   if (sandbox_->failure.stage == Stage::kNone) sandbox_->failure = begin_sandbox();
   if (sandbox_->failure.stage == Stage::kNone) sandbox_->failure = release_sandbox(false);
 }
@@ -159,7 +161,11 @@ StageFailure Keeper::release_sandbox(bool detach_early) {
   if (in_directory) view.workspace_directory = store_->directory();
   view.bound_watches = host_.ids.kind != IdMapKind::kPool;
   view.hand_back_workspace = request_.reusable;
-  return check_sent(send_message(sandbox_->channel.get(), view));
+  view.binds = static_cast<std::uint32_t>(sandbox_->given.mounts.size());
+  view.has_layer = sandbox_->given.has_layer();
+  int error = send_message(sandbox_->channel.get(), view);
+  if (error == 0) error = send_given_mounts(sandbox_->channel.get(), &sandbox_->given);
+  return check_sent(error);
 }
 
 StageFailure Keeper::release_lower_sandbox() {
@@ -290,6 +296,7 @@ void Keeper::init_died() {
   if (sandbox_->failure.stage == Stage::kNone) sandbox_->failure = {Stage::kInit, ECHILD};
   end_init();
   sandbox_->channel.reset();
+  if (sandbox_->layer != nullptr) finish_layer(EIO);
   // To whoever keeps it for later, and is not going to ask; the first collect would fail, too.
   if (sandbox_->processes.empty() && !request_.reusable) {
     send_message(caller_.get(), CollectDone{.truncated = false, .os_errno = ECHILD});

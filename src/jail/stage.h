@@ -40,6 +40,9 @@ enum class Stage : std::uint16_t {
   kRequest,  // the request itself was refused
   kTimeout,  // setting up took longer than kSetupTimeout
   kTier,     // the host gives a tier only that was not allowed
+  kLayer,    // what was asked for at /build
+  kFolder,   // of the operator
+  kDevice,
   kCount,
 };
 
@@ -73,7 +76,10 @@ constexpr std::string_view stage_name(Stage stage) {
                                          "init",
                                          "request",
                                          "timeout",
-                                         "tier"};
+                                         "tier",
+                                         "layer",
+                                         "folder",
+                                         "device"};
   static_assert(sizeof kNames / sizeof kNames[0] == static_cast<std::size_t>(Stage::kCount));
   const auto index = static_cast<std::size_t>(stage);
   return index < static_cast<std::size_t>(Stage::kCount) ? kNames[index] : "unknown";

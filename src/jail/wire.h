@@ -1,21 +1,24 @@
 // The protocol between caller, launcher, keeper and init: small messages over SOCK_SEQPACKET.
 //
 // One packet is one message: a fixed header, then fields in order. Every length is checked; a
-// decoded message borrows the packet's bytes and must not outlive them. Nothing here allocates, so
-// init and its new processes use it too. A message is described once, by visit(): the same code
-// writes and reads it. Strings carry a trailing NUL on the wire, so that argv can point into the
-// packet. Workspaces that outlive their callers have messages of their own: wire_durable.h.
+// decoded message borrows the packet's bytes. Nothing here allocates, so init uses it too. A
+// message is described once, by visit(), which writes and reads it. Strings end with a NUL.
+// Workspaces that outlive their callers have messages of their own (wire_durable.h), and so has
+// what a sandbox is given beside its workspace (wire_grants.h).
 //
 //   caller -> launcher  kOpenWorkspace  fd: the keeper's end of a new channel
 //   caller -> keeper    kCreateSandbox kDestroySandbox kListen kPutFile(fd) kExec(fds) kCollect
+//                       kKeepLayer kLayerOrder
 //   keeper -> caller    kListener(fd); kCollectedFile(fd)* kRefusedFile* kCollectDone; unasked,
-//                       kCollectDone says that the sandbox died before it had a process
+//                       kCollectDone says that the sandbox died before it had a process;
+//                       kLayerKept kLayersDone
 //   caller -> keeper    kSignal kTerminate kKill        on the channel that came with kExec
 //   keeper -> caller    kTerminal(fd) kReport           on the same
-//   keeper -> init      kViewSetup kWorkspaceSetup(fds) kExecSetup, then kListen kPutFile kExec
-//                       kCollect kInitSignal
+//   keeper -> init      kViewSetup kBind(fd)* kWorkspaceSetup(fds) kExecSetup, then kListen
+//                       kPutFile kExec kCollect kReadTree kInitSignal
 //   init -> keeper      kWorkspaceMount(fd) kInitReady kInitExited kInitPutDone kTerminal(fd),
-//                       kListener(fd), and what answers kCollect
+//                       kListener(fd), and what answers kCollect; kTreeEntry(fd)* kTreeDone
+//                       answer kReadTree
 //   init -> standby process  kConfine(fd) kExec
 //   new process -> keeper  kStarting(fd) or kStartFailed, on a socket of its own that exec closes
 #pragma once
@@ -72,6 +75,15 @@ enum class MessageType : std::uint16_t {
   kEndWorkspace,
   kListen,
   kListener,
+  kBind,
+  kKeepLayer,
+  kLayerKept,
+  kReadTree,
+  kTreeEntry,
+  kTreeDone,
+  kLayerOrder,
+  kLayerListed,
+  kLayersDone,
 };
 
 struct Header {
@@ -94,7 +106,10 @@ struct OpenWorkspace {
 struct CreateSandbox {
   static constexpr MessageType kType = MessageType::kCreateSandbox;
   std::string_view seccomp_profile;
-  void visit(auto& a) { a(seccomp_profile); }
+  std::string_view layer;  // read-only at /build; empty: a part of the workspace is there
+  StringList folders;      // names of what the operator gave the launcher
+  StringList devices;
+  void visit(auto& a) { a(seccomp_profile, layer, folders, devices); }
 };
 
 struct DestroySandbox {
@@ -284,10 +299,12 @@ struct ViewSetup {
   bool bound_watches = false;        // the kernel counts them for our own user, not for the slot's
   bool detach_early = false;         // leave the host's mounts before WorkspaceSetup is waited for
   bool hand_back_workspace = false;  // send a second handle as kWorkspaceMount
-  std::uint8_t tier = 0;  // jail::Tier; other than full: `skeleton` is the place of the slot
+  std::uint8_t tier = 0;    // jail::Tier; other than full: `skeleton` is the place of the slot
+  std::uint32_t binds = 0;  // so many kBind follow
+  bool has_layer = false;   // one of them is /build
   void visit(auto& a) {
     a(skeleton, slot_root, trees, init_id, workspace_directory, bound_watches, detach_early,
-      hand_back_workspace, tier);
+      hand_back_workspace, tier, binds, has_layer);
   }
 };
 

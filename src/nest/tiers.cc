@@ -132,11 +132,12 @@ class NestedTier final : public jail::LowerTier {
 // --- process ------------------------------------------------------------------------------------
 
 // Where the parts of a workspace are to be found instead.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kMoved = {
+constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kMoved = {
     {{"/workspace", "/workspace"},
      {"/tmp", "/tmp"},
      {"/output", "/output"},
      {"/input", "/input"},
+     {"/build", "/build"},
      {"/dev/shm", "/dev/shm"},
      {"/work", "/workspace"}}};
 

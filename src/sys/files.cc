@@ -1,6 +1,7 @@
 #include "sys/files.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cerrno>
@@ -124,6 +125,17 @@ bool holds_no_folder_but(int parent_fd, const char* path, const std::string& kep
   const std::string own = std::string(path) + "/" + kept;
   return status.st_nlink == kNone + 1 && !kept.empty() &&
          faccessat(parent_fd, own.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+UniqueFd hold_directory(int parent_fd, const char* name, int operation) {
+  UniqueFd fd(openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  struct stat locked{};
+  struct stat named{};
+  if (!fd.valid() || flock(fd.get(), operation) != 0 || fstat(fd.get(), &locked) != 0 ||
+      fstatat(parent_fd, name, &named, AT_SYMLINK_NOFOLLOW) != 0 || locked.st_ino != named.st_ino) {
+    return {};
+  }
+  return fd;
 }
 
 int remove_tree_below(int dir_fd) {

@@ -58,6 +58,10 @@ class Directory {
 // thirteenth of a listing; false where the file system does not count them (btrfs, overlayfs).
 bool holds_no_folder_but(int parent_fd, const char* path, const std::string& kept);
 
+// The folder `name` with a lock (`operation` as of flock(2)) and still there under that name;
+// otherwise invalid.
+base::UniqueFd hold_directory(int parent_fd, const char* name, int operation);
+
 // Deletes everything below `dir_fd` without following a link and at any depth; the directory stays.
 // Returns 0 or the first errno.
 int remove_tree_below(int dir_fd);

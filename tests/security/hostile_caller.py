@@ -20,6 +20,7 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+import hostile_grants  # noqa: E402
 import wire  # noqa: E402
 from support import airlock, leftovers  # noqa: E402
 
@@ -123,16 +124,6 @@ def many_at_once(launcher):
 # --- against a keeper -----------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def sandbox(launcher, profile="default"):
-    keeper = launcher.open()
-    wire.send(keeper, wire.create_sandbox(profile))
-    try:
-        yield keeper
-    finally:
-        keeper.close()
-
-
 def report_of(keeper, argv=("exit", "0"), **request):
     with contextlib.closing(
         wire.start_program(keeper, program(), list(argv), **request)
@@ -146,29 +137,20 @@ def expect(condition, what):
         raise AssertionError(what)
 
 
-def exited_zero(report):
-    return (
-        bool(report)
-        and report["has_exit_status"]
-        and report["wait_status"] == 0
-        and not report["stage"]
-    )
-
-
 def unknown_profile(launcher):
     for profile in ("", "none", "unconfined", "../default", "default\n", "x" * 5000):
-        with sandbox(launcher, profile) as keeper:
+        with wire.sandbox(launcher, profile) as keeper:
             expect(
-                not exited_zero(report_of(keeper)),
+                not wire.exited_zero(report_of(keeper)),
                 f"a program ran with the profile {profile[:20]!r}",
             )
 
 
 def out_of_order(launcher):
     keeper = launcher.open()
-    expect(not exited_zero(report_of(keeper)), "a program ran before there was a sandbox")
+    expect(not wire.exited_zero(report_of(keeper)), "a program ran before there was a sandbox")
     keeper.close()
-    with sandbox(launcher) as keeper:
+    with wire.sandbox(launcher) as keeper:
         wire.send(keeper, wire.create_sandbox())
     keeper = launcher.open()
     wire.send(keeper, wire.header("DestroySandbox"))
@@ -193,7 +175,7 @@ def evil_paths(launcher):
         "/".join("d" * 100),
         "../program",
     ):
-        with sandbox(launcher) as keeper, opened("/etc/passwd") as fd:
+        with wire.sandbox(launcher) as keeper, opened("/etc/passwd") as fd:
             wire.send(keeper, wire.put_file(path), [fd])
             report_of(keeper)
         expect(not target.exists(), f"{path[:40]!r} wrote a file of the host")
@@ -201,15 +183,15 @@ def evil_paths(launcher):
 
 def evil_inputs(launcher):
     for path, flags in (("/", os.O_RDONLY), ("/dev/zero", os.O_RDONLY), ("/etc/passwd", os.O_PATH)):
-        with sandbox(launcher) as keeper, opened(path, flags) as fd:
+        with wire.sandbox(launcher) as keeper, opened(path, flags) as fd:
             wire.send(keeper, wire.put_file("workspace/input"), [fd])
             report_of(keeper)
 
 
 def forged_flags(launcher):
-    with sandbox(launcher) as keeper:
+    with wire.sandbox(launcher) as keeper:
         report = report_of(keeper, ("allocate", str(200 << 20)), use_rlimits=True, memory=32 << 20)
-        expect(not exited_zero(report), "a forged use_rlimits lifted the memory limit")
+        expect(not wire.exited_zero(report), "a forged use_rlimits lifted the memory limit")
 
 
 def impossible_limits(launcher):
@@ -227,7 +209,7 @@ def impossible_limits(launcher):
         {"files": 2**32 - 1},
         {"rate": 2**32 - 1},
     ):
-        with sandbox(launcher) as keeper:
+        with wire.sandbox(launcher) as keeper:
             report_of(keeper, **request)
 
 
@@ -243,7 +225,7 @@ def impossible_commands(launcher):
         (["/workspace/program"], {"terminal": True}),
         (["/workspace/program"], {"fds": 1}),
     ):
-        with sandbox(launcher) as keeper, opened("/dev/null", os.O_RDWR) as null:
+        with wire.sandbox(launcher) as keeper, opened("/dev/null", os.O_RDWR) as null:
             ours, theirs = wire.pair()
             wire.send(keeper, wire.execute(argv, **request), [theirs.fileno(), null, null, null])
             theirs.close()
@@ -258,7 +240,7 @@ def broken_lists(launcher):
     good = wire.execute(["/workspace/program", "exit", "0"])
     for at in range(8, len(good), 3):
         packet = good[:at] + struct.pack("<I", RNG.randrange(2**32)) + good[at + 4 :]
-        with sandbox(launcher) as keeper, opened("/dev/null", os.O_RDWR) as null:
+        with wire.sandbox(launcher) as keeper, opened("/dev/null", os.O_RDWR) as null:
             ours, theirs = wire.pair()
             wire.send(keeper, packet, [theirs.fileno(), null, null, null])
             theirs.close()
@@ -281,10 +263,17 @@ def orders_of_init(launcher):
             "StartFailed",
             "Report",
             "CollectDone",
+            "Bind",
+            "ReadTree",
+            "TreeEntry",
+            "TreeDone",
+            "LayerKept",
+            "LayerListed",
+            "LayersDone",
         ):
-            with sandbox(launcher) as keeper:
+            with wire.sandbox(launcher) as keeper:
                 wire.send(keeper, wire.header(name, 1) + b"\0" * 32, [root])
-                expect(not exited_zero(report_of(keeper)), f"{name} was taken for an order")
+                expect(not wire.exited_zero(report_of(keeper)), f"{name} was taken for an order")
 
 
 def process_channel(launcher):
@@ -297,7 +286,7 @@ def process_channel(launcher):
         *(wire.header("Kill") + struct.pack("<B", n) for n in (0, 200)),
         wire.header("Terminate") + struct.pack("<BQ", 255, 2**64 - 1),
     ):
-        with sandbox(launcher) as keeper:
+        with wire.sandbox(launcher) as keeper:
             process = wire.start_program(keeper, program(), ["sleep", "300"])
             wire.send(process, packet)
             yield_report(wire.receive(process)[0])
@@ -329,7 +318,7 @@ def collects_the_host(launcher):
 
 
 def _collect_once(launcher, directory, patterns):
-    with sandbox(launcher) as keeper:
+    with wire.sandbox(launcher) as keeper:
         report_of(keeper)
         wire.send(
             keeper,
@@ -363,7 +352,7 @@ def hangs_up_anywhere(launcher):
 
 
 def never_reads(launcher):
-    with sandbox(launcher) as keeper:
+    with wire.sandbox(launcher) as keeper:
         report_of(keeper, ("files", "500", "0"))
         for _ in range(50):
             wire.send(keeper, wire.collect("workspace"))
@@ -371,7 +360,7 @@ def never_reads(launcher):
 
 def fuzz_keeper(launcher):
     for _ in range(FUZZ_PACKETS // 8):
-        with sandbox(launcher) as keeper:
+        with wire.sandbox(launcher) as keeper:
             for _ in range(8):
                 wire.send(
                     keeper, wire.header(RNG.choice(wire.TYPES)) + RNG.randbytes(RNG.randrange(96))
@@ -561,6 +550,7 @@ ATTACKS = (
     orders_of_init,
     process_channel,
     collects_the_host,
+    *hostile_grants.ATTACKS,
     hangs_up_anywhere,
     never_reads,
     fuzz_keeper,
@@ -578,7 +568,7 @@ def attack_once(attack, caller):
         report = wire.honest_run(launcher, program(), ["exit", "0"]) if alive else {}
         wrong = (
             None
-            if not report or exited_zero(report)
+            if not report or wire.exited_zero(report)
             else f"an honest run afterwards gives {report}"
         )
     except AssertionError as error:
@@ -590,7 +580,7 @@ def attack_once(attack, caller):
         wrong = f"the launcher died of signal {-status}"
     if wrong is None:
         fresh = wire.Launcher(caller)
-        if not exited_zero(wire.honest_run(fresh, program(), ["exit", "0"])):
+        if not wire.exited_zero(wire.honest_run(fresh, program(), ["exit", "0"])):
             wrong = "a new launcher does not work afterwards"
         fresh.end()
     return wrong

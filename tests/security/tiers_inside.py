@@ -53,7 +53,7 @@ LEFT_OUT = {"terminal", "message_escapes", "starve_instances", "huge_arguments",
 # Probes that a tier does not stop, or that find nothing to look at, and the name in `missing` that
 # says so.
 WATCHED = {
-    "resources disk 33554432 /workspace /tmp /output /dev/shm": "disk_quota",
+    "resources disk 33554432 /workspace /tmp /output /build /dev/shm": "disk_quota",
     "resources inodes 100000": "disk_quota",
     "resources deep 100000": "disk_quota",
     "collect deep {output} 2000": "disk_quota",
@@ -391,7 +391,7 @@ def check_two_guests():
     time.sleep(1)
     look = (
         "import os\nfound = []\n"
-        "for top in ('/tmp', '/workspace', '/output', '/dev/shm', '/run', '/var/tmp'):\n"
+        "for top in ('/tmp', '/workspace', '/output', '/build', '/dev/shm', '/run', '/var/tmp'):\n"
         " for folder, _, names in os.walk(top):\n"
         "  found += [folder + '/' + n for n in names if n == 'mine']\n"
         f"print([f for f in found if '{CANARY}' in open(f).read()])"

@@ -20,7 +20,10 @@ TYPES = (
     "RefusedFile CollectDone Signal Terminate Kill Terminal Report ViewSetup WorkspaceSetup "
     "ExecSetup Confine InitReady InitExited InitPutDone InitSignal WorkspaceMount Starting "
     "StartFailed AdoptWorkspace DiscardWorkspace ListWorkspaces WorkspaceNames WorkspaceAnswer "
-    "Adopted AdoptedProcess ForgetProcess EndWorkspace"
+    "Adopted AdoptedProcess ForgetProcess EndWorkspace "
+    "Listen Listener "
+    "Bind KeepLayer LayerKept ReadTree TreeEntry TreeDone LayerOrder LayerListed "
+    "LayersDone "
 ).split()
 NUMBER = {name: number for number, name in enumerate(TYPES)}
 MESSAGE_BYTES_MAX = 128 * 1024
@@ -51,8 +54,17 @@ def named(kind, name):
     return header(kind, 1) + text(name)
 
 
-def create_sandbox(profile="default"):
-    return header("CreateSandbox") + text(profile)
+def create_sandbox(profile="default", layer="", folders=(), devices=()):
+    return header("CreateSandbox") + text(profile) + text(layer) + items(folders) + items(devices)
+
+
+def keep_layer(name):
+    return header("KeepLayer") + text(name)
+
+
+def layer_order(verb, name=""):
+    """`verb`: 1 lists, 2 finds, 3 removes."""
+    return header("LayerOrder") + struct.pack("<B", verb) + text(name)
 
 
 def put_file(path, executable=True, fds=1):
@@ -222,3 +234,22 @@ def honest_run(launcher, program, argv, **request):
         for fd in fds:
             os.close(fd)
     return parse_report(packet) if kind_of(packet) == "Report" else {}
+
+
+@contextlib.contextmanager
+def sandbox(launcher, profile="default"):
+    keeper = launcher.open()
+    send(keeper, create_sandbox(profile))
+    try:
+        yield keeper
+    finally:
+        keeper.close()
+
+
+def exited_zero(report):
+    return (
+        bool(report)
+        and report["has_exit_status"]
+        and report["wait_status"] == 0
+        and not report["stage"]
+    )

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -14,8 +15,10 @@
 #include <mutex>
 
 #include "backend/native/native_durable.h"
+#include "backend/native/native_layers.h"
 #include "backend/native/native_process.h"
 #include "jail/channel.h"
+#include "jail/grants.h"
 #include "jail/launcher.h"
 #include "jail/path_rules.h"
 #include "jail/tier.h"
@@ -28,6 +31,7 @@ using base::UniqueFd;
 
 constexpr int kInitEndTimeoutMs = 30'000;
 constexpr int kLauncherControlFd = 3;
+constexpr int kLauncherDevicesFd = 4;
 
 base::Result<std::pair<UniqueFd, UniqueFd>> make_channel() {
   int pair[2];
@@ -52,6 +56,10 @@ std::string join_words(const std::vector<std::string>& words) {
     joined += '\0';
   }
   return joined;
+}
+
+jail::StringList list_words(const std::string& joined, const std::vector<std::string>& words) {
+  return {joined.data(), joined.size(), static_cast<std::uint32_t>(words.size())};
 }
 
 base::Status check_words(const std::vector<std::string>& words, const char* what) {
@@ -114,8 +122,8 @@ class NativeSandbox final : public Sandbox {
     request.cpu_rate_percent = spec.limits.cpu_rate_percent;
     request.open_files = spec.limits.open_files;
     request.cwd = spec.cwd;
-    request.argv = {argv.data(), argv.size(), static_cast<std::uint32_t>(spec.argv.size())};
-    request.env = {env.data(), env.size(), static_cast<std::uint32_t>(spec.env.size())};
+    request.argv = list_words(argv, spec.argv);
+    request.env = list_words(env, spec.env);
     AIRLOCK_TRY(check_tag(spec));
     request.tag = spec.tag;
     request.log_bytes_max = spec.log.bytes_max.count();
@@ -189,7 +197,13 @@ class NativeWorkspace final : public Workspace {
   }
 
   base::Result<std::unique_ptr<Sandbox>> create_sandbox(SandboxSpec spec) override {
-    const jail::CreateSandbox request{spec.seccomp_profile};
+    AIRLOCK_TRY(check_words(spec.folders, "folders"));
+    AIRLOCK_TRY(check_words(spec.devices, "devices"));
+    const std::string folders = join_words(spec.folders);
+    const std::string devices = join_words(spec.devices);
+    const jail::CreateSandbox request{spec.seccomp_profile, spec.layer,
+                                      list_words(folders, spec.folders),
+                                      list_words(devices, spec.devices)};
     AIRLOCK_TRY(check_sent(jail::send_message(channel_.get(), request), "create sandbox"));
     if (spec.network == model::NetworkMode::kGateway) {
       const jail::Listen listen{model::kGatewayPort};
@@ -212,14 +226,18 @@ class NativeWorkspace final : public Workspace {
     const std::string patterns = join_words(spec.patterns);
     jail::Collect request;
     request.directory = spec.directory;
-    request.patterns = {patterns.data(), patterns.size(),
-                        static_cast<std::uint32_t>(spec.patterns.size())};
+    request.patterns = list_words(patterns, spec.patterns);
     request.files_max = spec.files_max;
     request.file_bytes_max = spec.file_bytes_max.count();
     request.total_bytes_max = spec.total_bytes_max.count();
     AIRLOCK_TRY(check_sent(jail::send_message(channel_.get(), request), "collect"));
     return receive_collected(channel_.get());
   }
+
+  base::Result<KeptLayer> keep_layer(std::string name) override {
+    return native::keep_layer(channel_.get(), name);
+  }
+  int channel() const { return channel_.get(); }
 
  private:
   UniqueFd channel_;
@@ -250,8 +268,13 @@ int receive_tier(const UniqueFd& control) {
 
 class NativeBackend final : public Backend {
  public:
-  NativeBackend(pid_t launcher, UniqueFd control, pid_t init, int tier)
-      : launcher_(launcher), control_(std::move(control)), init_(init), tier_(tier) {}
+  NativeBackend(pid_t launcher, UniqueFd control, pid_t init, int tier,
+                std::vector<DeviceInfo> devices)
+      : launcher_(launcher),
+        control_(std::move(control)),
+        init_(init),
+        tier_(tier),
+        devices_(std::move(devices)) {}
 
   ~NativeBackend() override {
     control_.reset();  // the launcher ends when it sees that
@@ -276,16 +299,9 @@ class NativeBackend final : public Backend {
   // Safe for several threads without a lock: nothing of ours changes, and a request is one packet,
   // which the socket takes whole or not at all. Its answer comes by a channel of its own.
   base::Result<std::unique_ptr<Workspace>> open_workspace(WorkspaceSpec spec) override {
-    const jail::OpenWorkspace request{spec.disk.count(), spec.inodes, spec.memory.count(),
-                                      spec.reusable, spec.name};
-    if (!spec.name.empty()) {
-      AIRLOCK_ASSIGN(AdoptedChannels opened, open_durable(control_.get(), request));
-      return std::move(to_adopted(std::move(opened)).workspace);
-    }
-    AIRLOCK_ASSIGN(auto channel, make_channel());
-    const int fds[] = {channel.second.get()};
-    AIRLOCK_TRY(check_sent(jail::send_message(control_.get(), request, fds), "open workspace"));
-    return std::make_unique<NativeWorkspace>(std::move(channel.first), Life::kCallers);
+    if (spec.name.empty()) return open(spec);
+    AIRLOCK_ASSIGN(AdoptedChannels opened, open_durable(control_.get(), request_of(spec)));
+    return std::move(to_adopted(std::move(opened)).workspace);
   }
 
   base::Result<Adopted> adopt_workspace(const std::string& name) override {
@@ -299,12 +315,48 @@ class NativeBackend final : public Backend {
     return discard_durable(control_.get(), name);
   }
 
+  base::Result<std::vector<LayerInfo>> list_layers() override {
+    AIRLOCK_ASSIGN(const auto workspace, open(for_orders()));
+    return native::list_layers(workspace->channel());
+  }
+  base::Result<bool> has_layer(std::string name) override {
+    AIRLOCK_ASSIGN(const auto workspace, open(for_orders()));
+    return native::has_layer(workspace->channel(), name);
+  }
+  base::Status remove_layer(std::string name) override {
+    AIRLOCK_ASSIGN(const auto workspace, open(for_orders()));
+    return native::remove_layer(workspace->channel(), name);
+  }
+
+  const DeviceInfo* find_device(std::string_view name) const override {
+    const auto found = std::ranges::find(devices_, name, &DeviceInfo::name);
+    return found == devices_.end() ? nullptr : &*found;
+  }
+
  private:
+  static jail::OpenWorkspace request_of(const WorkspaceSpec& spec) {
+    return {spec.disk.count(), spec.inodes, spec.memory.count(), spec.reusable, spec.name};
+  }
+
+  // A keeper carries out orders about layers as well: what it opens for that is never used.
+  static WorkspaceSpec for_orders() {
+    return {.disk = base::mebibytes(1), .inodes = 16, .memory = {}};
+  }
+
+  base::Result<std::unique_ptr<NativeWorkspace>> open(const WorkspaceSpec& spec) {
+    AIRLOCK_ASSIGN(auto channel, make_channel());
+    const jail::OpenWorkspace request = request_of(spec);
+    const int fds[] = {channel.second.get()};
+    AIRLOCK_TRY(check_sent(jail::send_message(control_.get(), request, fds), "open workspace"));
+    return std::make_unique<NativeWorkspace>(std::move(channel.first), Life::kCallers);
+  }
+
   pid_t launcher_;
   UniqueFd control_;
   pid_t init_;
   std::mutex tier_mutex_;
   int tier_;  // -1: not read yet
+  const std::vector<DeviceInfo> devices_;
 };
 
 const char* named_launcher() {
@@ -322,15 +374,42 @@ std::string find_launcher(const Options& options) {
   return path.substr(0, path.rfind('/') + 1) + "airlock-jail";
 }
 
+// Out of the way of the numbers that the launcher gets; invalid if there is no table.
+base::Result<UniqueFd> seal_device_table(const std::string& table) {
+  if (table.empty()) return UniqueFd();
+  const UniqueFd fd(memfd_create("airlock-devices", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  constexpr int kSeals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
+  const auto size = static_cast<ssize_t>(table.size());
+  if (!fd.valid() || write(fd.get(), table.data(), table.size()) != size ||
+      fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0) {
+    return base::fail_errno("pass on the table of devices");
+  }
+  return UniqueFd(fcntl(fd.get(), F_DUPFD_CLOEXEC, kLauncherDevicesFd + 1));
+}
+
+base::Result<std::vector<DeviceInfo>> read_devices(const std::string& table) {
+  std::vector<DeviceInfo> devices;
+  AIRLOCK_ASSIGN(const auto grants, jail::parse_device_table(table));
+  for (const jail::DeviceGrant& grant : grants) devices.push_back({grant.name, grant.env});
+  return devices;
+}
+
 base::Result<pid_t> spawn_launcher(const std::string& path, const Options& options,
                                    const UniqueFd& control) {
   // dup2 to itself would leave CLOEXEC set: our end must not be the number the launcher gets.
-  UniqueFd theirs(fcntl(control.get(), F_DUPFD_CLOEXEC, kLauncherControlFd + 1));
+  UniqueFd theirs(fcntl(control.get(), F_DUPFD_CLOEXEC, kLauncherDevicesFd + 1));
   if (!theirs.valid()) return base::fail_errno("dup");
+  AIRLOCK_ASSIGN(const UniqueFd devices, seal_device_table(options.device_table));
   std::vector<std::string> words = {"airlock-jail", "--control-fd",
                                     std::to_string(kLauncherControlFd)};
   if (!options.state_directory.empty())
     words.insert(words.end(), {"--state-dir", options.state_directory});
+  for (const std::string& folder : options.folders) {
+    words.insert(words.end(), {"--folder", folder});
+  }
+  if (devices.valid()) {
+    words.insert(words.end(), {"--devices-fd", std::to_string(kLauncherDevicesFd)});
+  }
   if (options.single) words.emplace_back("--single");
   words.emplace_back("--tell");
   if (options.allow_process) {
@@ -342,6 +421,9 @@ base::Result<pid_t> spawn_launcher(const std::string& path, const Options& optio
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, theirs.get(), kLauncherControlFd);
+  if (devices.valid()) {
+    posix_spawn_file_actions_adddup2(&actions, devices.get(), kLauncherDevicesFd);
+  }
   pid_t pid = -1;
   const int failure = posix_spawn(&pid, path.c_str(), &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
@@ -402,17 +484,21 @@ ForkedLauncher fork_launcher(jail::BegunSandbox begun, bool allow_process) {
 base::Result<std::unique_ptr<Backend>> start_backend(const Options& options) {
   if (options.forked.pid > 0) {
     return std::make_unique<NativeBackend>(options.forked.pid, UniqueFd(options.forked.control_fd),
-                                           options.forked.init_pid, options.forked.tier);
+                                           options.forked.init_pid, options.forked.tier,
+                                           std::vector<DeviceInfo>());
   }
+  AIRLOCK_ASSIGN(auto devices, read_devices(options.device_table));
   AIRLOCK_ASSIGN(auto channel, make_channel());
   AIRLOCK_ASSIGN(const pid_t pid, spawn_launcher(find_launcher(options), options, channel.second));
-  return std::make_unique<NativeBackend>(pid, std::move(channel.first), options.forked.init_pid,
-                                         -1);
+  return std::make_unique<NativeBackend>(pid, std::move(channel.first), options.forked.init_pid, -1,
+                                         std::move(devices));
 }
 
-std::unique_ptr<Backend> connect_backend(UniqueFd control) {
+base::Result<std::unique_ptr<Backend>> connect_backend(UniqueFd control,
+                                                       const std::string& device_table) {
+  AIRLOCK_ASSIGN(auto devices, read_devices(device_table));
   const int tier = receive_tier(control);
-  return std::make_unique<NativeBackend>(-1, std::move(control), -1, tier);
+  return std::make_unique<NativeBackend>(-1, std::move(control), -1, tier, std::move(devices));
 }
 
 }  // namespace airlock::backend::native

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "backend/backend.h"
 #include "jail/launcher.h"
@@ -27,16 +28,20 @@ struct ForkedLauncher {
 ForkedLauncher fork_launcher(jail::BegunSandbox begun, bool allow_process);
 
 struct Options {
-  ForkedLauncher forked = {};   // taken over if there is one; else a launcher is started
-  std::string launcher_path;    // empty: $AIRLOCK_JAIL, else airlock-jail beside our own program
-  std::string state_directory;  // empty: the launcher's default
-  bool single = false;          // only one workspace will be opened: starts faster
-  bool allow_process = false;   // where the host gives nothing better than tier `process`
+  ForkedLauncher forked = {};      // taken over if there is one; else a launcher is started
+  std::string launcher_path = {};  // empty: $AIRLOCK_JAIL, else airlock-jail beside our own program
+  std::string state_directory = {};  // empty: the launcher's default
+  bool single = false;               // only one workspace will be opened: starts faster
+  bool allow_process = false;        // where the host gives nothing better than tier `process`
+  // What sandboxes may be given (jail/grants.h); not with `forked`.
+  std::vector<std::string> folders = {};  // NAME=/PATH
+  std::string device_table = {};
 };
 
 // To a launcher that somebody else has started, with --tell, and waits for; `control` is its other
-// end. Returns when it knows its tier.
-std::unique_ptr<Backend> connect_backend(base::UniqueFd control);
+// end. Returns when it knows its tier. `device_table`: the one that it was given.
+base::Result<std::unique_ptr<Backend>> connect_backend(base::UniqueFd control,
+                                                       const std::string& device_table = {});
 
 // Starts the launcher and returns at once; what the launcher finds wrong shows in the first run.
 base::Result<std::unique_ptr<Backend>> start_backend(const Options& options);

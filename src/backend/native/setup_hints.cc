@@ -18,6 +18,18 @@ std::string exec_hint(int os_errno) {
   }
 }
 
+// `what` a sandbox was to be given besides its workspace.
+std::string grant_hint(int os_errno, const std::string& what) {
+  switch (os_errno) {
+    case ENOENT: return "there is no such " + what + ", or something that it names is missing";
+    case EINVAL: return "that is no name of a " + what;
+    case ENOTSUP: return "a " + what + " takes mounts, which this host gives nobody";
+    case ENXIO: return "the device node is not the one that the CDI spec describes: make it anew";
+    case EEXIST: return "two of them want the same path inside";
+    default: return "the " + what + " could not be mounted";
+  }
+}
+
 std::string namespace_hint(int os_errno, bool rootless) {
   if (os_errno == ENOSPC) return "raise user.max_user_namespaces and the other user.max_* limits";
   if (os_errno == EPERM && rootless) {
@@ -58,6 +70,9 @@ std::string setup_hint(jail::Stage stage, int os_errno, bool rootless) {
              "(tier \"process\"); to allow that: --allow-tier process, or "
              "AIRLOCK_ALLOW_TIER=process; "
              "airlock doctor names what would give a better tier";
+    case kLayer: return grant_hint(os_errno, "layer");
+    case kFolder: return grant_hint(os_errno, "folder of the operator");
+    case kDevice: return grant_hint(os_errno, "device");
     case kTimeout: return "the host is overloaded or a file system hangs";
     default: return "airlock doctor finds out what this host lacks";
   }

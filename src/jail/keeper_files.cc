@@ -1,0 +1,80 @@
+// How a keeper has files read back by init: outputs, which go to the caller, and /build, of which
+// it writes a copy that becomes a layer.
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "jail/keeper.h"
+#include "jail/sandbox_layout.h"
+
+namespace airlock::jail {
+
+bool Keeper::collect(Packet* packet) {
+  if (!has_sandbox()) return false;
+  const bool busy =
+      std::ranges::any_of(sandbox_->processes, [](const auto& p) { return !p->ended(); });
+  int error = busy ? EBUSY : 0;
+  if (error == 0 && sandbox_->failure.stage != Stage::kNone) error = ENXIO;
+  if (error == 0) error = send_packet(sandbox_->channel.get(), packet->bytes);
+  sandbox_->collecting = error == 0;
+  if (error != 0) send_message(caller_.get(), CollectDone{.truncated = false, .os_errno = error});
+  return true;
+}
+
+bool Keeper::keep_layer(const KeepLayer& request) {
+  if (!has_sandbox()) return false;
+  const bool busy =
+      std::ranges::any_of(sandbox_->processes, [](const auto& p) { return !p->ended(); });
+  int error = busy ? EBUSY : 0;
+  if (error == 0 && host_.lower != nullptr) error = ENOTSUP;
+  if (error == 0 && sandbox_->failure.stage != Stage::kNone) error = ENXIO;
+  if (error == 0 && sandbox_->given.has_layer()) error = EROFS;
+  if (error == 0 && !is_layer_name(request.name)) error = EINVAL;
+  if (error == 0) {
+    auto writer = LayerWriter::begin(host_.state_directory, request.name,
+                                     {.bytes = request_.disk_bytes, .entries = request_.inodes});
+    if (writer.has_value()) {
+      sandbox_->layer = std::make_unique<LayerWriter>(std::move(*writer));
+      sandbox_->layer_error = 0;
+    } else {
+      error = writer.error().os_errno != 0 ? writer.error().os_errno : EIO;
+    }
+  }
+  if (error == 0 && sandbox_->layer->existed()) {
+    finish_layer(0);
+    return true;
+  }
+  if (error == 0) error = send_message(sandbox_->channel.get(), ReadTree{kBuildPart});
+  sandbox_->collecting = error == 0;
+  if (error != 0) finish_layer(error);
+  return true;
+}
+
+// False: init says what makes no sense.
+bool Keeper::take_tree(Packet* packet) {
+  if (sandbox_->layer == nullptr) return false;
+  TreeEntry entry;
+  TreeDone done;
+  if (decode(packet->bytes, &done)) {
+    sandbox_->collecting = false;
+    finish_layer(sandbox_->layer_error != 0 ? sandbox_->layer_error : done.os_errno);
+    return true;
+  }
+  if (!decode(packet->bytes, &entry)) return false;
+  // After an error the rest is only listened to.
+  if (sandbox_->layer_error == 0) {
+    sandbox_->layer_error = sandbox_->layer->add(entry, packet->fds[0]);
+  }
+  return true;
+}
+
+void Keeper::finish_layer(int error) {
+  LayerKept kept;
+  kept.os_errno = error;
+  if (error == 0) kept = sandbox_->layer->finish();
+  // Its lock has to be gone before anyone knows.
+  sandbox_->layer.reset();
+  send_message(caller_.get(), kept);
+}
+
+}  // namespace airlock::jail
