@@ -51,10 +51,10 @@ base::Status take_folders(const Value& value, ServeOptions& options) {
       return other.starts_with(folder.name + "=");
     };
     if (std::ranges::any_of(options.folders, begins_so)) {
-      return refuse("two folders are called \"" + folder.name + "\"");
+      return refuse_value("two folders are called \"" + folder.name + "\"");
     }
     if (options.folders.size() == jail::kFoldersMax) {
-      return refuse("more than " + std::to_string(jail::kFoldersMax) + " folders");
+      return refuse_value("more than " + std::to_string(jail::kFoldersMax) + " folders");
     }
     options.folders.push_back(text);
   }
@@ -64,7 +64,7 @@ base::Status take_folders(const Value& value, ServeOptions& options) {
 base::Status take_cdi_directories(const Value& value, ServeOptions& options) {
   options.cdi_directories.clear();
   for (const std::string& text : value.texts) {
-    if (!text.starts_with('/')) return refuse("\"" + text + "\" is no absolute path");
+    if (!text.starts_with('/')) return refuse_value("\"" + text + "\" is no absolute path");
     options.cdi_directories.push_back(text);
   }
   return {};
