@@ -12,6 +12,7 @@ import http.client
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -99,6 +100,11 @@ class Runs(ServiceCase):
                 outcome = "exited"  # without a cgroup the program is told, and says so
             self.assertEqual(result["outcome"], outcome, result)
 
+    def test_a_run_has_its_own_limits_whatever_the_one_before_had(self):
+        for memory in (64 << 20, 1 << 30, 96 << 20, 512 << 20) * 4:
+            result = self.run_ok(argv=["true"], limits={"memory_bytes": memory})
+            self.assertEqual(result["outcome"], "exited", result)
+
     def test_nothing_of_one_run_is_seen_by_the_next(self):
         self.run_ok(argv=["sh", "-c", "echo secret > /tmp/s; echo secret > /workspace/s"])
         for _ in range(8):
@@ -147,9 +153,9 @@ class Runs(ServiceCase):
         head = ("POST /v1/run HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                 f"Content-Length: {len(body)}\r\n\r\n")
         connection.sendall((head + body).encode())
-        self.wait_for_running(1)
+        self.wait_for_running(1, connection)
         connection.close()
-        self.wait_for_running(0)
+        self.wait_for_running(0, connection)
 
     def test_one_that_sends_more_and_hangs_up_is_noticed_too(self):
         connection = self.service.raw()
@@ -157,20 +163,21 @@ class Runs(ServiceCase):
         head = ("POST /v1/run HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                 f"Content-Length: {len(body)}\r\n\r\n")
         connection.sendall((head + body).encode())
-        self.wait_for_running(1)
+        self.wait_for_running(1, connection)
         connection.sendall(b"GET /health HTT")
         time.sleep(0.2)
         connection.close()
-        self.wait_for_running(0)
+        self.wait_for_running(0, connection)
 
-    def wait_for_running(self, count):
+    def wait_for_running(self, count, connection):
         deadline = time.monotonic() + 10 * SLOW
         while time.monotonic() < deadline:
             _, health = self.service.ask_json("GET", "/health")
             if health["concurrency"]["inflight"] == count:
                 return
             time.sleep(0.05)
-        self.fail(f"never {count} running: {health}")
+        answer = select.select([connection], [], [], 0)[0] and connection.recv(1 << 16)
+        self.fail(f"never {count} running: {health}, but {answer}")
 
 
 class Http(ServiceCase):
