@@ -1,6 +1,7 @@
 # The libraries that Airlock stands on, as targets: yaml-cpp, Boost::json, CLI11::CLI11, seccomp,
-# zlib, sqlite3, ssl, crypto, curl, cares, GTest::gtest_main. Archives are preferred to shared objects: a command line tool that lives
-# for milliseconds should not spend them in the dynamic linker.
+# zlib, sqlite3, ssl, crypto, curl, cares, GTest::gtest_main. Archives are preferred to shared
+# objects: a command line tool that lives for milliseconds should not spend them in the dynamic
+# linker.
 
 set(airlock_install_hint "On Debian 12, ./dev build installs everything that is needed.")
 
@@ -33,8 +34,8 @@ endfunction()
 airlock_import(yaml-cpp libyaml-cpp.a yaml-cpp yaml-cpp/yaml.h)
 airlock_import(seccomp libseccomp.a seccomp seccomp.h)
 airlock_import(zlib libz.a z zlib.h)
-# Only for what `airlock` executes and is not itself (docs/adr/0013-jobs.md): shared objects, because
-# Debian has no archives of all that libcurl needs.
+# Only for what `airlock` executes and is not itself (docs/adr/0013-jobs.md): shared objects,
+# because Debian has no archives of all that libcurl needs.
 airlock_import(sqlite3 sqlite3 sqlite3 sqlite3.h)
 airlock_import(ssl ssl ssl openssl/ssl.h)
 airlock_import(crypto crypto crypto openssl/evp.h)

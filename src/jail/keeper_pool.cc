@@ -161,6 +161,10 @@ void KeeperPool::close() {
   retire_surplus();
 }
 
+void KeeperPool::kill_all() {
+  for (const Link& link : keepers_) kill(link.pid, SIGKILL);
+}
+
 bool KeeperPool::reap() {
   bool killed = false;
   int status = 0;

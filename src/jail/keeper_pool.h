@@ -32,6 +32,8 @@ class KeeperPool {
   bool reap();
   // From here on whoever has nothing to do ends.
   void close();
+  // Those that are left hang; what they leave is the sweep's.
+  void kill_all();
   bool empty() const { return keepers_.empty(); }
 
  private:

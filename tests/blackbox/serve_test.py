@@ -362,15 +362,6 @@ class Life(unittest.TestCase):
             for _ in range(3):
                 self.assertEqual(service.run(argv=["true"])[1]["outcome"], "exited")
 
-    def test_it_is_back_after_either_process_was_killed(self):
-        before = leftovers.snapshot()
-        with Service() as service:
-            for round_number, name in enumerate(("daemon", "launcher", "daemon"), start=2):
-                os.kill(service.children()[name], signal.SIGKILL)
-                service.wait_for("serve.ready", round_number)
-                self.assertEqual(service.run(argv=["true"])[1]["outcome"], "exited")
-        self.assertEqual(leftovers.remaining(before), [])
-
     def test_clients_that_come_before_it_is_ready_do_not_keep_it_from_that(self):
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
@@ -396,31 +387,6 @@ class Life(unittest.TestCase):
             ended.set()
             for client in clients:
                 client.join()
-
-    def test_a_launcher_that_is_killed_before_anything_ran_is_started_again(self):
-        service = Service()
-        killer = threading.Thread(target=self.kill_launcher_soon, args=[service])
-        killer.start()
-        with service:
-            killer.join()
-            service.wait_for("serve.died")
-            self.assertEqual(service.run(argv=["true"])[1]["outcome"], "exited")
-
-    @staticmethod
-    def kill_launcher_soon(service):
-        deadline = time.monotonic() + 10 * SLOW
-        while time.monotonic() < deadline:
-            launcher = getattr(service, "process", None) and service.children().get("launcher")
-            if launcher:
-                os.kill(launcher, signal.SIGKILL)
-                return
-
-    def test_nothing_survives_the_supervisor(self):
-        before = leftovers.snapshot()
-        with Service() as service:
-            service.process.kill()
-            service.process.wait()
-            self.assertEqual(leftovers.remaining(before), [])
 
     def test_a_service_manager_opens_the_socket_and_is_told_when_it_is_ready(self):
         told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

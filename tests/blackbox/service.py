@@ -75,6 +75,12 @@ class Service:
                     raise AssertionError(f"no {event} in {self.log[-5:]} {self.other_lines[-5:]}")
                 self.news.wait(0.1)
 
+    def wait_for_lines(self):
+        """Until what the service has written so far has been read: it is told to write one more."""
+        refreshed = self.count("serve.refresh")
+        self.process.send_signal(signal.SIGHUP)
+        self.wait_for("serve.refresh", refreshed + 1)
+
     def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
