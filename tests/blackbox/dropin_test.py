@@ -18,8 +18,7 @@ import unittest
 
 import case
 from case import SLOW
-from service import Service
-from support import leftovers
+from service import ServiceCase
 
 SLOTS = 2
 
@@ -38,20 +37,13 @@ class AmonClient:
         return self.service.ask_json("POST", "/run", body, self.headers)
 
 
-class Dropin(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.before = leftovers.snapshot()
-        cls.service = Service("--slots", str(SLOTS))
-        cls.service.__enter__()
-        cls.amon = AmonClient(cls.service)
+class Dropin(ServiceCase):
+    WORDS = ("--slots", str(SLOTS))
 
     @classmethod
-    def tearDownClass(cls):
-        code = cls.service.stop()
-        left = leftovers.remaining(cls.before)
-        if code != 0 or left:
-            raise AssertionError(f"exit code {code}, left behind: {left}")
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.amon = AmonClient(cls.service)
 
     def run_amon(self, *arguments, **options):
         status, answer = self.amon.run(*arguments, **options)

@@ -25,39 +25,10 @@ import urllib.request
 
 import case
 from case import SLOW
-from service import Service
+from service import Service, ServiceCase
 from support import airlock, leftovers
 
 KEY = "a-key-of-thirty-two-characters-00"
-
-
-class ServiceCase(unittest.TestCase):
-    WORDS = ()
-
-    @classmethod
-    def setUpClass(cls):
-        cls.before = leftovers.snapshot()
-        cls.service = Service(*cls.WORDS)
-        cls.service.__enter__()
-
-    @classmethod
-    def tearDownClass(cls):
-        code = cls.service.stop()
-        left = leftovers.remaining(cls.before)
-        if code != 0 or left:
-            raise AssertionError(f"exit code {code}, left behind: {left}")
-
-    def run_ok(self, **request):
-        status, result = self.service.run(**request)
-        self.assertEqual(status, 200, result)
-        return result
-
-    def assert_error(self, answer, status, code, **parts):
-        self.assertEqual(answer[0], status, answer)
-        error = answer[1]["error"]
-        self.assertEqual(error["code"], code)
-        for name, part in parts.items():
-            self.assertIn(part, error.get(name, ""))
 
 
 class Runs(ServiceCase):
@@ -147,37 +118,37 @@ class Runs(ServiceCase):
         self.assertEqual(events[-1][2]["outcome"], "exited")
         self.assertGreater(events[-1][0] - events[0][0], 0.5)
 
-    def test_a_client_that_hangs_up_has_its_run_killed(self):
+    def start_sleeper(self):
         connection = self.service.raw()
         body = json.dumps({"argv": ["sleep", "1000"], "limits": {"wall_ms": 60000}})
         head = ("POST /v1/run HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                 f"Content-Length: {len(body)}\r\n\r\n")
         connection.sendall((head + body).encode())
         self.wait_for_running(1, connection)
-        connection.close()
-        self.wait_for_running(0, connection)
+        return connection
+
+    def test_a_client_that_hangs_up_has_its_run_killed(self):
+        self.start_sleeper().close()
+        self.wait_for_running(0)
 
     def test_one_that_sends_more_and_hangs_up_is_noticed_too(self):
-        connection = self.service.raw()
-        body = json.dumps({"argv": ["sleep", "1000"], "limits": {"wall_ms": 60000}})
-        head = ("POST /v1/run HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-                f"Content-Length: {len(body)}\r\n\r\n")
-        connection.sendall((head + body).encode())
-        self.wait_for_running(1, connection)
+        connection = self.start_sleeper()
         connection.sendall(b"GET /health HTT")
         time.sleep(0.2)
         connection.close()
-        self.wait_for_running(0, connection)
+        self.wait_for_running(0)
 
-    def wait_for_running(self, count, connection):
+    def wait_for_running(self, count, connection=None):
         deadline = time.monotonic() + 10 * SLOW
         while time.monotonic() < deadline:
             _, health = self.service.ask_json("GET", "/health")
             if health["concurrency"]["inflight"] == count:
                 return
             time.sleep(0.05)
-        answer = select.select([connection], [], [], 0)[0] and connection.recv(1 << 16)
-        self.fail(f"never {count} running: {health}, but {answer}")
+        answer = b""
+        if connection and select.select([connection], [], [], 0)[0]:
+            answer = connection.recv(1 << 16)
+        self.fail(f"never {count} running: {health} {answer}")
 
 
 class Http(ServiceCase):

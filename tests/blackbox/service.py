@@ -10,8 +10,9 @@ import socket
 import subprocess
 import threading
 import time
+import unittest
 
-from support import airlock
+from support import airlock, leftovers
 
 SLOW = float(os.environ.get("AIRLOCK_TEST_SLOW", "1"))
 START_SECONDS = 30 * SLOW
@@ -145,3 +146,33 @@ class Service:
 
     def run(self, **request):
         return self.ask_json("POST", "/v1/run", request)
+
+
+class ServiceCase(unittest.TestCase):
+    """Tests of one service, started with WORDS: it ends as it should, and leaves nothing."""
+    WORDS = ()
+
+    @classmethod
+    def setUpClass(cls):
+        cls.before = leftovers.snapshot()
+        cls.service = Service(*cls.WORDS)
+        cls.service.__enter__()
+
+    @classmethod
+    def tearDownClass(cls):
+        code = cls.service.stop()
+        left = leftovers.remaining(cls.before)
+        if code != 0 or left:
+            raise AssertionError(f"exit code {code}, left behind: {left}")
+
+    def run_ok(self, **request):
+        status, result = self.service.run(**request)
+        self.assertEqual(status, 200, result)
+        return result
+
+    def assert_error(self, answer, status, code, **parts):
+        self.assertEqual(answer[0], status, answer)
+        error = answer[1]["error"]
+        self.assertEqual(error["code"], code)
+        for name, part in parts.items():
+            self.assertIn(part, error.get(name, ""))
