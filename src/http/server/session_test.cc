@@ -76,9 +76,7 @@ class SessionTest : public testing::Test {
   void begin_sending(Session& session) {
     asio::co_spawn(
         context_,
-        [&session]() -> asio::awaitable<void> {
-          co_await session.write(std::string(kMost, 'x'));
-        },
+        [&session]() -> asio::awaitable<void> { co_await session.write(std::string(kMost, 'x')); },
         asio::detached);
     context_.poll();
   }
