@@ -21,6 +21,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -35,6 +36,7 @@
 #include "http/server/server.h"
 #include "http/service.h"
 #include "language/language_table.h"
+#include "model/limits.h"
 #include "runner/run_service.h"
 
 namespace airlock::apps {
@@ -48,6 +50,9 @@ constexpr uid_t kDaemonId = 0x77ff'0000;
 constexpr std::chrono::milliseconds kDrainMax{30'000};
 constexpr std::chrono::milliseconds kDrainStep{20};
 constexpr std::chrono::milliseconds kCheckAgainAfter{250};
+// Looked at as often as the supervisor is told that we live: half a minute, of which a host that
+// stood still is one look.
+constexpr int kLooksAtHangingMax = 15;
 constexpr std::size_t kDescriptorsLeast = 1'024;
 constexpr int kLargeBytes = 1 << 20;
 constexpr std::size_t kGatewayConnectionsMax = 65'536;
@@ -119,6 +124,7 @@ class Daemon {
   void watch_signals();
   void tell(char news);
   void say_alive();
+  bool sandboxes_hang();
   void check_itself();
   void check_again();
   void become_ready();
@@ -144,6 +150,8 @@ class Daemon {
   std::unique_ptr<DaemonJobs> jobs_;
   int exit_code_ = 0;
   bool draining_ = false;
+  std::uint64_t steps_seen_ = 0;
+  int looks_at_hanging_ = 0;
 };
 
 base::Status Daemon::start() {
@@ -175,11 +183,16 @@ base::Status Daemon::start() {
   runs_ = std::make_unique<runner::RunService>(*backend_, runs, clock_);
   AIRLOCK_ASSIGN(auto table, language::LanguageTable::builtin());
   catalog_ = std::make_unique<http::RunCatalog>(std::move(table));
+  http::SwissbrainLimits swissbrain = options_.swissbrain;
+  // Nobody below us can have more of them than we.
+  std::optional<std::uint32_t>& open_files = swissbrain.maxima.open_files;
+  open_files = static_cast<std::uint32_t>(
+      std::min<std::size_t>(open_files.value_or(model::kOpenFilesMax), descriptors));
   http::ServiceOptions service{
       .access = {.key = options_.api_key, .hosts = {}, .origins = options_.origins},
       .limits = options_.limits,
       .amon = options_.amon,
-      .swissbrain = options_.swissbrain,
+      .swissbrain = std::move(swissbrain),
       .version = AIRLOCK_VERSION,
       .files_held_max = descriptors / 2};
   service.access.hosts = http::loopback_hosts();
@@ -245,7 +258,21 @@ void Daemon::watch_signals() {
 // A supervisor that does not read is told nothing; the pipe does not block.
 void Daemon::tell(char news) { (void)!::write(fds_.news.get(), &news, 1); }
 
+// Whether the making and removing of sandboxes has stood still for too long.
+bool Daemon::sandboxes_hang() {
+  const backend::ParkedStats stats = backend_->stats();
+  const bool still = stats.at_work && stats.steps == steps_seen_;
+  steps_seen_ = stats.steps;
+  looks_at_hanging_ = still ? looks_at_hanging_ + 1 : 0;
+  return looks_at_hanging_ > kLooksAtHangingMax;
+}
+
 void Daemon::say_alive() {
+  if (sandboxes_hang()) {
+    log_.error("serve.sandboxes_hang");
+    // Whoever waits for a sandbox waits for good: nothing here can be ended in an orderly way.
+    ::_exit(kExitSandboxesHang);
+  }
   tell(kNewsAlive);
   alive_.expires_after(kAliveEvery);
   alive_.async_wait([this](boost::system::error_code error) {

@@ -21,6 +21,8 @@ namespace airlock::apps {
 // How the daemon ends when the launcher has ended before it. What that means the launcher's own
 // status says.
 inline constexpr int kExitLauncherGone = 3;
+// The launcher, or a keeper of it, has not made or removed a sandbox for so long that it hangs.
+inline constexpr int kExitSandboxesHang = 4;
 
 // Bytes that the daemon says to its supervisor: once that a run has worked, and again and again
 // that the thread that serves everybody does not hang.

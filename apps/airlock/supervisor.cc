@@ -199,6 +199,10 @@ Supervisor::End Supervisor::watch(Generation& generation) {
 // One of the two has ended by itself.
 Supervisor::End Supervisor::judge_end(Generation& generation, bool daemon_died) {
   int status = daemon_died ? generation.daemon->wait().value_or(0) : 0;
+  if (daemon_died && WIFEXITED(status) && WEXITSTATUS(status) == kExitSandboxesHang) {
+    log_.error("serve.died", {{"process", "launcher"}, {"end", "it hung, and is ended"}});
+    return End::kCrashed;
+  }
   if (!daemon_died || (WIFEXITED(status) && WEXITSTATUS(status) == kExitLauncherGone)) {
     daemon_died = false;
     const auto ended = generation.launcher.wait_for(kLauncherEndMax);

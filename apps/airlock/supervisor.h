@@ -4,10 +4,11 @@
 //     launcher  airlock-jail: as the supervisor, makes sandboxes for whoever holds its socket
 //     daemon    airlock serve again, as a user of its own without privilege: HTTP, JSON, runs
 //
-// When the launcher or the daemon dies, or the daemon says nothing for 20 s, both are started anew;
-// the listening sockets stay open meanwhile, so that clients wait and are not refused. When the
-// supervisor dies, the kernel ends both. SIGTERM and SIGINT are passed to the daemon, which drains,
-// and the supervisor ends with it; SIGHUP has it look for toolchains again.
+// When the launcher or the daemon dies, when the daemon says nothing for 20 s, or says that no
+// sandbox could be made or removed for 30 s, both are started anew; the listening sockets stay open
+// meanwhile, so that clients wait and are not refused. When the supervisor dies, the kernel ends
+// both. SIGTERM and SIGINT are passed to the daemon, which drains, and the supervisor ends with it;
+// SIGHUP has it look for toolchains again.
 #pragma once
 
 #include <string>

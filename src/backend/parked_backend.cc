@@ -116,6 +116,8 @@ ParkedStats ParkedBackend::stats() const {
   stats.parked = static_cast<std::uint32_t>(parked_.size());
   stats.target = target();
   stats.ending = static_cast<std::uint32_t>(ending_.size());
+  stats.steps = steps_;
+  stats.at_work = at_work_;
   return stats;
 }
 
@@ -177,12 +179,14 @@ std::vector<ParkedBackend::Parked> ParkedBackend::make_parked(std::size_t count)
       auto made = request_one();
       if (!made) break;
       requested.push_back(std::move(*made));
+      ++steps_;
       base::crash_point("parking");
     }
     // The answer to the last request is there when all of the sandbox is. A run then finds it so,
     // and no more of them are in the making than there are processors to spare.
     for (Parked& made : requested) {
       if (made.workspace->collect({.patterns = {}})) ready.push_back(std::move(made));
+      ++steps_;
     }
   } catch (const std::exception&) { ready.clear(); }
   return ready;
@@ -197,14 +201,23 @@ void ParkedBackend::refill(std::unique_lock<std::mutex>& lock) {
   for (Parked& one : made) parked_.push_back(std::move(one));
 }
 
+void ParkedBackend::end_those(std::vector<std::unique_ptr<Workspace>> workspaces) {
+  for (auto& workspace : workspaces) {
+    workspace.reset();
+    ++steps_;
+  }
+}
+
 void ParkedBackend::work(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   while (!stop.stop_requested()) {
+    at_work_ = true;
+    ++steps_;
     // A place is made before it is needed: what has ended holds memory and a slot.
     if (auto ended = std::exchange(ending_, {}); !ended.empty()) {
       lock.unlock();
       base::crash_point("retiring");
-      ended.clear();
+      end_those(std::move(ended));
       lock.lock();
     }
     if (wants_more()) {
@@ -215,11 +228,13 @@ void ParkedBackend::work(const std::stop_token& stop) {
       lock.unlock();
       surplus.sandbox.reset();
       surplus.workspace.reset();
+      ++steps_;
       lock.lock();
       continue;
     }
     // With nothing to shrink and nothing to wait for, only a run wakes this thread.
     const auto due = [this] { return work_is_due(); };
+    at_work_ = false;
     if (parked_.size() != options_.parked_min) {
       work_is_there_.wait_for(lock, stop, options_.tick, due);
     } else {

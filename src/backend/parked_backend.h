@@ -13,6 +13,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -50,6 +51,10 @@ struct ParkedStats {
   std::uint32_t target = 0;      // how many should be parked now
   std::uint32_t alive = 0;       // given out and not destroyed yet
   std::uint32_t ending = 0;      // waiting for their destruction
+  // What the thread has done so far, one sandbox after another, and whether it is about to do more.
+  // Each takes milliseconds: a number that stands still meanwhile is that of a backend that hangs.
+  std::uint64_t steps = 0;
+  bool at_work = false;
 };
 
 class ParkedBackend final : public Backend {
@@ -99,6 +104,7 @@ class ParkedBackend final : public Backend {
 
   void work(const std::stop_token& stop);
   bool work_is_due();
+  void end_those(std::vector<std::unique_ptr<Workspace>> workspaces);
   void refill(std::unique_lock<std::mutex>& lock);
   base::Result<Parked> request_one();
   std::vector<Parked> make_parked(std::size_t count);
@@ -118,6 +124,8 @@ class ParkedBackend final : public Backend {
   std::vector<std::unique_ptr<Workspace>> ending_;
   std::array<Demand, kDemandTicks> demand_;
   ParkedStats counts_;
+  std::atomic<std::uint64_t> steps_ = 0;
+  std::atomic<bool> at_work_ = false;
   bool filling_ = false;  // fewer than half were left: until the target is reached
   std::int64_t not_before_tick_ = 0;
   std::int64_t gave_back_tick_ = 0;

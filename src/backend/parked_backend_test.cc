@@ -18,7 +18,8 @@ struct Counts {
   std::atomic<int> opened = 0;
   std::atomic<int> created = 0;
   std::atomic<bool> fails = false;
-  std::atomic<bool> dead = false;  // of those that exist now, and of later ones
+  std::atomic<bool> hangs = false;  // whoever opens one, until it is false again
+  std::atomic<bool> dead = false;   // of those that exist now, and of later ones
 };
 
 class CountedSandbox final : public Sandbox {
@@ -66,6 +67,7 @@ class CountedBackend final : public Backend {
   explicit CountedBackend(Counts& counts) : counts_(counts) {}
   base::Result<std::unique_ptr<Workspace>> open_workspace(WorkspaceSpec) override {
     if (counts_.fails) return base::fail(base::ErrorCode::kUnavailable, "no slot");
+    while (counts_.hangs) std::this_thread::sleep_for(milliseconds(1));
     return std::make_unique<CountedWorkspace>(counts_);
   }
 
@@ -121,6 +123,24 @@ TEST_F(ParkedBackendTest, AParkedOneIsGivenOutWithItsSandboxAndOnlyOnce) {
   EXPECT_EQ(backend_->stats().hits, 20u);
   EXPECT_EQ(backend_->stats().misses, 0u);
   EXPECT_EQ(counts_.created, counts_.opened);
+}
+
+TEST_F(ParkedBackendTest, WhatHangsIsSeenByWorkThatMakesNoSteps) {
+  open({.parked_min = 1, .parked_max = 1});
+  ASSERT_TRUE(comes_to_be_parked(1));
+  EXPECT_TRUE(comes_true([](const ParkedStats& stats) { return !stats.at_work; }));
+  counts_.hangs = true;
+  take().reset();
+  EXPECT_TRUE(
+      comes_true([](const ParkedStats& stats) { return stats.at_work && stats.parked == 0; }));
+  std::this_thread::sleep_for(milliseconds(20));
+  const std::uint64_t steps = backend_->stats().steps;
+  std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_EQ(backend_->stats().steps, steps);
+  EXPECT_TRUE(backend_->stats().at_work);
+  counts_.hangs = false;
+  EXPECT_TRUE(comes_true([&](const ParkedStats& stats) { return stats.steps > steps; }));
+  EXPECT_TRUE(comes_true([](const ParkedStats& stats) { return !stats.at_work; }));
 }
 
 TEST_F(ParkedBackendTest, AnotherSpecIsMadeAsItComes) {

@@ -64,11 +64,19 @@ Finding check_port(HostProbe& probe, std::uint16_t port) {
   return ok_finding(kPorts, id, std::to_string(port) + " is free");
 }
 
+// Where the full tier can be had nobody starts it; where it cannot, that is what fails.
+Finding check_nest(HostProbe& probe, const Question& question) {
+  Finding finding = check_program(probe, question, "airlock-nest");
+  if (finding.status != FindingStatus::kFail) return finding;
+  finding.status = FindingStatus::kWarn;
+  finding.meaning = "airlock starts it where the full tier cannot be had; there, runs fail without";
+  return finding;
+}
+
 }  // namespace
 
 Findings check_install(HostProbe& probe, const Question& question) {
-  return {check_program(probe, question, "airlock-jail"),
-          check_program(probe, question, "airlock-nest"),
+  return {check_program(probe, question, "airlock-jail"), check_nest(probe, question),
           check_program(probe, question, "airlock-init")};
 }
 

@@ -28,6 +28,16 @@ TEST(InstallChecksTest, AProgramThatIsNotThereOrNotExecutableFails) {
   EXPECT_EQ(jail_of(locked).fix, "chmod 0755 /usr/bin/airlock-jail");
 }
 
+TEST(InstallChecksTest, TheProgramForLowerTiersIsNeededOnlyThere) {
+  FakeHost absent;
+  absent.nodes.erase("/usr/bin/airlock-nest");
+  const Findings findings = check_install(absent, usual_question());
+  const Finding* const finding = find_finding(findings, "airlock-nest");
+  ASSERT_NE(finding, nullptr);
+  EXPECT_EQ(finding->status, FindingStatus::kWarn);
+  EXPECT_NE(finding->fix.find("install -m 0755"), std::string::npos);
+}
+
 TEST(InstallChecksTest, WhatOthersMayChangeIsAWarning) {
   FakeHost writable;
   writable.nodes[kJail].mode = 0775;

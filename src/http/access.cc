@@ -23,9 +23,18 @@ bool is_listed(const std::vector<std::string>& hosts, std::string_view host) {
       hosts, [&](const std::string& known) { return equals_ignoring_case(known, host); });
 }
 
-std::string_view host_of_origin(std::string_view origin) {
-  const std::size_t scheme = origin.find("://");
-  return scheme == std::string_view::npos ? std::string_view() : origin.substr(scheme + 3);
+constexpr std::string_view kOwnScheme = "http://";  // TLS is for a proxy, which has other names
+
+bool is_own_origin(std::string_view origin, std::string_view host) {
+  return origin.starts_with(kOwnScheme) && origin.substr(kOwnScheme.size()) == host;
+}
+
+// "localhost:80@evil.example" is some reader's evil.example.
+bool names_us(const AccessPolicy& policy, std::string_view host) {
+  const base::HostPort split = base::split_host_port(host);
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  return is_listed(policy.hosts, split.host) &&
+         (!split.port || std::ranges::all_of(*split.port, is_digit));
 }
 
 bool is_json(std::string_view content_type) {
@@ -36,7 +45,7 @@ bool is_json(std::string_view content_type) {
 
 std::optional<ApiError> check_as_of_a_web_page(const AccessPolicy& policy, const Request& head) {
   const std::string_view host = head.header("Host");
-  if (!is_listed(policy.hosts, base::split_host_port(host).host)) {
+  if (!names_us(policy, host)) {
     return ApiError{.status = 403,
                     .code = "host_not_allowed",
                     .message = "without a key only requests to this machine's own names are taken",
@@ -44,7 +53,7 @@ std::optional<ApiError> check_as_of_a_web_page(const AccessPolicy& policy, const
                     .field = "Host"};
   }
   const std::string_view origin = head.header("Origin");
-  const bool foreign = host_of_origin(origin) != host && !is_allowed_origin(policy, origin);
+  const bool foreign = !is_own_origin(origin, host) && !is_allowed_origin(policy, origin);
   if (head.count_headers("Origin") > 0 && foreign) {
     return ApiError{.status = 403,
                     .code = "origin_not_allowed",

@@ -64,15 +64,17 @@ TEST_F(KeylessTest, OurOwnNamesAreTaken) {
 TEST_F(KeylessTest, ANameThatWasPointedAtUsIsRefused) {
   for (const char* const host :
        {"evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "", "127.0.0.2",
-        "[::1].evil.example", "localhost@evil.example", "0.0.0.0:8088", "::1"}) {
+        "[::1].evil.example", "localhost@evil.example", "0.0.0.0:8088", "::1",
+        "localhost:80@evil.example", "localhost:evil.example", "[::1]:80.evil.example"}) {
     EXPECT_EQ(status_of(host, ""), 403) << host;
   }
 }
 
 TEST_F(KeylessTest, OnlyOurOwnPagesMayAsk) {
   EXPECT_EQ(status_of("localhost:8088", "http://localhost:8088"), 200);
-  for (const char* const origin : {"https://evil.example", "null", "http://localhost:9999",
-                                   "http://localhost", "localhost:8088", "file://"}) {
+  for (const char* const origin :
+       {"https://evil.example", "null", "http://localhost:9999", "http://localhost",
+        "localhost:8088", "file://", "https://localhost:8088", "http://localhost:8088/"}) {
     EXPECT_EQ(status_of("localhost:8088", origin), 403) << origin;
   }
 }

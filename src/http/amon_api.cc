@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
-#include <limits>
 #include <utility>
 
 #include "http/json_reader.h"
@@ -15,6 +14,8 @@
 namespace airlock::http {
 namespace {
 
+// The name by which the program was put there: a shell's `pwd` is that of the contract.
+constexpr const char* kAmonPwd = "PWD=/work";
 constexpr std::string_view kBlanks = " \t\n\v\f\r\x1c\x1d\x1e\x1f";
 // CPU time is bounded by the rate; this only stops what a host without a rate lets through.
 constexpr int kCpuTimePerWallTime = 2;
@@ -45,9 +46,7 @@ int timeout_seconds_max(const AmonLimits& limits) {
 }
 
 ApiResult<int> read_timeout(const JsonObject& request, const AmonLimits& limits) {
-  constexpr IntegerRange kAny{std::numeric_limits<std::int64_t>::min(),
-                              std::numeric_limits<std::int64_t>::max()};
-  AIRLOCK_ASSIGN(const auto seconds, as_unprocessable(request.integer("timeout_s", kAny)));
+  AIRLOCK_ASSIGN(const auto seconds, as_unprocessable(request.integer("timeout_s", kAnyInteger)));
   const int highest = timeout_seconds_max(limits);
   if (!seconds) return std::min(kAmonTimeoutSecondsDefault, highest);
   if (*seconds < kAmonTimeoutSecondsMin || *seconds > highest) {
@@ -123,7 +122,7 @@ ApiStatus set_up(AmonRun& amon, std::string_view code, const RunCatalog& catalog
       at_field("", catalog.plan(amon.language,
                                 {.file_name = {}, .args = {}, .limits = limits_of(amon, limits)})));
   AIRLOCK_TRY(at_field("", set_program(amon.run, plan, code)));
-  AIRLOCK_TRY(at_field("", set_environment(amon.run, {plan.env})));
+  AIRLOCK_TRY(at_field("", set_environment(amon.run, {plan.env, {kAmonPwd}})));
   amon.run.request.spec.cwd = kAmonWorkingDirectory;
   amon.run.request.spec.collect_output_directory = true;
   return {};

@@ -54,19 +54,23 @@ std::string stderr_text(const model::RunResult& result) {
 
 }  // namespace
 
-ApiResult<std::string> amon_result_json(const AmonIds& ids, const model::RunResult& result,
-                                        const AmonLimits& limits) {
+AmonAnswer amon_answer(const ApiError& error) { return {error.status, amon_error_json(error)}; }
+
+AmonAnswer amon_answer(const AmonIds& ids, const model::RunResult& result,
+                       const AmonLimits& limits) {
   const model::OutcomeKind kind = result.outcome.kind;
   if (kind == model::OutcomeKind::kSetupFailed || kind == model::OutcomeKind::kCancelled) {
-    return std::unexpected(ApiError{.status = 500,
-                                    .code = "internal",
-                                    .message = "runner internal error",
-                                    .hint = result.outcome.detail,
-                                    .field = {}});
+    return amon_answer(ApiError{.status = 500,
+                                .code = "internal",
+                                .message = "runner internal error",
+                                .hint = result.outcome.detail,
+                                .field = {}});
   }
-  AIRLOCK_TRY(check_outputs(result, limits));
+  const ApiStatus outputs = check_outputs(result, limits);
   const auto duration = std::chrono::duration_cast<std::chrono::milliseconds>(result.usage.wall);
   boost::json::object object;
+  // What the program said is not lost with its files.
+  if (!outputs) object["detail"] = outputs.error().message;
   object["id"] = printable_utf8(ids.job_id);
   object["job_id"] = printable_utf8(ids.job_id);
   object["request_id"] = printable_utf8(ids.request_id);
@@ -75,8 +79,8 @@ ApiResult<std::string> amon_result_json(const AmonIds& ids, const model::RunResu
   object["stderr"] = stderr_text(result);
   object["duration_ms"] = duration.count();
   object["timed_out"] = is_timeout(result.outcome);
-  object["output_files"] = files_json(result);
-  return boost::json::serialize(object);
+  object["output_files"] = outputs ? files_json(result) : boost::json::array();
+  return {outputs ? 200 : outputs.error().status, boost::json::serialize(object)};
 }
 
 std::string amon_start_event_json(const AmonStartEvent& event) {

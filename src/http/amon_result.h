@@ -5,14 +5,14 @@
 //
 // Text is UTF-8 with U+FFFD for what is none. A timeout has exit code 124, timed_out true, and the
 // output that there was; what ran out of memory has 137, what signal n ended 128+n. Output files
-// over a limit, and symbolic links, are an error, as the contract wants it; what else could not be
-// given back is named at the end of stderr. Pure functions.
+// over a limit, and symbolic links, are a 400 with that runner's "detail", and beside it all of the
+// answer but the files; what else could not be given back is named at the end of stderr. Pure
+// functions.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "http/amon_api.h"
 #include "http/api_error.h"
@@ -25,10 +25,13 @@ struct AmonIds {
   std::string request_id;
 };
 
-// One line. The error's message is for amon_error_json: 400 for outputs, 500 where the sandbox
-// could not be made or the run was cancelled.
-ApiResult<std::string> amon_result_json(const AmonIds& ids, const model::RunResult& result,
-                                        const AmonLimits& limits);
+struct AmonAnswer {
+  int status = 200;  // 400 for outputs, 500 where no sandbox could be made or the run was cancelled
+  std::string body;  // one line
+};
+AmonAnswer amon_answer(const AmonIds& ids, const model::RunResult& result,
+                       const AmonLimits& limits);
+AmonAnswer amon_answer(const ApiError& error);
 
 struct AmonStartEvent {
   AmonIds ids;

@@ -19,13 +19,16 @@ model::RunResult ended(model::OutcomeKind kind, std::optional<int> code,
 }
 
 boost::json::object encode(const model::RunResult& result) {
-  return boost::json::parse(amon_result_json(kIds, result, {}).value()).as_object();
+  const AmonAnswer answer = amon_answer(kIds, result, {});
+  EXPECT_EQ(answer.status, 200);
+  return boost::json::parse(answer.body).as_object();
 }
 
 std::string refusal(const model::RunResult& result, const AmonLimits& limits = {}) {
-  const auto encoded = amon_result_json(kIds, result, limits);
-  return encoded ? "accepted"
-                 : std::to_string(encoded.error().status) + " " + encoded.error().message;
+  const AmonAnswer answer = amon_answer(kIds, result, limits);
+  if (answer.status == 200) return "accepted";
+  const auto object = boost::json::parse(answer.body).as_object();
+  return std::to_string(answer.status) + " " + std::string(object.at("detail").as_string());
 }
 
 TEST(AmonResultTest, TheAnswerIsThatOfTheContract) {
@@ -34,7 +37,7 @@ TEST(AmonResultTest, TheAnswerIsThatOfTheContract) {
   result.usage.wall = std::chrono::microseconds(12'900);
   result.files = {{"b", "x"}, {"a/c", ""}};
   EXPECT_EQ(
-      amon_result_json(kIds, result, {}).value(),
+      amon_answer(kIds, result, {}).body,
       R"({"id":"0123456789abcdef0123456789abcdef",)"
       R"("job_id":"0123456789abcdef0123456789abcdef","request_id":"r1","exit_code":3,)"
       R"("stdout":"hi\n","stderr":"","duration_ms":12,"timed_out":false,"output_files":[)"
@@ -86,6 +89,23 @@ TEST(AmonResultTest, OutputsOverALimitHaveTheTextsOfTheContract) {
   result.files.clear();
   result.refused_files = {{"/output/l", "symbolic link"}};
   EXPECT_EQ(refusal(result, limits), "400 不允許 symlink output");
+}
+
+TEST(AmonResultTest, OutputsThatAreRefusedTakeNothingElseWithThem) {
+  model::RunResult result = ended(model::OutcomeKind::kExited, 3, std::nullopt);
+  result.stdout_bytes = "said\n";
+  result.stderr_bytes = "warned\n";
+  result.files = {{"a", "123"}};
+  AmonLimits limits;
+  limits.file_bytes_max = 2;
+  const AmonAnswer answer = amon_answer(kIds, result, limits);
+  EXPECT_EQ(answer.status, 400);
+  const auto object = boost::json::parse(answer.body).as_object();
+  EXPECT_EQ(object.at("detail").as_string(), "output file 超過單檔上限");
+  EXPECT_EQ(object.at("stdout").as_string(), "said\n");
+  EXPECT_EQ(object.at("stderr").as_string(), "warned\n");
+  EXPECT_EQ(object.at("exit_code").as_int64(), 3);
+  EXPECT_TRUE(object.at("output_files").as_array().empty());
 }
 
 TEST(AmonResultTest, WhatElseCouldNotBeGivenBackIsNamed) {

@@ -243,8 +243,10 @@ ApiResult<std::optional<std::int64_t>> JsonObject::integer(std::string_view key,
                                                            IntegerRange range) const {
   const boost::json::value* value = find(key);
   if (value == nullptr) return std::nullopt;
-  const std::string wanted = "a whole number between " + std::to_string(range.lowest) + " and " +
-                             std::to_string(range.highest);
+  std::string wanted = "a whole number";
+  if (range != kAnyInteger) {
+    wanted += " between " + std::to_string(range.lowest) + " and " + std::to_string(range.highest);
+  }
   if (!value->is_number()) return wrong_kind(path_of(key), *value, wanted);
   const std::optional<std::int64_t> number = whole_number(*value);
   if (!number || *number < range.lowest || *number > range.highest) {

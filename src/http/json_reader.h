@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,7 +36,11 @@ std::string shown(std::string_view text);
 struct IntegerRange {
   std::int64_t lowest = 0;
   std::int64_t highest = 0;
+
+  bool operator==(const IntegerRange&) const = default;
 };
+inline constexpr IntegerRange kAnyInteger{std::numeric_limits<std::int64_t>::min(),
+                                          std::numeric_limits<std::int64_t>::max()};
 
 class JsonArray;
 

@@ -27,7 +27,7 @@ constexpr std::size_t kPartialCharacterMax = 3;
 
 // What the server's thread waits for: news of a stream, or the end.
 struct Pending {
-  explicit Pending(asio::any_io_executor executor) : bell(std::move(executor)) {}
+  explicit Pending(const asio::any_io_executor& executor) : bell(executor) {}
   asio::steady_timer bell;
   bool news = false;
   std::optional<RunOutcome> outcome;
@@ -111,6 +111,15 @@ class PhaseEvents {
   std::string held_stderr_;
 };
 
+// A result that finds no room among the answers is let go at once.
+RunOutcome take_outcome(Exchange& exchange, Pending& pending) {
+  RunOutcome outcome = std::move(*pending.outcome);
+  if (!outcome || exchange.hold_result(captured_bytes(*outcome))) return outcome;
+  return base::fail(base::ErrorCode::kUnavailable,
+                    "the answers to other clients fill the memory that this service keeps for them",
+                    "come back later");
+}
+
 }  // namespace
 
 asio::awaitable<RunOutcome> await_run(Exchange& exchange, runner::RunService& service,
@@ -122,7 +131,7 @@ asio::awaitable<RunOutcome> await_run(Exchange& exchange, runner::RunService& se
   base::crash_point("submitted");
   exchange.on_hangup([ticket = *ticket] { ticket->kill(); });
   while (!pending->outcome) co_await wait_for_news(*pending, kHeartbeat);
-  co_return std::move(*pending->outcome);
+  co_return take_outcome(exchange, *pending);
 }
 
 asio::awaitable<StreamedRun> stream_run(Exchange& exchange, runner::RunService& service,
@@ -155,8 +164,9 @@ asio::awaitable<StreamedRun> stream_run(Exchange& exchange, runner::RunService& 
     if (!listening) (*ticket)->kill();
   }
   std::string events = compile.take(true) + run.take(true);
-  const auto write_last = [&] { events += last_event(*pending->outcome); };
-  if (*pending->outcome && captured_bytes(**pending->outcome) > kSmallWorkBytes) {
+  const RunOutcome outcome = take_outcome(exchange, *pending);
+  const auto write_last = [&] { events += last_event(outcome); };
+  if (outcome && captured_bytes(*outcome) > kSmallWorkBytes) {
     co_await options.background.run(write_last);
   } else {
     write_last();

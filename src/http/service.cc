@@ -15,6 +15,8 @@ namespace {
 
 namespace asio = boost::asio;
 
+constexpr std::string_view kNotReady = "no run has worked yet, or the service is ending";
+
 void append(std::vector<Header>& headers, std::vector<Header> more) {
   for (Header& header : more) headers.push_back(std::move(header));
 }
@@ -200,6 +202,8 @@ asio::awaitable<Response> Service::handle_dressed(Exchange& exchange, const Rout
 // of what runs programs here.
 asio::awaitable<Response> Service::health(Exchange&) {
   const runner::RunServiceStats stats = runs_.stats();
+  boost::json::value not_ready;
+  if (!ready_) not_ready = kNotReady;
   boost::json::object health;
   health["status"] = "ok";
   health["service"] = "airlock";
@@ -207,7 +211,7 @@ asio::awaitable<Response> Service::health(Exchange&) {
   health["docker"] = boost::json::object{{"available", ready_},
                                          {"image", "airlock-direct"},
                                          {"image_present", ready_},
-                                         {"error", nullptr}};
+                                         {"error", not_ready}};
   const double utilization = static_cast<double>(stats.running) / stats.slots;
   health["concurrency"] =
       boost::json::object{{"max", stats.slots},
@@ -222,7 +226,7 @@ asio::awaitable<Response> Service::ready(Exchange&) {
   if (!ready_) {
     co_return error_response({.status = 503,
                               .code = "not_ready",
-                              .message = "no run has worked yet, or the service is ending",
+                              .message = std::string(kNotReady),
                               .hint = {},
                               .field = {}});
   }

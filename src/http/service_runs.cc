@@ -61,9 +61,9 @@ std::string random_id() {
   return base::make_hex(kAmonIdBytes, random);
 }
 
-// That runner knows "busy" and "broken", and nothing between.
+// That runner knows "busy", which is worth another try, and "broken", and nothing between.
 ApiError amon_error_of(base::ErrorCode code) {
-  const bool busy = code == base::ErrorCode::kBusy;
+  const bool busy = code == base::ErrorCode::kBusy || code == base::ErrorCode::kUnavailable;
   return {.status = busy ? 429 : 500,
           .code = busy ? "busy" : "internal",
           .message = busy ? "runner busy, please retry" : "runner internal error",
@@ -177,19 +177,18 @@ asio::awaitable<Response> Service::run_amon(Exchange& exchange) {
   finish.input_bytes = parsed->input_bytes;
   finish.duration_ms =
       std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - started).count();
-  ApiResult<std::string> body;
-  const auto write = [&] { body = amon_result_json(ids, *outcome, options_.amon); };
+  AmonAnswer answer;
+  const auto write = [&] { answer = amon_answer(ids, *outcome, options_.amon); };
   if (outcome && captured_bytes(*outcome) > kSmallWorkBytes) {
     co_await background_.run(write);
   } else if (outcome) {
     write();
   } else {
-    body = std::unexpected(amon_error_of(outcome.error().code));
+    answer = amon_answer(amon_error_of(outcome.error().code));
   }
-  finish.ok = body.has_value();
+  finish.ok = answer.status == 200;
   log_.raw(amon_finish_event_json(finish));
-  if (!body) co_return error_response(body.error(), amon_error_json);
-  co_return json_response(200, std::move(*body));
+  co_return json_response(answer.status, std::move(answer.body));
 }
 
 asio::awaitable<Response> Service::execute_swissbrain(Exchange& exchange) {

@@ -69,11 +69,11 @@ ApiResult<language::RunPlan> make_plan(const RunCatalog& catalog, const std::str
 }
 
 // The phase whose streams and status say how it went.
-const model::RunResult& telling_phase(const model::RunResult& result) {
-  if (result.compile == nullptr) return result;
+const model::RunResult* telling_phase(const model::RunResult& result) {
+  if (result.compile == nullptr) return &result;
   const model::Outcome& outcome = result.compile->outcome;
   const bool compiled = outcome.kind == model::OutcomeKind::kExited && outcome.exit_code == 0;
-  return compiled ? result : *result.compile;
+  return compiled ? &result : result.compile.get();
 }
 
 boost::json::value memory_json(const model::Usage& usage) {
@@ -124,14 +124,14 @@ ApiResult<SwissbrainRun> parse_swissbrain_run(std::string_view body, const RunCa
 }
 
 std::optional<ApiError> swissbrain_failure(const model::RunResult& result) {
-  const model::Outcome& outcome = telling_phase(result).outcome;
+  const model::Outcome& outcome = telling_phase(result)->outcome;
   if (outcome.kind != model::OutcomeKind::kSetupFailed) return std::nullopt;
   return ApiError{
       .status = 500, .code = "internal", .message = outcome.detail, .hint = {}, .field = {}};
 }
 
 std::string swissbrain_result_json(const model::RunResult& result) {
-  const model::RunResult& phase = telling_phase(result);
+  const model::RunResult& phase = *telling_phase(result);
   boost::json::object object;
   object["stdout"] = utf8_with_replacement(phase.stdout_bytes);
   object["stderr"] = utf8_with_replacement(phase.stderr_bytes);

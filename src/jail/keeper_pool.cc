@@ -175,6 +175,10 @@ void KeeperPool::close() {
   retire_surplus();
 }
 
+void KeeperPool::kill_all() {
+  for (const Link& link : keepers_) kill(link.pid, SIGKILL);
+}
+
 bool KeeperPool::reap(std::vector<pid_t>* ended) {
   bool killed = false;
   int status = 0;

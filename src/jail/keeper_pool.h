@@ -34,6 +34,8 @@ class KeeperPool {
   bool reap(std::vector<pid_t>* ended);
   // From here on whoever has nothing to do ends.
   void close();
+  // Those that are left hang; what they leave is the sweep's.
+  void kill_all();
   bool empty() const { return keepers_.empty(); }
 
  private:

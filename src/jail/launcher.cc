@@ -34,6 +34,8 @@ using base::UniqueFd;
 
 constexpr std::size_t kRequestBytesMax = 4'096;
 constexpr std::uint32_t kTrialInodes = 1'024;
+// Since the last keeper of a caller that is gone has ended. Removing a workspace takes less.
+constexpr int kKeepersEndMaxMs = 5'000;
 
 bool receive(int control_fd, std::span<char> buffer, Packet* packet) {
   return receive_packet(control_fd, buffer, 0, packet) == ReceiveStatus::kPacket &&
@@ -57,7 +59,9 @@ class Launcher {
       pollfd set[] = {{control_.get(), POLLIN, 0},
                       {children_.get(), POLLIN, 0},
                       {keepers.news_fd(), POLLIN, 0}};
-      if (poll(set, 3, -1) < 0 && errno != EINTR) return 1;
+      const int count = poll(set, 3, control_.valid() ? -1 : kKeepersEndMaxMs);
+      if (count < 0 && errno != EINTR) return 1;
+      if (count == 0) keepers.kill_all();
       if (set[1].revents != 0) reap(&keepers, &durable);
       if (set[2].revents != 0) keepers.take_news();
       if (set[0].revents != 0 && !serve(&keepers, &durable)) {

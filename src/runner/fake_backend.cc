@@ -21,7 +21,7 @@ base::UniqueFd copy_of(int fd) { return base::UniqueFd(::fcntl(fd, F_DUPFD_CLOEX
 
 class FakeProcess final : public backend::Process {
  public:
-  FakeProcess(FakeHost& host, backend::ProcessSpec spec, backend::Stdio stdio)
+  FakeProcess(FakeHost& host, const backend::ProcessSpec& spec, backend::Stdio stdio)
       : host_(host), terminal_(spec.terminal) {
     if (terminal_) open_terminal(stdio);
     pid_ = ::fork();

@@ -279,13 +279,16 @@ int Cgroup::set_limits(const CgroupLimits& limits) {
     write_file_at(memory->fd.get(), "memory.swap.max", "0");  // absent without swap
     set(memory, "memory.oom.group", "1");
   } else {
-    set(memory, "memory.limit_in_bytes", std::to_string(limits.memory_bytes));
+    const std::string bytes = std::to_string(limits.memory_bytes);
+    set(memory, "memory.limit_in_bytes", bytes);
     if (memory != nullptr) {  // absent where swap accounting is off
-      write_file_at(memory->fd.get(), "memory.memsw.limit_in_bytes",
-                    std::to_string(limits.memory_bytes));
+      write_file_at(memory->fd.get(), "memory.memsw.limit_in_bytes", bytes);
+      // The kernel keeps this one below the one with swap, which has to be raised first.
+      if (failure == EINVAL) {
+        failure = write_file_at(memory->fd.get(), "memory.limit_in_bytes", bytes);
+      }
       // On v1 the buffers of TCP sockets are counted apart.
-      write_file_at(memory->fd.get(), "memory.kmem.tcp.limit_in_bytes",
-                    std::to_string(limits.memory_bytes));
+      write_file_at(memory->fd.get(), "memory.kmem.tcp.limit_in_bytes", bytes);
     }
   }
   if (limits.pids != 0) set(find(kControllerPids), "pids.max", std::to_string(limits.pids));

@@ -89,6 +89,20 @@ TEST_F(CgroupTest, MemoryBeyondTheLimitIsKilledAndCounted) {
   EXPECT_GE(group->usage().memory_peak_bytes.value_or(0), 15u << 20);
 }
 
+TEST_F(CgroupTest, LimitsCanBeLoweredAndRaisedAgain) {
+  auto group = Cgroup::create(host_, "s1.0", {.memory_bytes = 256u << 20, .pids = 8});
+  ASSERT_TRUE(group.has_value());
+  EXPECT_EQ(group->set_limits({.memory_bytes = 64u << 20, .pids = 4}), 0);
+  EXPECT_EQ(group->set_limits({.memory_bytes = 512u << 20, .pids = 16}), 0);
+  const int status = run_in(*group, [] {
+    constexpr std::size_t kSize = 128u << 20;
+    void* memory = mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    std::memset(memory, 1, kSize);
+    return 0;
+  });
+  EXPECT_TRUE(WIFEXITED(status));
+}
+
 TEST_F(CgroupTest, TasksBeyondTheLimitAreRefusedAndCounted) {
   auto group = Cgroup::create(host_, "s1.0", {.memory_bytes = 64u << 20, .pids = 3});
   ASSERT_TRUE(group.has_value());

@@ -6,6 +6,7 @@
 
 import contextlib
 import gzip
+import http.client
 import json
 import os
 import pathlib
@@ -14,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -368,6 +370,31 @@ class Bounded(unittest.TestCase):
                 while piece := idlers[0].recv(1 << 20):
                     received += len(piece)
             self.assertLess(received, 6_000_000)
+
+    def test_results_that_find_no_room_are_refused_and_nobody_elses_is_wrong(self):
+        request = {"argv": ["sh", "-c", "head -c 900000 /dev/zero | tr '\\0' x"]}
+        with Service("--memory-budget", "2m", "--max-body", "1m", "--slots", "8") as service:
+            answers, deadline = [], time.monotonic() + 30 * SLOW
+
+            def ask():
+                with contextlib.suppress(OSError, http.client.HTTPException):  # cut off
+                    answers.append(service.ask("POST", "/v1/run", request))
+
+            while time.monotonic() < deadline and all(answer[0] == 200 for answer in answers):
+                crowd = [threading.Thread(target=ask) for _ in range(16)]
+                for client in crowd:
+                    client.start()
+                for client in crowd:
+                    client.join()
+            refused = [answer for answer in answers if answer[0] != 200]
+            self.assertGreater(len(refused), 0)
+            for status, headers, body in refused:
+                self.assertEqual((status, headers["Retry-After"]), (503, "1"))
+                self.assertIn("memory", json.loads(body)["error"]["message"])
+            for status, _, body in answers:
+                if status == 200:
+                    self.assertEqual(json.loads(body)["stdout"], "x" * 900_000)
+            self.assertEqual(service.ask("POST", "/v1/run", request)[0], 200)
 
     def test_no_more_connections_than_said(self):
         with Service("--max-connections", "2", "--idle-timeout", "1s") as service, \

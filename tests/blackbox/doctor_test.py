@@ -110,6 +110,19 @@ class BrokenHosts(unittest.TestCase):
             self.assertIn(str(self.binary.parent), finding["seen"])
         self.assertTrue(doctor(binary=self.binary).stdout.startswith(b"Runs will NOT work"))
 
+    def test_the_one_for_lower_tiers_is_missed_only_there(self):
+        for name in ("airlock-jail", "airlock-init"):
+            shutil.copy(airlock.binary().parent / name, self.binary.parent)
+        done, report = report_of(binary=self.binary)
+        self.assertEqual((done.returncode, report["tier"]), (0, "full"))
+        self.assertEqual(finding_of(report, "airlock-nest")["status"], "warn")
+        self.assertIn("install -m 0755", finding_of(report, "airlock-nest")["fix"])
+        script = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'
+        done, report = report_of(binary=self.binary,
+                                 prefix=("unshare", "-Ur", "sh", "-c", script, "sh"))
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(finding_of(report, "user_namespaces")["status"], "fail")
+
     def test_programs_that_others_may_change(self):
         for name in ("airlock-jail", "airlock-nest", "airlock-init"):
             shutil.copy(airlock.binary().parent / name, self.binary.parent)

@@ -57,6 +57,12 @@ MALFORMED = (
     ("a coding nobody knows", POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400,
      "Transfer-Encoding"),
     ("two hosts", b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", 400, "Host"),
+    ("two origins", POST + b"Origin: http://localhost\r\nOrigin: http://evil.example\r\n"
+     b"Content-Length: 2\r\n\r\n{}", 400, "Origin"),
+    ("two types of one body", POST + b"Content-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}",
+     400, "Content-Type"),
+    ("two keys", POST + b"X-API-Key: a\r\nX-API-Key: b\r\nContent-Length: 2\r\n\r\n{}", 400,
+     "X-API-Key"),
     ("no host", b"GET /health HTTP/1.1\r\n\r\n", 400, "Host"),
     ("a chunk size that is no number", CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n", 400, "chunk"),
     ("a negative chunk size", CHUNKED + b"-1\r\n{}\r\n0\r\n\r\n", 400, "chunk"),
@@ -230,10 +236,35 @@ class Hostile(unittest.TestCase):
                 self.assertEqual((status, headers["Access-Control-Allow-Origin"]), (415, None))
         for method, path in (("GET", "/health"), ("GET", "/ready"), ("GET", "/v1/languages"),
                              ("OPTIONS", "/v1/run"), ("POST", "/run"), ("GET", "/nowhere")):
-            for headers in ({"Origin": "https://evil.example"}, {"Host": "evil.example"}):
+            for headers in ({"Origin": "https://evil.example"}, {"Host": "evil.example"},
+                            {"Origin": f"https://127.0.0.1:{self.service.port}"},
+                            {"Host": f"127.0.0.1:{self.service.port}@evil.example"}):
                 sent = run if method == "POST" else None
                 status, told, _ = self.service.ask(method, path, sent, headers)
                 self.assertEqual((status, told["Access-Control-Allow-Origin"]), (403, None), path)
+
+
+class Readers(unittest.TestCase):
+    def test_a_stream_that_nobody_reads_stops_its_program_and_then_ends_it(self):
+        request = json.dumps({"argv": ["yes"], "limits": {"wall_ms": 60000, "cpu_ms": 60000}})
+        seconds = int(3 * SLOW)
+        with Service("--write-timeout", f"{seconds}s", "--default-output", "8m") as service, \
+                socket.socket() as reader:
+            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            reader.connect(("127.0.0.1", service.port))
+            reader.sendall(POST.replace(b"/v1/run", b"/v1/run/stream") +
+                           b"Content-Length: %d\r\n\r\n" % len(request) + request.encode())
+            started = time.monotonic()
+            while service.ask_json("GET", "/health")[1]["concurrency"]["inflight"] == 0:
+                self.assertLess(time.monotonic() - started, 10 * SLOW)
+            self.assertEqual(service.run(argv=["true"])[1]["outcome"], "exited")
+            while service.ask_json("GET", "/health")[1]["concurrency"]["inflight"] != 0:
+                self.assertLess(time.monotonic() - started, 4 * seconds)
+                time.sleep(0.1)
+            self.assertGreater(time.monotonic() - started, seconds - 1)
+            outcomes = service.ask_json("GET", "/health")[1]["runs"]["outcomes"]
+            self.assertNotIn("output_limit", outcomes)  # it was held up, and did not flood
+            self.assertLess(memory_kib(service.children()["daemon"]), 64 << 10)
 
 
 class Idle(unittest.TestCase):

@@ -12,6 +12,7 @@ import http.client
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -24,39 +25,10 @@ import urllib.request
 
 import case
 from case import SLOW
-from service import Service
+from service import Service, ServiceCase
 from support import airlock, leftovers
 
 KEY = "a-key-of-thirty-two-characters-00"
-
-
-class ServiceCase(unittest.TestCase):
-    WORDS = ()
-
-    @classmethod
-    def setUpClass(cls):
-        cls.before = leftovers.snapshot()
-        cls.service = Service(*cls.WORDS)
-        cls.service.__enter__()
-
-    @classmethod
-    def tearDownClass(cls):
-        code = cls.service.stop()
-        left = leftovers.remaining(cls.before)
-        if code != 0 or left:
-            raise AssertionError(f"exit code {code}, left behind: {left}")
-
-    def run_ok(self, **request):
-        status, result = self.service.run(**request)
-        self.assertEqual(status, 200, result)
-        return result
-
-    def assert_error(self, answer, status, code, **parts):
-        self.assertEqual(answer[0], status, answer)
-        error = answer[1]["error"]
-        self.assertEqual(error["code"], code)
-        for name, part in parts.items():
-            self.assertIn(part, error.get(name, ""))
 
 
 class Runs(ServiceCase):
@@ -98,6 +70,11 @@ class Runs(ServiceCase):
             if outcome == "out_of_memory" and "cgroup" in result["isolation"]["missing"]:
                 outcome = "exited"  # without a cgroup the program is told, and says so
             self.assertEqual(result["outcome"], outcome, result)
+
+    def test_a_run_has_its_own_limits_whatever_the_one_before_had(self):
+        for memory in (64 << 20, 1 << 30, 96 << 20, 512 << 20) * 4:
+            result = self.run_ok(argv=["true"], limits={"memory_bytes": memory})
+            self.assertEqual(result["outcome"], "exited", result)
 
     def test_nothing_of_one_run_is_seen_by_the_next(self):
         self.run_ok(argv=["sh", "-c", "echo secret > /tmp/s; echo secret > /workspace/s"])
@@ -141,36 +118,37 @@ class Runs(ServiceCase):
         self.assertEqual(events[-1][2]["outcome"], "exited")
         self.assertGreater(events[-1][0] - events[0][0], 0.5)
 
-    def test_a_client_that_hangs_up_has_its_run_killed(self):
+    def start_sleeper(self):
         connection = self.service.raw()
         body = json.dumps({"argv": ["sleep", "1000"], "limits": {"wall_ms": 60000}})
         head = ("POST /v1/run HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                 f"Content-Length: {len(body)}\r\n\r\n")
         connection.sendall((head + body).encode())
-        self.wait_for_running(1)
-        connection.close()
+        self.wait_for_running(1, connection)
+        return connection
+
+    def test_a_client_that_hangs_up_has_its_run_killed(self):
+        self.start_sleeper().close()
         self.wait_for_running(0)
 
     def test_one_that_sends_more_and_hangs_up_is_noticed_too(self):
-        connection = self.service.raw()
-        body = json.dumps({"argv": ["sleep", "1000"], "limits": {"wall_ms": 60000}})
-        head = ("POST /v1/run HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-                f"Content-Length: {len(body)}\r\n\r\n")
-        connection.sendall((head + body).encode())
-        self.wait_for_running(1)
+        connection = self.start_sleeper()
         connection.sendall(b"GET /health HTT")
         time.sleep(0.2)
         connection.close()
         self.wait_for_running(0)
 
-    def wait_for_running(self, count):
+    def wait_for_running(self, count, connection=None):
         deadline = time.monotonic() + 10 * SLOW
         while time.monotonic() < deadline:
             _, health = self.service.ask_json("GET", "/health")
             if health["concurrency"]["inflight"] == count:
                 return
             time.sleep(0.05)
-        self.fail(f"never {count} running: {health}")
+        answer = b""
+        if connection and select.select([connection], [], [], 0)[0]:
+            answer = connection.recv(1 << 16)
+        self.fail(f"never {count} running: {health} {answer}")
 
 
 class Http(ServiceCase):
@@ -355,15 +333,6 @@ class Life(unittest.TestCase):
             for _ in range(3):
                 self.assertEqual(service.run(argv=["true"])[1]["outcome"], "exited")
 
-    def test_it_is_back_after_either_process_was_killed(self):
-        before = leftovers.snapshot()
-        with Service() as service:
-            for round_number, name in enumerate(("daemon", "launcher", "daemon"), start=2):
-                os.kill(service.children()[name], signal.SIGKILL)
-                service.wait_for("serve.ready", round_number)
-                self.assertEqual(service.run(argv=["true"])[1]["outcome"], "exited")
-        self.assertEqual(leftovers.remaining(before), [])
-
     def test_clients_that_come_before_it_is_ready_do_not_keep_it_from_that(self):
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
@@ -389,31 +358,6 @@ class Life(unittest.TestCase):
             ended.set()
             for client in clients:
                 client.join()
-
-    def test_a_launcher_that_is_killed_before_anything_ran_is_started_again(self):
-        service = Service()
-        killer = threading.Thread(target=self.kill_launcher_soon, args=[service])
-        killer.start()
-        with service:
-            killer.join()
-            service.wait_for("serve.died")
-            self.assertEqual(service.run(argv=["true"])[1]["outcome"], "exited")
-
-    @staticmethod
-    def kill_launcher_soon(service):
-        deadline = time.monotonic() + 10 * SLOW
-        while time.monotonic() < deadline:
-            launcher = getattr(service, "process", None) and service.children().get("launcher")
-            if launcher:
-                os.kill(launcher, signal.SIGKILL)
-                return
-
-    def test_nothing_survives_the_supervisor(self):
-        before = leftovers.snapshot()
-        with Service() as service:
-            service.process.kill()
-            service.process.wait()
-            self.assertEqual(leftovers.remaining(before), [])
 
     def test_a_service_manager_opens_the_socket_and_is_told_when_it_is_ready(self):
         told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

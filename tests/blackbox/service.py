@@ -10,8 +10,9 @@ import socket
 import subprocess
 import threading
 import time
+import unittest
 
-from support import airlock
+from support import airlock, leftovers
 
 SLOW = float(os.environ.get("AIRLOCK_TEST_SLOW", "1"))
 START_SECONDS = 30 * SLOW
@@ -74,6 +75,12 @@ class Service:
                 if time.monotonic() > deadline or self.process.poll() is not None:
                     raise AssertionError(f"no {event} in {self.log[-5:]} {self.other_lines[-5:]}")
                 self.news.wait(0.1)
+
+    def wait_for_lines(self):
+        """Until what the service has written so far has been read: it is told to write one more."""
+        refreshed = self.count("serve.refresh")
+        self.process.send_signal(signal.SIGHUP)
+        self.wait_for("serve.refresh", refreshed + 1)
 
     def stop(self):
         if self.process.poll() is None:
@@ -139,3 +146,33 @@ class Service:
 
     def run(self, **request):
         return self.ask_json("POST", "/v1/run", request)
+
+
+class ServiceCase(unittest.TestCase):
+    """Tests of one service, started with WORDS: it ends as it should, and leaves nothing."""
+    WORDS = ()
+
+    @classmethod
+    def setUpClass(cls):
+        cls.before = leftovers.snapshot()
+        cls.service = Service(*cls.WORDS)
+        cls.service.__enter__()
+
+    @classmethod
+    def tearDownClass(cls):
+        code = cls.service.stop()
+        left = leftovers.remaining(cls.before)
+        if code != 0 or left:
+            raise AssertionError(f"exit code {code}, left behind: {left}")
+
+    def run_ok(self, **request):
+        status, result = self.service.run(**request)
+        self.assertEqual(status, 200, result)
+        return result
+
+    def assert_error(self, answer, status, code, **parts):
+        self.assertEqual(answer[0], status, answer)
+        error = answer[1]["error"]
+        self.assertEqual(error["code"], code)
+        for name, part in parts.items():
+            self.assertIn(part, error.get(name, ""))

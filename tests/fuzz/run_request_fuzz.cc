@@ -86,8 +86,8 @@ void try_output(std::string_view text) {
   result.stdout_bytes = text;
   result.files = {{"a", std::string(text)}};
   result.refused_files = {{std::string(text), std::string(text)}};
-  const auto amon = amon_result_json({.job_id = "j", .request_id = std::string(text)}, result, {});
-  if (amon) AIRLOCK_CHECK(parse_json(*amon).has_value());
+  const auto amon = amon_answer({.job_id = "j", .request_id = std::string(text)}, result, {});
+  AIRLOCK_CHECK(parse_json(amon.body).has_value());
   AIRLOCK_CHECK(parse_json(swissbrain_result_json(result)).has_value());
 }
 

@@ -28,8 +28,10 @@ SUITES = (
     # The tests of the other folders that talk to the kernel say themselves that they need root.
     Suite("unit-user", "tester", "delegated", (*UNIT, "jail", "host"), 150),
     # What clients send is the same to every kernel; a hundred starts of a service take too long.
+    # The examples are not carried into the machine.
     Suite("blackbox", "root", "system",
-          ("python3", "tests/blackbox/run.py", "--without", "serve_hostile", "serve_crash"), 900),
+          ("python3", "tests/blackbox/run.py", "--without", "serve_hostile", "serve_crash",
+           "readme"), 1000),
     Suite("security-root", "root", "system", SECURITY, 900),
     Suite("security-user", "root", "delegated",
           (*SECURITY, "--as-user", "1000", "--suite", "probes"), 900),

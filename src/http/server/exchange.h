@@ -7,6 +7,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -23,6 +24,9 @@ class Exchange {
   virtual std::string take_body() = 0;
   virtual boost::asio::any_io_executor executor() = 0;
   virtual void on_hangup(std::function<void()> gone) = 0;
+  // Counts so many bytes as the answer's from now on, before it has its form. False if the answers
+  // of all connections leave no room for it; then it is to be a small one.
+  virtual bool hold_result(std::size_t bytes) = 0;
   // Sends the head of a response whose length nobody knows yet.
   virtual boost::asio::awaitable<bool> begin_stream(Response head) = 0;
   // One piece of it, at once; false when the client is gone.

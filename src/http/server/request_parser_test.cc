@@ -90,6 +90,11 @@ TEST(RequestParserTest, WhatTwoReadersCouldReadInTwoWaysIsRefused) {
   EXPECT_EQ(refused("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +3\r\n\r\nabc"), 400);
   EXPECT_EQ(refused("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x3\r\n\r\nabc"), 400);
   EXPECT_EQ(refused("POST / HTTP/1.1\r\nHost: a\r\nContent-Length : 3\r\n\r\nabc"), 400);
+  for (const char* const name :
+       {"Origin", "Content-Type", "Authorization", "X-API-Key", "Content-Encoding", "Expect"}) {
+    const std::string line = std::string(name) + ": a\r\n";
+    EXPECT_EQ(refused("POST / HTTP/1.1\r\nHost: a\r\n" + line + line + "\r\n"), 400) << name;
+  }
   EXPECT_EQ(refused("GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n folded\r\nY: \x01\r\n\r\n"), 400);
 }
 

@@ -44,7 +44,7 @@ void Session::drain() {
 }
 
 std::optional<Session::TimePoint> Session::sending_since() const {
-  if (answer_share_.bytes() <= kFreeShareBytes) return std::nullopt;
+  if (!sending_ || answer_share_.bytes() <= kFreeShareBytes) return std::nullopt;
   return sending_since_;
 }
 
@@ -54,7 +54,7 @@ void Session::let_go() {
 }
 
 void Session::cut_off() {
-  answer_share_.release();
+  release_answer();
   transport_->close();
 }
 
@@ -190,13 +190,29 @@ std::string Session::head_of(const Response& response, bool chunked) const {
   return head;
 }
 
+bool Session::hold_result(std::size_t bytes) {
+  while (!answer_share_.try_hold(bytes)) {
+    if (common_.cut_off_slowest()) continue;
+    if (common_.answers.held() != 0) return false;
+    answer_share_.hold(bytes);  // larger than the budget, and alone
+    break;
+  }
+  return true;
+}
+
 void Session::hold_answer(std::size_t bytes) {
   while (!answer_share_.try_hold(bytes)) {
     if (common_.cut_off_slowest()) continue;
     answer_share_.hold(bytes);  // what has been computed is not thrown away for itself
     break;
   }
+  sending_ = true;
   sending_since_ = std::chrono::steady_clock::now();
+}
+
+void Session::release_answer() {
+  sending_ = false;
+  answer_share_.release();
 }
 
 asio::awaitable<bool> Session::send(const Response& response) {
@@ -206,7 +222,7 @@ asio::awaitable<bool> Session::send(const Response& response) {
   hold_answer(response.body.size());
   const bool sent = co_await transport_->write_all(
       head, head_only_ ? std::string_view() : std::string_view(response.body));
-  answer_share_.release();
+  release_answer();
   co_return sent;
 }
 
@@ -235,7 +251,7 @@ asio::awaitable<bool> Session::write(std::string_view piece) {
   const bool sent = co_await transport_->write_all(
       std::string_view(size.data(), static_cast<std::size_t>(digits)), rest);
   base::crash_point("piece_written");
-  answer_share_.release();
+  release_answer();
   deadline_ = kNoDeadline;
   co_return sent;
 }

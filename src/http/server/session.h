@@ -75,6 +75,7 @@ class Session final : public Exchange, public std::enable_shared_from_this<Sessi
   std::string take_body() override { return std::exchange(request_.body, {}); }
   boost::asio::any_io_executor executor() override { return executor_; }
   void on_hangup(std::function<void()> gone) override { transport_->watch_hangup(std::move(gone)); }
+  bool hold_result(std::size_t bytes) override;
   boost::asio::awaitable<bool> begin_stream(Response head) override;
   boost::asio::awaitable<bool> write(std::string_view piece) override;
 
@@ -84,6 +85,7 @@ class Session final : public Exchange, public std::enable_shared_from_this<Sessi
   std::optional<Response> find_refusal(RequestParser& parser);
   boost::asio::awaitable<bool> answer();
   void hold_answer(std::size_t bytes);
+  void release_answer();
   boost::asio::awaitable<bool> send(const Response& response);
   boost::asio::awaitable<void> refuse(Response response);
   boost::asio::awaitable<void> refuse_what_is_not_whole();
@@ -107,6 +109,7 @@ class Session final : public Exchange, public std::enable_shared_from_this<Sessi
   bool waiting_ = true;
   bool reading_ = false;  // a request that has begun and is not whole yet
   bool late_ = false;
+  bool sending_ = false;  // an answer, or a piece of one
   bool draining_ = false;
   bool streaming_ = false;
   bool head_only_ = false;  // the request that is answered is a HEAD

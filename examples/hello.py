@@ -1,0 +1,2 @@
+import os, socket
+print("hello from", socket.gethostname(), "as uid", os.getuid())
