@@ -200,7 +200,9 @@ base::Status see_folder(int folder_fd, const std::string& below, Seen seen, cons
     if (entry == nullptr) break;
     const std::string name = entry->d_name;
     if (name == "." || name == "..") continue;
-    const std::string path = below.empty() ? name : below + "/" + name;
+    std::string path = below;
+    if (!path.empty()) path += '/';
+    path += name;
     struct stat status{};
     if (::fstatat(here, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
       if (errno == ENOENT) continue;  // gone meanwhile

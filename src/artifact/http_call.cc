@@ -196,7 +196,11 @@ void HttpCall::set_common(const HttpRequest& request, Exchange& exchange) {
     AIRLOCK_CHECK(longer != nullptr);
     list = longer;
   };
-  for (const auto& [name, value] : request.headers) add(name + ": " + value);
+  for (const auto& [name, value] : request.headers) {
+    std::string line = name;
+    line.append(": ").append(value);
+    add(line);
+  }
   add("Content-Type:");  // none, rather than that of a form
   exchange.headers.reset(list);
   set(CURLOPT_HTTPHEADER, list);

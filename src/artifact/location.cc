@@ -85,7 +85,7 @@ base::Result<Location> parse_file(std::string_view text, std::string_view rest) 
     const std::size_t end = std::min(decoded->find('/', start), decoded->size());
     const std::string part = decoded->substr(start, end - start);
     if (part == "..") return refuse(text, "a part of it is \"..\"");
-    if (!part.empty() && part != ".") path += "/" + part;
+    if (!part.empty() && part != ".") path.append("/").append(part);
     start = end + 1;
   }
   if (path.empty() || decoded->ends_with('/')) path += '/';

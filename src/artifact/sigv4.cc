@@ -31,7 +31,7 @@ std::string canonical_query(const NameValues& query) {
   std::string text;
   for (const auto& [name, value] : encoded) {
     if (!text.empty()) text += '&';
-    text += name + "=" + value;
+    text.append(name).append("=").append(value);
   }
   return text;
 }
@@ -83,7 +83,7 @@ Canonical canonical_request(const SignedRequest& request, const NameValues& quer
   for (const auto& [name, value] : headers) {
     if (!made.signed_names.empty()) made.signed_names += ';';
     made.signed_names += name;
-    lines += name + ":" + folded(value) + "\n";
+    lines.append(name).append(":").append(folded(value)).append("\n");
   }
   made.text = request.method + "\n" + percent_encode(request.path, "/") + "\n" +
               canonical_query(query) + "\n" + lines + "\n" + made.signed_names + "\n" +
