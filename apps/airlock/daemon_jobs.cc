@@ -149,7 +149,6 @@ base::Status OpenJobs::open(const ServeOptions& options, backend::Backend& backe
 base::Result<std::unique_ptr<DaemonJobs>> DaemonJobs::open(const ServeOptions& options,
                                                            backend::Backend& backend,
                                                            egress::Gateway& gateway,
-                                                        egress::Gateway& gateway,
                                                            const base::Clock& clock,
                                                            const telemetry::Log& log) {
   auto jobs = std::make_unique<OpenJobs>(options);

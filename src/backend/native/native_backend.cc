@@ -251,9 +251,11 @@ Adopted to_adopted(AdoptedChannels channels) {
     adopted.sandbox = workspace->adopted_sandbox(std::move(channels.seccomp_profile));
   }
   for (AdoptedChannels::Process& process : channels.processes) {
-    adopted.processes.push_back({std::move(process.tag), std::make_unique<NativeProcess>(
-                                                             std::move(process.channel),
-                                                             std::move(process.seccomp_profile))});
+    SandboxSpec spec;
+    spec.seccomp_profile = std::move(process.seccomp_profile);
+    adopted.processes.push_back(
+        {std::move(process.tag),
+         std::make_unique<NativeProcess>(std::move(process.channel), std::move(spec))});
   }
   adopted.workspace = std::move(workspace);
   return adopted;
