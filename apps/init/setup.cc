@@ -324,8 +324,11 @@ void place_part(const jail::WorkspacePart& part) {
 // Gives the parts their places and leaves a descriptor of the whole at kWorkspaceFd.
 void place_workspace(const jail::ViewSetup& view) {
   for (const jail::WorkspacePart& part : jail::kWorkspaceParts) {
-    const bool covered = view.has_layer && std::string_view(part.target) == jail::kBuildPart;
-    if (!covered) place_part(part);
+    const std::string_view target = part.target;
+    if (view.has_layer && target == jail::kBuildPart) continue;
+    jail::WorkspacePart placed = part;
+    if (view.workspace_read_only && target == jail::kWorkspacePart) placed.read_only = true;
+    place_part(placed);
   }
   if (view.hand_back_workspace) {
     const base::UniqueFd handle(

@@ -44,6 +44,9 @@ struct WorkspaceSpec {
   bool operator==(const WorkspaceSpec&) const = default;
 };
 
+// What the programs of one sandbox may do in /workspace; the other places are as ever.
+enum class WorkspaceAccess { kWrite, kRead };
+
 struct SandboxSpec {
   std::string seccomp_profile = "default";
   model::NetworkMode network = model::NetworkMode::kNone;
@@ -51,6 +54,7 @@ struct SandboxSpec {
   std::string layer = {};
   std::vector<std::string> folders = {};  // names of the operator's, each read-only at /NAME
   std::vector<std::string> devices = {};  // names of Backend::find_device
+  WorkspaceAccess workspace = WorkspaceAccess::kWrite;
 
   bool operator==(const SandboxSpec&) const = default;
 };

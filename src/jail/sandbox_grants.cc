@@ -118,6 +118,7 @@ StageFailure open_given_mounts(const LauncherHost& host, const CreateSandbox& re
     if (!request.layer.empty()) return {Stage::kLayer, ENOTSUP};
     return {request.folders.count() > 0 ? Stage::kFolder : Stage::kDevice, ENOTSUP};
   }
+  given->workspace_read_only = request.workspace_read_only;
   Opening opening(host, given);
   if (!request.layer.empty()) opening.add_layer(request.layer);
   request.folders.for_each([&](std::string_view name) { opening.add_folder(name); });

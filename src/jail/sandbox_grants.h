@@ -27,12 +27,14 @@ struct GivenMount {
 struct GivenMounts {
   std::vector<GivenMount> mounts;
   base::UniqueFd layer_lock;  // the layer stays for as long as it is open
+  bool workspace_read_only = false;
 
   bool has_layer() const { return layer_lock.valid(); }
 };
 
 inline bool is_given_something(const CreateSandbox& request) {
-  return !request.layer.empty() || request.folders.count() > 0 || request.devices.count() > 0;
+  return !request.layer.empty() || request.folders.count() > 0 || request.devices.count() > 0 ||
+         request.workspace_read_only;
 }
 
 // The stage of a failure is that of the thing: kLayer, kFolder, kDevice.

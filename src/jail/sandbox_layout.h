@@ -38,6 +38,9 @@ inline constexpr const char* kSkeletonEmpty = "empty";
 // The part that can be kept as a layer, and in whose place a layer is seen.
 inline constexpr const char* kBuildPart = "build";
 
+// The part that a program starts in.
+inline constexpr const char* kWorkspacePart = "workspace";
+
 // More than a host with eight GPUs has nodes and driver files.
 inline constexpr std::uint32_t kBindsMax = 256;
 

@@ -163,6 +163,7 @@ StageFailure Keeper::release_sandbox(bool detach_early) {
   view.hand_back_workspace = request_.reusable;
   view.binds = static_cast<std::uint32_t>(sandbox_->given.mounts.size());
   view.has_layer = sandbox_->given.has_layer();
+  view.workspace_read_only = sandbox_->given.workspace_read_only;
   int error = send_message(sandbox_->channel.get(), view);
   if (error == 0) error = send_given_mounts(sandbox_->channel.get(), &sandbox_->given);
   return check_sent(error);

@@ -109,7 +109,8 @@ struct CreateSandbox {
   std::string_view layer;  // read-only at /build; empty: a part of the workspace is there
   StringList folders;      // names of what the operator gave the launcher
   StringList devices;
-  void visit(auto& a) { a(seccomp_profile, layer, folders, devices); }
+  bool workspace_read_only = false;  // nothing that is done here stays in /workspace
+  void visit(auto& a) { a(seccomp_profile, layer, folders, devices, workspace_read_only); }
 };
 
 struct DestroySandbox {
@@ -302,9 +303,10 @@ struct ViewSetup {
   std::uint8_t tier = 0;    // jail::Tier; other than full: `skeleton` is the place of the slot
   std::uint32_t binds = 0;  // so many kBind follow
   bool has_layer = false;   // one of them is /build
+  bool workspace_read_only = false;
   void visit(auto& a) {
     a(skeleton, slot_root, trees, init_id, workspace_directory, bound_watches, detach_early,
-      hand_back_workspace, tier, binds, has_layer);
+      hand_back_workspace, tier, binds, has_layer, workspace_read_only);
   }
 };
 

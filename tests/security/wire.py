@@ -54,8 +54,9 @@ def named(kind, name):
     return header(kind, 1) + text(name)
 
 
-def create_sandbox(profile="default", layer="", folders=(), devices=()):
-    return header("CreateSandbox") + text(profile) + text(layer) + items(folders) + items(devices)
+def create_sandbox(profile="default", layer="", folders=(), devices=(), read_only=False):
+    return (header("CreateSandbox") + text(profile) + text(layer) + items(folders) + items(devices)
+            + struct.pack("<B", read_only))
 
 
 def keep_layer(name):

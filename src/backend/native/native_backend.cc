@@ -203,7 +203,8 @@ class NativeWorkspace final : public Workspace {
     const std::string devices = join_words(spec.devices);
     const jail::CreateSandbox request{spec.seccomp_profile, spec.layer,
                                       list_words(folders, spec.folders),
-                                      list_words(devices, spec.devices)};
+                                      list_words(devices, spec.devices),
+                                      spec.workspace == WorkspaceAccess::kRead};
     AIRLOCK_TRY(check_sent(jail::send_message(channel_.get(), request), "create sandbox"));
     if (spec.network == model::NetworkMode::kGateway) {
       const jail::Listen listen{model::kGatewayPort};

@@ -188,6 +188,8 @@ Went<void> JobDriver::build() {
 
 Went<void> JobDriver::run_build() {
   Step step = make_step("build", build_script(program_.build), settings_.timeouts.build);
+  // What a build leaves is what is in /build: found in the cache or not, the phases see the same.
+  step.sandbox.workspace = backend::WorkspaceAccess::kRead;
   step.cwd = source::program_folder(record_.spec);
   std::vector<std::string> env = program_.build.env;
   env.insert(env.end(), settings_.build_env.begin(), settings_.build_env.end());
