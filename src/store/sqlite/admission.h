@@ -11,7 +11,7 @@
 
 namespace airlock::store::sqlite {
 
-inline constexpr std::size_t kQueuedMax = 16'384;
+inline constexpr std::size_t kQueuedMax = 8'192;
 
 enum class Admission { kOpen, kClosed };
 
