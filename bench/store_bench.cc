@@ -1,11 +1,11 @@
 // bench-store: what the store of jobs costs, beside SQLite used plainly.
 //
 //   bench-store --mode submit --folder F --count N [--clients C]   durable submits, C at once
-//   bench-store --mode plain  --folder F --count N                 one INSERT, one transaction, N times
-//   bench-store --mode claim  --folder F --count N --queued Q      N claims from a queue of Q jobs
-//   bench-store --mode look   --folder F --count N --queued Q      N looks at the heads of its queues
+//   bench-store --mode plain  --folder F --count N                 N INSERTs, a transaction each
+//   bench-store --mode claim  --folder F --count N --queued Q      N claims from Q waiting jobs
+//   bench-store --mode look   --folder F --count N --queued Q      N looks at the heads of it
 //   bench-store --mode group  --folder F --count N --queued Q      N claims asked for at once
-//   bench-store --mode list   --folder F --count N --queued Q      N pages of 20 of one owner's jobs
+//   bench-store --mode list   --folder F --count N --queued Q      N pages of one owner's jobs
 //
 // F is an empty folder. A sample is the time from the call to its answer, which comes after the
 // commit is on disk. Of `group` there is one sample, all of it. Prints what bench/measuring.h says.

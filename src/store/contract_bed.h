@@ -49,6 +49,7 @@ class StoreBed {
   virtual ~StoreBed() = default;
 
   virtual JobStore& store() = 0;
+  virtual void close() = 0;
   // Closes the store, if it is open, and opens it again on the same data.
   virtual void reopen(const BedOptions& options = {}) = 0;
   TestClock& clock() { return clock_; }

@@ -1,5 +1,6 @@
 // The contract of JobStore: what the scheduler sees, and the feed of changes.
 #include <atomic>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -184,6 +185,27 @@ TEST_P(JobStoreContract, WhatIsAskedBeforeTheEndIsAnsweredBeforeTheEnd) {
   bed_->reopen();
   EXPECT_EQ(answered, 200);
   EXPECT_EQ(must(&JobStore::count, std::nullopt)[0], 200U);
+}
+
+TEST_P(JobStoreContract, AChainOfCallsEndsWithTheStore) {
+  std::atomic<int> answered{0};
+  std::promise<ErrorCode> end;
+  JobStore& asked = store();
+  std::function<void()> next = [&] {
+    asked.submit({make_spec(), "owner", {}}, [&](base::Result<Submitted> submitted) {
+      if (!submitted) return end.set_value(submitted.error().code);
+      ++answered;
+      asked.find(submitted->id, [&](base::Result<std::optional<model::JobRecord>> job) {
+        if (!job) return end.set_value(job.error().code);
+        EXPECT_TRUE(job->has_value());
+        next();
+      });
+    });
+  };
+  next();
+  while (answered < 5) std::this_thread::yield();
+  bed_->close();
+  EXPECT_EQ(end.get_future().get(), ErrorCode::kCancelled);
 }
 
 }  // namespace

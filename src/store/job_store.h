@@ -4,7 +4,8 @@
 // durable. Each is answered exactly once through `done`, on a thread of the store, in which nothing
 // may block: hand the result on and return. `done` may make further calls, but may not wait for
 // them nor destroy the store. A store that is too busy (kBusy) answers before the call returns, on
-// the caller's thread. Destroying it finishes and answers everything that was asked.
+// the caller's thread. Destroying it finishes and answers everything that was asked; what is asked
+// meanwhile, by a `done`, is refused with kCancelled.
 //
 // What several stores in one process or on many hosts share is told by the errors: kNotFound: no
 // such job; kPermissionDenied: the claim is not held any more, whoever asks has to let go of the

@@ -3,8 +3,6 @@
 #include <exception>
 #include <utility>
 
-#include "store/sqlite/writer.h"
-
 namespace airlock::store::sqlite {
 
 Readers::Readers(std::vector<std::unique_ptr<Database>> databases)
@@ -15,29 +13,37 @@ Readers::Readers(std::vector<std::unique_ptr<Database>> databases)
   }
 }
 
-Readers::~Readers() {
+Readers::~Readers() { finish(); }
+
+void Readers::refuse_more() {
   {
     const std::lock_guard lock(mutex_);
-    stopping_ = true;
+    admission_ = Admission::kClosed;
   }
   came_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
 }
 
-bool Readers::try_push(Question question) {
+void Readers::finish() {
+  refuse_more();
+  for (std::thread& thread : threads_) {
+    if (thread.joinable()) thread.join();
+  }
+}
+
+base::Status Readers::try_push(Question question) {
   {
     const std::lock_guard lock(mutex_);
-    if (queued_.size() >= kQueuedMax) return false;
+    AIRLOCK_TRY(admit(admission_, queued_.size()));
     queued_.push_back(std::move(question));
   }
   came_.notify_one();
-  return true;
+  return {};
 }
 
 void Readers::work(Database& database) {
   while (true) {
     std::unique_lock lock(mutex_);
-    came_.wait(lock, [this] { return stopping_ || !queued_.empty(); });
+    came_.wait(lock, [this] { return admission_ == Admission::kClosed || !queued_.empty(); });
     if (queued_.empty()) return;
     const Question question = std::move(queued_.front());
     queued_.pop_front();

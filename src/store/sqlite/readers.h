@@ -2,7 +2,7 @@
 //
 // What is asked is answered by whichever is free, so that a long list holds up neither the writer
 // nor the next question. Answers see everything that was answered by the writer before they were
-// asked. The destructor answers all that is asked first.
+// asked. `finish` answers all that is there.
 #pragma once
 
 #include <condition_variable>
@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "store/sqlite/admission.h"
 #include "store/sqlite/database.h"
 
 namespace airlock::store::sqlite {
@@ -26,8 +27,10 @@ class Readers {
   Readers& operator=(const Readers&) = delete;
   ~Readers();
 
-  // False, and nothing is called, if too many wait.
-  bool try_push(Question question);
+  // As those of Writer.
+  base::Status try_push(Question question);
+  void refuse_more();
+  void finish();
 
  private:
   void work(Database& database);
@@ -36,7 +39,7 @@ class Readers {
   std::mutex mutex_;
   std::condition_variable came_;
   std::deque<Question> queued_;
-  bool stopping_ = false;
+  Admission admission_ = Admission::kOpen;
   std::vector<std::thread> threads_;  // last: they use all of the above
 };
 

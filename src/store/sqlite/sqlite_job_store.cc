@@ -24,13 +24,6 @@ constexpr std::string_view kLastTime = "SELECT at FROM changes ORDER BY seq DESC
 constexpr std::string_view kFindHost = "SELECT runner_id FROM host";
 constexpr std::string_view kMakeHost = "INSERT INTO host (only_row, runner_id) VALUES (1, ?1)";
 
-base::Error too_busy() {
-  return {.code = base::ErrorCode::kBusy,
-          .message = "the store has too much to do: " + std::to_string(kQueuedMax) +
-                     " requests wait for it",
-          .hint = "Try again in a second."};
-}
-
 class SqliteJobStore final : public JobStore {
  public:
   SqliteJobStore(InstanceLock lock, std::string runner_id, std::unique_ptr<Writer> writer,
@@ -39,6 +32,14 @@ class SqliteJobStore final : public JobStore {
         runner_id_(std::move(runner_id)),
         writer_(std::move(writer)),
         readers_(std::move(readers)) {}
+
+  // Both are there until neither answers any more: an answer of one may ask the other.
+  ~SqliteJobStore() override {
+    writer_->refuse_more();
+    readers_->refuse_more();
+    writer_->finish();
+    readers_->finish();
+  }
 
   const std::string& runner_id() const override { return runner_id_; }
 
@@ -123,29 +124,29 @@ class SqliteJobStore final : public JobStore {
       base::Result<T> result = base::fail(base::ErrorCode::kIo, "not made");
     };
     auto call = std::make_shared<Call>(Call{.body = std::move(body), .done = std::move(done)});
-    const bool taken = writer_->try_push({.apply = [call](WriteContext& context) -> base::Status {
-                                            call->result = call->body(context);
-                                            if (!call->result)
-                                              return base::fail(call->result.error());
-                                            return {};
-                                          },
-                                          .answer =
-                                              [call](const base::Status& group) {
-                                                if (!group)
-                                                  call->result = base::fail(group.error());
-                                                call->done(std::move(call->result));
-                                              }});
-    if (!taken) call->done(base::fail(too_busy()));
+    base::Status taken = writer_->try_push({.apply = [call](WriteContext& context) -> base::Status {
+                                              call->result = call->body(context);
+                                              if (!call->result)
+                                                return base::fail(call->result.error());
+                                              return {};
+                                            },
+                                            .answer =
+                                                [call](const base::Status& group) {
+                                                  if (!group)
+                                                    call->result = base::fail(group.error());
+                                                  call->done(std::move(call->result));
+                                                }});
+    if (!taken) call->done(base::fail(std::move(taken).error()));
   }
 
   template <typename T, typename Body>
   void read(Done<T> done, Body body) {
     auto shared_done = std::make_shared<Done<T>>(std::move(done));
-    const bool taken =
+    base::Status taken =
         readers_->try_push([shared_done, body = std::move(body)](Database& database) {
           (*shared_done)(answer_of<T>(body, database));
         });
-    if (!taken) (*shared_done)(base::fail(too_busy()));
+    if (!taken) (*shared_done)(base::fail(std::move(taken).error()));
   }
 
   template <typename T, typename Body>
@@ -157,7 +158,7 @@ class SqliteJobStore final : public JobStore {
     }
   }
 
-  // In this order they end the other way round: readers, writer, and the lock last of all.
+  // The lock is let go of last of all.
   InstanceLock lock_;
   std::string runner_id_;
   std::unique_ptr<Writer> writer_;

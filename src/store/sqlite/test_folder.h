@@ -52,6 +52,7 @@ struct SystemStore {
 class SqliteBed final : public StoreBed {
  public:
   JobStore& store() override { return *store_; }
+  void close() override { store_.reset(); }
   void reopen(const BedOptions& options = {}) override {
     store_.reset();
     auto opened = open_store({.folder = folder_.path(), .changes_kept = options.changes_kept},

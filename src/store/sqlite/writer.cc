@@ -21,23 +21,29 @@ Writer::Writer(std::unique_ptr<Database> database, const WriterOptions& options,
                .now = options.not_before},
       thread_([this] { work(); }) {}
 
-Writer::~Writer() {
+Writer::~Writer() { finish(); }
+
+void Writer::refuse_more() {
   {
     const std::lock_guard lock(mutex_);
-    stopping_ = true;
+    admission_ = Admission::kClosed;
   }
   came_.notify_all();
-  thread_.join();
 }
 
-bool Writer::try_push(WriteOperation operation) {
+void Writer::finish() {
+  refuse_more();
+  if (thread_.joinable()) thread_.join();
+}
+
+base::Status Writer::try_push(WriteOperation operation) {
   {
     const std::lock_guard lock(mutex_);
-    if (queued_.size() >= kQueuedMax) return false;
+    AIRLOCK_TRY(admit(admission_, queued_.size()));
     queued_.push_back(std::move(operation));
   }
   came_.notify_one();
-  return true;
+  return {};
 }
 
 void Writer::on_change(std::function<void(std::uint64_t)> listener) {
@@ -55,7 +61,7 @@ void Writer::work() {
 
 bool Writer::take(Group& group) {
   std::unique_lock lock(mutex_);
-  came_.wait(lock, [this] { return stopping_ || !queued_.empty(); });
+  came_.wait(lock, [this] { return admission_ == Admission::kClosed || !queued_.empty(); });
   if (queued_.empty()) return false;
   const auto count = static_cast<std::ptrdiff_t>(std::min(queued_.size(), kGroupMax));
   group.assign(std::move_iterator(queued_.begin()), std::move_iterator(queued_.begin() + count));

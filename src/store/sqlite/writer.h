@@ -3,7 +3,7 @@
 // While one group is being written to disk, the next gathers: however many callers there are, each
 // fsync carries all of them. Every operation is a savepoint: one that fails takes nothing
 // of the others with it. Its answer comes after the commit of its group, or says why that failed.
-// Operations are made in the order of try_push. The destructor makes and answers all of them.
+// Operations are made in the order of try_push. `finish` makes and answers those that are there.
 #pragma once
 
 #include <condition_variable>
@@ -16,12 +16,12 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "store/sqlite/admission.h"
 #include "store/sqlite/write_context.h"
 
 namespace airlock::store::sqlite {
 
-inline constexpr std::size_t kQueuedMax = 16'384;  // operations that wait
-inline constexpr std::size_t kGroupMax = 512;      // operations of one commit
+inline constexpr std::size_t kGroupMax = 512;  // operations of one commit
 
 struct WriteOperation {
   std::function<base::Status(WriteContext&)> apply;
@@ -44,8 +44,12 @@ class Writer {
   Writer& operator=(const Writer&) = delete;
   ~Writer();
 
-  // False, and nothing is called, if too many wait.
-  bool try_push(WriteOperation operation);
+  // With an error nothing of it is called: too many wait (kBusy), or `refuse_more` was called
+  // (kCancelled).
+  base::Status try_push(WriteOperation operation);
+  void refuse_more();
+  // Refuses more, and waits for the rest. The destructor does so, too.
+  void finish();
   void on_change(std::function<void(std::uint64_t)> listener);
 
  private:
@@ -64,7 +68,7 @@ class Writer {
   std::mutex mutex_;
   std::condition_variable came_;
   Group queued_;
-  bool stopping_ = false;
+  Admission admission_ = Admission::kOpen;
 
   std::mutex listener_mutex_;
   std::function<void(std::uint64_t)> listener_;
