@@ -1,8 +1,8 @@
 // What a guest says to the egress gateway first: HTTP, SOCKS5, TLS.
 //
 // Whatever the bytes, a head that is accepted is written so that it is read the same again and
-// names the same place; however they are cut, the same comes of them; and no name that is accepted could
-// be taken for an address. The first byte of an input says what it is and how it is cut.
+// names the same place; however they are cut, the same comes of them; and no name that is accepted
+// could be taken for an address. The first byte of an input says what it is and how it is cut.
 #include <algorithm>
 #include <cstdint>
 #include <string>
