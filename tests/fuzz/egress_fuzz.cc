@@ -110,7 +110,8 @@ void try_hello(std::string_view bytes, std::size_t piece) {
 
 void try_socks(std::string_view bytes) {
   const SocksGreeting greeting = read_socks_greeting(bytes);
-  AIRLOCK_CHECK_LE(greeting.size, std::max(bytes.size(), kSocksBytesMax));
+  if (greeting.step == SocksStep::kTaken) AIRLOCK_CHECK_LE(greeting.size, bytes.size());
+  AIRLOCK_CHECK_LE(greeting.size, kSocksBytesMax);
   const SocksRequest request = read_socks_request(bytes);
   if (request.step != SocksStep::kTaken) return;
   AIRLOCK_CHECK_LE(request.size, bytes.size());
