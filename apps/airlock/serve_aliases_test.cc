@@ -183,7 +183,8 @@ TEST(ServeAliasesTest, DomainsOfTheExecutorAreHostsWithWhatLiesBelow) {
   }
   EXPECT_FALSE(options->swissbrain.egress.judge({"example.com", 443, false}).allowed);
   EXPECT_FALSE(make_serve_options(config_of({{"ENABLE_NETWORK", "true"}}, compat).values));
-  const auto off = make_serve_options(config_of({{"ALLOWED_DOMAINS", "github.com"}}, compat).values);
+  const ServeConfig unused = config_of({{"ALLOWED_DOMAINS", "github.com"}}, compat);
+  const auto off = make_serve_options(unused.values);
   ASSERT_TRUE(off);
   EXPECT_FALSE(off->swissbrain.network);
   EXPECT_TRUE(off->limits.egress.allows_nothing());

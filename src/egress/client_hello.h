@@ -1,9 +1,8 @@
 // The first words of a TLS client: which host does it mean?
 //
 // Reads the ClientHello (RFC 8446, 4.1.2; the same in older versions) out of one or more records
-// and gives the name of its server_name extension. Everything is bounded and looked at once; what is no
-// ClientHello, or a broken one, is told apart from one that is not there yet. Allocates the name
-// and the handshake's bytes only where records cut it.
+// and gives the name of its server_name extension. Everything is bounded; what is no ClientHello,
+// or a broken one, is told apart from one that is not there yet. Pure; keeps nothing.
 #pragma once
 
 #include <string>

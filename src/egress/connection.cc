@@ -1,5 +1,6 @@
 #include "egress/connection.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -26,6 +27,14 @@ constexpr std::chrono::milliseconds kLingerTimeout{1'000};
 constexpr std::size_t kLingerBytesMax = 256 * 1'024;
 constexpr std::size_t kAttemptsMax = 4;  // addresses of one name
 
+// Asio's sockets would stay open in programs that are started meanwhile.
+void prepare(tcp::socket& socket) {
+  boost::system::error_code ignored;
+  ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
+  socket.non_blocking(true, ignored);
+  socket.set_option(tcp::no_delay(true), ignored);
+}
+
 tcp::endpoint endpoint_of(const Address& address, std::uint16_t port) {
   if (!address.is_v6()) {
     asio::ip::address_v4::bytes_type bytes;
@@ -41,9 +50,7 @@ tcp::endpoint endpoint_of(const Address& address, std::uint16_t port) {
 
 Connection::Connection(Socket client, const ConnectionContext& context)
     : client_(std::move(client)), server_(context.io), context_(context) {
-  boost::system::error_code ignored;
-  client_.non_blocking(true, ignored);
-  client_.set_option(tcp::no_delay(true), ignored);
+  prepare(client_);
   wait_until(context_.budget.header_timeout);
 }
 
@@ -220,8 +227,7 @@ asio::awaitable<int> Connection::connect_to(const Address& address, std::uint16_
   server_ = Socket(context_.io);
   server_.open(endpoint.protocol(), error);
   if (error) co_return error.value();
-  server_.non_blocking(true, error);
-  server_.set_option(tcp::no_delay(true), error);
+  prepare(server_);
   connecting_ = true;
   wait_until(context_.budget.connect_timeout);
   co_await server_.async_connect(endpoint, asio::redirect_error(asio::use_awaitable, error));

@@ -2,9 +2,9 @@
 
 #include <sys/time.h>
 
-#include <algorithm>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <exception>
 #include <utility>
 
 namespace airlock::egress {
@@ -34,8 +34,13 @@ std::string describe(int status) {
 
 // One descriptor of c-ares, which opens and closes it.
 struct Resolver::Watch {
-  Watch(asio::io_context& context, int fd) : descriptor(context, fd) {}
-  ~Watch() { descriptor.release(); }
+  Watch(asio::io_context& context, int fd) : descriptor(context) {
+    boost::system::error_code failed;  // then nobody hears the answer, and the query times out
+    descriptor.assign(fd, failed);
+  }
+  ~Watch() {
+    if (descriptor.is_open()) descriptor.release();
+  }
   asio::posix::stream_descriptor descriptor;
   bool wants_read = false;
   bool wants_write = false;
@@ -132,10 +137,9 @@ std::shared_ptr<Resolver::Query> Resolver::ask(const std::string& name) {
   return kept;
 }
 
-void Resolver::on_answer(void* query, int status, int, ares_addrinfo* found) {
-  const std::unique_ptr<std::shared_ptr<Query>> owner(static_cast<std::shared_ptr<Query>*>(query));
-  Query& asked = **owner;
-  Resolved& result = asked.result;
+namespace {
+
+void take_answer(int status, const ares_addrinfo* found, Resolved& result) {
   if (status == ARES_SUCCESS && found != nullptr) {
     for (const int family : {AF_INET, AF_INET6}) {
       for (const ares_addrinfo_node* node = found->nodes; node != nullptr; node = node->ai_next) {
@@ -147,28 +151,42 @@ void Resolver::on_answer(void* query, int status, int, ares_addrinfo* found) {
       result.addresses.erase(result.addresses.begin() + kAddressesMax, result.addresses.end());
     }
   }
-  if (found != nullptr) ::ares_freeaddrinfo(found);
   if (result.addresses.empty()) {
     result.failure = describe(status == ARES_SUCCESS ? ARES_ENODATA : status);
   }
   result.timed_out = status == ARES_ETIMEOUT;
+}
+
+}  // namespace
+
+// Called by C code, too: without memory there are no addresses.
+void Resolver::on_answer(void* query, int status, int, ares_addrinfo* found) {
+  const std::unique_ptr<std::shared_ptr<Query>> owner(static_cast<std::shared_ptr<Query>*>(query));
+  Query& asked = **owner;
+  try {
+    take_answer(status, found, asked.result);
+  } catch (const std::exception&) { asked.result.addresses.clear(); }
+  if (found != nullptr) ::ares_freeaddrinfo(found);
   asked.done = true;
   asked.answered.cancel();
 }
 
+// Called by C code, through which no exception may go: without memory the query times out.
 void Resolver::on_socket(void* self, ares_socket_t fd, int readable, int writable) {
   Resolver& resolver = *static_cast<Resolver*>(self);
   if (readable == 0 && writable == 0) {
     resolver.watches_.erase(fd);
     return;
   }
-  std::shared_ptr<Watch>& watch = resolver.watches_[fd];
-  if (watch == nullptr) watch = std::make_shared<Watch>(resolver.context_, fd);
-  watch->wants_read = readable != 0;
-  watch->wants_write = writable != 0;
-  const std::shared_ptr<Watch> kept = watch;
-  if (kept->wants_read && !kept->waits_read) resolver.wait(kept, true);
-  if (kept->wants_write && !kept->waits_write) resolver.wait(kept, false);
+  try {
+    std::shared_ptr<Watch>& watch = resolver.watches_[fd];
+    if (watch == nullptr) watch = std::make_shared<Watch>(resolver.context_, fd);
+    watch->wants_read = readable != 0;
+    watch->wants_write = writable != 0;
+    const std::shared_ptr<Watch> kept = watch;
+    if (kept->wants_read && !kept->waits_read) resolver.wait(kept, true);
+    if (kept->wants_write && !kept->waits_write) resolver.wait(kept, false);
+  } catch (const std::exception&) { resolver.watches_.erase(fd); }
 }
 
 // The handler of a watch that is gone finds that out by its weak pointer, and so does that of a

@@ -16,14 +16,12 @@ bool Keeper::open_listener(const Listen& request) {
     return send_message(caller_.get(), Listener{}, fds) == 0;
   }
   StageFailure& failure = sandbox_->failure;
-  const bool fails = failure.stage != Stage::kNone;
-  if (!fails && host_.lower != nullptr) failure = {Stage::kNetwork, EOPNOTSUPP};
-  if (!fails && host_.lower == nullptr) {
-    failure = check_sent(send_message(sandbox_->channel.get(), request));
+  if (failure.stage == Stage::kNone) {
+    failure = host_.lower != nullptr ? StageFailure{Stage::kNetwork, EOPNOTSUPP}
+                                     : check_sent(send_message(sandbox_->channel.get(), request));
   }
   if (failure.stage == Stage::kNone) return true;
-  const int error = failure.os_errno != 0 ? failure.os_errno : EIO;
-  return send_message(caller_.get(), Listener{error}) == 0;
+  return send_message(caller_.get(), Listener{failure.os_errno != 0 ? failure.os_errno : EIO}) == 0;
 }
 
 // False: that was not init.

@@ -102,6 +102,17 @@ TEST(WireTest, AListMustHoldAsManyStringsAsItSays) {
   EXPECT_FALSE(decode(packet, &decoded));
 }
 
+TEST(WireTest, AListenerIsAskedForByPortAndComesOrSaysWhyNot) {
+  char buffer[64];
+  Listen listen;
+  EXPECT_TRUE(decode(encode(Listen{3'128}, buffer), &listen));
+  EXPECT_EQ(listen.port, 3'128);
+  Listener listener;
+  EXPECT_FALSE(decode(encode(Listen{3'128}, buffer), &listener));
+  EXPECT_TRUE(decode(encode(Listener{98}, buffer), &listener));
+  EXPECT_EQ(listener.os_errno, 98);
+}
+
 TEST(WireTest, AMessageThatDoesNotFitGivesNothing) {
   char small[16];
   EXPECT_TRUE(encode(CreateSandbox{"a profile with a long name"}, small).empty());

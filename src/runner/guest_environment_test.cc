@@ -40,5 +40,15 @@ TEST(GuestEnvironmentTest, TheirNumberIsBounded) {
   EXPECT_FALSE(make_guest_environment({many}));
 }
 
+TEST(GatewayEnvironment, IsAddedWhereTheUserSaysNothingElse) {
+  std::vector<std::string> environment = {"A=1", "HTTP_PROXY=http://own:1", "NO_PROXYISH=x"};
+  add_missing_variables(environment, gateway_environment());
+  EXPECT_TRUE(std::ranges::is_sorted(environment));
+  EXPECT_EQ(std::ranges::count(environment, "HTTP_PROXY=http://own:1"), 1);
+  EXPECT_EQ(std::ranges::count(environment, "HTTP_PROXY=http://127.0.0.1:3128"), 0);
+  EXPECT_EQ(std::ranges::count(environment, "https_proxy=http://127.0.0.1:3128"), 1);
+  EXPECT_EQ(std::ranges::count(environment, "NO_PROXY=localhost,127.0.0.1,::1"), 1);
+}
+
 }  // namespace
 }  // namespace airlock::runner

@@ -62,6 +62,21 @@ TEST_F(RunTest, StepsComeInOrderAndTheSandboxIsGoneAtTheEnd) {
 }
 
 // The lap of the exec is split by what the backend has seen; here that is a millisecond of program.
+TEST_F(RunTest, AGatewayThatCannotBeHadIsAnErrorAndNoVerdict) {
+  request_.spec.run = shell("echo hi");
+  request_.spec.network = model::NetworkMode::kGateway;
+  RunRequest again;
+  again.spec = request_.spec;
+  const auto without = run(backend_, std::move(request_), io_);
+  ASSERT_FALSE(without);
+  EXPECT_TRUE(host_.calls.empty());
+  egress::Gateway gateway({}, clock_);
+  io_.gateway = &gateway;
+  const auto unable = run(backend_, std::move(again), io_);  // its sandboxes have no listener
+  ASSERT_FALSE(unable);
+  EXPECT_EQ(unable.error().message, "this sandbox has no gateway");
+}
+
 TEST_F(RunTest, TimingsOfTheStepsAddUpToTheRun) {
   request_.spec.compile = shell("sleep 0.01");
   request_.spec.run = shell("sleep 0.02");

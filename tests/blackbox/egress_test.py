@@ -12,119 +12,20 @@ import json
 import os
 import pathlib
 import resource
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
 
 import case
+import egress_case
 from case import SLOW
+from egress_case import LIBRARY, PRIVATE_NAMES, TAIL, WORLD, ZONE, EgressCase
 from service import Service
 from support import airlock, internet
 
-ZONE = {
-    "web.test": [internet.WEB], "other.test": [internet.OTHER_WEB],
-    "blocked.test": [internet.WEB], "forbidden.example": [internet.WEB],
-    "six.test": [internet.WEB_V6], "git.test": [internet.WEB], "cdn.allowed.test": [internet.WEB],
-    "rebind.test": [[internet.WEB], ["127.0.0.1"]],
-    "both.test": ["10.99.0.1", internet.WEB],
-    "own.test": [internet.DAEMON_V4], "own6.test": [internet.DAEMON_V6],
-    "loop.test": ["127.0.0.1"], "zero.test": ["0.0.0.0"], "loop6.test": ["::1"],
-    "mapped.test": ["::ffff:7f00:1"], "silent.test": ["93.184.216.99"],
-    **{f"private{i}.test": [a] for i, a in enumerate((*internet.PRIVATE, *internet.PRIVATE_V6))},
-}
 # Connections that a daemon has descriptors for.
 GATEWAY_SHARE = resource.getrlimit(resource.RLIMIT_NOFILE)[1] // 16
-PRIVATE_NAMES = [name for name in ZONE if name.startswith("private")]
-ALLOW = (".test", "tcp://git.test:22", "tcp://web.test:9000", "web.test:8080", "own.test:8080")
-
-# What programs in the sandbox use: everything by hand, so that nothing is made right by a library.
-LIBRARY = r"""
-import json, socket, ssl, sys, time
-def open_proxy():
-    return socket.create_connection(('127.0.0.1', 3128), timeout=20)
-def read_all(s):
-    data = b''
-    try:
-        while piece := s.recv(65536):
-            data += piece
-    except (ConnectionResetError, TimeoutError):
-        pass
-    return data
-def read_head(s):
-    data = b''
-    while b'\r\n\r\n' not in data:
-        piece = s.recv(1)
-        if not piece:
-            break
-        data += piece
-    return data.decode('latin1')
-def status(text):
-    words = text.split(None, 2)
-    return ' '.join([words[1], words[2].split('\r\n')[0]]) if len(words) > 2 else 'nothing'
-def raw(text):
-    s = open_proxy()
-    s.sendall(text if isinstance(text, bytes) else text.encode())
-    s.shutdown(socket.SHUT_WR)
-    return status(read_all(s).decode('latin1'))
-def connect(to):
-    s = open_proxy()
-    s.sendall(f'CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n\r\n'.encode())
-    return s, status(read_head(s))
-def plain(url, host=None):
-    host = host or url.split('/')[2]
-    return raw(f'GET {url} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n')
-def socks(name, port):
-    s = open_proxy()
-    s.sendall(b'\x05\x01\x00')
-    assert s.recv(2) == b'\x05\x00'
-    s.sendall(b'\x05\x01\x00\x03' + bytes([len(name)]) + name.encode() + port.to_bytes(2, 'big'))
-    return s, s.recv(10)[1]
-def tls(to, name):
-    s, said = connect(to)
-    if not said.startswith('200'):
-        return said
-    context = ssl.create_default_context(cafile='ca.pem')
-    context.check_hostname = False
-    try:
-        with context.wrap_socket(s, server_hostname=name) as wrapped:
-            wrapped.sendall(b'GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
-            return status(read_all(wrapped).decode())
-    except OSError as error:
-        return type(error).__name__ + ' ' + str(getattr(error, 'reason', ''))
-def hello(name):
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    outgoing = ssl.MemoryBIO()
-    try:
-        context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name).do_handshake()
-    except ssl.SSLWantReadError:
-        pass
-    return outgoing.read()
-found = {}
-"""
-TAIL = "\nprint(json.dumps(found))\n"
-WORLD = {}
-
-
-def setUpModule():
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="egress-test-"))
-    unittest.addModuleCleanup(shutil.rmtree, folder)
-    net = internet.Internet(folder, ZONE)
-    net.__enter__()
-    unittest.addModuleCleanup(net.__exit__)
-    words = ["--dns-servers", internet.DNS, "--egress-block", "blocked.test",
-             "--egress-connections", "64"]
-    for entry in ALLOW:
-        words += ["--egress-allow", entry]
-    service = Service(*words, "--listen", "http://127.0.0.1:0", "--listen",
-                      f"http://{internet.DAEMON_V4}:8080", env={"AIRLOCK_API_KEY": "k" * 32})
-    service.__enter__()
-    unittest.addModuleCleanup(service.stop)
-    WORLD.update(folder=folder, net=net, service=service)
 
 
 def memory_peak_kib(pid):
@@ -132,36 +33,8 @@ def memory_peak_kib(pid):
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
 
 
-class EgressCase(unittest.TestCase):
-    def setUp(self):
-        self.net, self.service = WORLD["net"], WORLD["service"]
-        self.net.take_seen()
-        self.ca = (WORLD["folder"] / "ca.pem").read_text()
-
-    def ask(self, body):
-        return self.service.ask_json("POST", "/v1/run", body,
-                                     {"Authorization": "Bearer " + "k" * 32})
-
-    def run_inside(self, code, network=None, **more):
-        body = {"network": network or {"mode": "gateway"},
-                "limits": {"wall_ms": int(60_000 * SLOW), "memory_bytes": 1 << 30,
-                           "cpu_ms": 60_000, **more.pop("limits", {})},
-                "files": [{"path": "ca.pem", "content": self.ca}], **more}
-        if code is not None:
-            body.update(language="python", code=code)
-        status, result = self.ask(body)
-        self.assertEqual(status, 200, result)
-        return result
-
-    def attempts(self, code, **more):
-        """What a program found out, and the whole result."""
-        result = self.run_inside(LIBRARY + code + TAIL, **more)
-        self.assertEqual((result["outcome"], result["exit_code"]), ("exited", 0), result)
-        return json.loads(result["stdout"]), result
-
-    def assert_denied(self, result, what, rule):
-        rules = {(d["what"], d["rule"]) for d in result["denied"]}
-        self.assertIn((what, "egress: " + rule), rules)
+def setUpModule():
+    egress_case.set_up_module()
 
 
 class Names(EgressCase):
@@ -207,11 +80,11 @@ for url in ('http://web.test/hello', 'http://other.test/hello'):
 """, network={"mode": "gateway", "allow": ["other.test"]})
         self.assertEqual(found["http://web.test/hello"], "403 not in the allow-list")
         self.assertEqual(found["http://other.test/hello"], "200 OK")
-        for allow, field in (["forbidden.example"], "forbidden.example"), (["10.0.0.1:80"], "10.0."):
+        for entry in "forbidden.example", "10.0.0.1:80":
             status, answer = self.ask({"argv": ["true"],
-                                       "network": {"mode": "gateway", "allow": allow}})
+                                       "network": {"mode": "gateway", "allow": [entry]}})
             self.assertEqual((status // 100, answer["error"]["field"]), (4, "network.allow"))
-            self.assertIn(field, answer["error"]["message"])
+            self.assertIn(entry, answer["error"]["message"])
 
     def test_no_gateway_without_being_asked_for(self):
         result = self.run_inside(LIBRARY + "open_proxy()", network={"mode": "none"})
@@ -311,7 +184,7 @@ def ping(family, protocol, to):
     with socket.socket(family, socket.SOCK_DGRAM, protocol) as s:
         s.settimeout(3)
         s.connect((to, 0))
-        s.send(b'\\x08\\0\\0\\0\\0\\0\\0\\0' if family == socket.AF_INET else b'\\x80\\0\\0\\0\\0\\0\\0\\0')
+        s.send(b'\\x08' + b'\\0' * 7)
         return s.recv(100)
 trial('tcp', lambda: tcp(socket.AF_INET, ('{internet.WEB}', 80)))
 trial('tcp6', lambda: tcp(socket.AF_INET6, ('{internet.WEB_V6}', 80)))
@@ -428,7 +301,8 @@ found['kept'] = kept_alive(ok, bad, ok)
 found['with body'] = kept_alive(post + 'Content-Length: 3\r\n\r\nabc', ok)
 hidden = 'GET /secret HTTP/1.1\r\nHost: forbidden.example\r\n\r\n'
 cases = {
-  'cl te': post + f'Content-Length: {len(hidden)}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n' + hidden,
+  'cl te': post + f'Content-Length: {len(hidden)}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'
+           + hidden,
   'te cl': post + f'Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n5c\r\n' + hidden,
   'two cl': post + f'Content-Length: 0\r\nContent-Length: {len(hidden)}\r\n\r\n' + hidden,
   'list cl': post + f'Content-Length: 0, {len(hidden)}\r\n\r\n' + hidden,
@@ -461,8 +335,9 @@ found['chunk ext'] = kept_alive(post + 'Transfer-Encoding: chunked\r\n\r\n1;a=b\
 
     def test_what_is_for_the_proxy_does_not_go_on(self):
         self.attempts(r"""
-found = raw('GET http://web.test/hello HTTP/1.1\r\nHost: web.test\r\nProxy-Authorization: Basic x\r\n'
-            'Proxy-Connection: keep-alive\r\nConnection: close, X-Mine\r\nX-Mine: 1\r\nX-Kept: 2\r\n'
+found = raw('GET http://web.test/hello HTTP/1.1\r\nHost: web.test\r\n'
+            'Proxy-Authorization: Basic x\r\nProxy-Connection: keep-alive\r\n'
+            'Connection: close, X-Mine\r\nX-Mine: 1\r\nX-Kept: 2\r\n'
             'Upgrade: h2c\r\nTE: trailers\r\n\r\n')
 """)
         seen = [s for s in self.net.take_seen(lambda s: "http" in s) if "http" in s]
@@ -520,7 +395,8 @@ for _ in range(100):
                 self.assertLess(time.monotonic(), deadline, count)
                 time.sleep(0.1)
         said, served = found["said"], found["said"]["200 Connection established"]
-        print(f"    {sum(said.values())} connections, {served} served, {kib // 1024} MiB", flush=True)
+        print(f"    {sum(said.values())} connections, {served} served, {kib // 1024} MiB",
+              flush=True)
         self.assertEqual(sum(said.values()), 9900)
         self.assertGreaterEqual(served, min(9900, GATEWAY_SHARE))
         self.assertLessEqual({word[:3] for word in said}, {"200", "503", "not"})
@@ -578,115 +454,6 @@ found['slow'] = len(slow[0].recv(100))
         self.assertLess(found["seconds"], 5 * SLOW)
         self.assertEqual(found["slow"], 100)
         self.assertLess(kib, 200 * 1024)
-
-
-class Programs(EgressCase):
-    """Programs as they are, which know nothing but the variables."""
-
-    @classmethod
-    def setUpClass(cls):
-        www = WORLD["folder"] / "www"
-        cls.make_pypi(www)
-        cls.make_npm(www)
-        cls.make_git(www)
-
-    @staticmethod
-    def make_pypi(www):
-        source = www.parent / "package"
-        (source / "greeting").mkdir(parents=True)
-        (source / "greeting" / "__init__.py").write_text("text = 'from the index'\n")
-        (source / "greeting-1.0.dist-info").mkdir()
-        info = source / "greeting-1.0.dist-info"
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: greeting\nVersion: 1.0\n")
-        (info / "WHEEL").write_text("Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        (info / "RECORD").write_text("greeting/__init__.py,,\n")
-        folder = www / "simple" / "greeting"
-        folder.mkdir(parents=True)
-        name = "greeting-1.0-py3-none-any.whl"
-        shutil.make_archive(str(folder / name), "zip", source)
-        (folder / (name + ".zip")).rename(folder / name)
-        (folder / "index.html").write_text(f'<a href="https://other.test/simple/greeting/{name}">'
-                                           f"{name}</a>")
-
-    @staticmethod
-    def make_npm(www):
-        source = www.parent / "npm" / "package"
-        source.mkdir(parents=True)
-        (source / "package.json").write_text('{"name": "greeting", "version": "1.0.0"}')
-        (source / "index.js").write_text("module.exports = 'from the registry'\n")
-        (www / "npm").mkdir()
-        subprocess.run(["tar", "czf", www / "npm" / "greeting-1.0.0.tgz", "-C", source.parent,
-                        "package"], check=True)
-        tarball = "https://other.test/npm/greeting-1.0.0.tgz"
-        (www / "npm" / "greeting").write_text(json.dumps({
-            "name": "greeting", "dist-tags": {"latest": "1.0.0"},
-            "versions": {"1.0.0": {"name": "greeting", "version": "1.0.0",
-                                   "dist": {"tarball": tarball}}}}))
-
-    @staticmethod
-    def make_git(www):
-        source, env = www.parent / "git", {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null",
-                                           "GIT_CONFIG_SYSTEM": "/dev/null"}
-        def git(*words):
-            subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words],
-                           check=True, capture_output=True, env=env)
-        git("init", "-q", "-b", "main", str(source))
-        (source / "README").write_text("from the repository\n")
-        git("-C", str(source), "add", "README")
-        git("-C", str(source), "commit", "-q", "-m", "one")
-        git("clone", "-q", "--bare", str(source), str(www / "repo.git"))
-        git("-C", str(www / "repo.git"), "update-server-info")
-
-    def shell(self, script, **more):
-        ca = "/workspace/ca.pem"
-        env = {"SSL_CERT_FILE": ca, "CURL_CA_BUNDLE": ca, "GIT_SSL_CAINFO": ca, "PIP_CERT": ca,
-               "NODE_EXTRA_CA_CERTS": ca, "npm_config_cafile": ca, "npm_config_cache": "/tmp/npm",
-               "npm_config_update_notifier": "false"}
-        return self.run_inside(None, argv=["bash", "-ec", script], env=env, **more)
-
-    def assert_works(self, script, wanted, **more):
-        """And is refused where its host is not allowed."""
-        result = self.shell(script, **more)
-        self.assertEqual(result["exit_code"], 0, result["stderr"] + result["stdout"])
-        self.assertIn(wanted, result["stdout"])
-        refused = self.shell(script, network={"mode": "gateway", "allow": ["cdn.allowed.test"]},
-                             **more)
-        self.assertNotEqual(refused["exit_code"], 0, refused["stdout"])
-        self.assertTrue(any(d["rule"] == "egress: not in the allow-list" for d in refused["denied"]),
-                        refused)
-
-    def test_curl(self):
-        self.assert_works("curl -fsS https://web.test/hello http://web.test/hello", "hello\nhello\n")
-
-    def test_curl_by_socks(self):
-        self.assert_works("curl -fsS -x socks5h://127.0.0.1:3128 https://web.test/hello", "hello\n")
-
-    def test_wget(self):
-        self.assert_works("wget -q --tries=1 --ca-certificate=ca.pem -O - https://web.test/hello "
-                          "http://web.test/hello", "hello\nhello\n")
-
-    def test_urllib(self):
-        self.assert_works("python3 -c 'import urllib.request as u\n"
-                          "for s in \"http\", \"https\": "
-                          "print(u.urlopen(s + \"://web.test/hello\").read())'", "b'hello\\n'")
-
-    def test_git(self):
-        self.assert_works("git clone -q https://web.test/repo.git r && cat r/README",
-                          "from the repository")
-
-    def test_pip(self):
-        self.assert_works(
-            "/usr/bin/python3 -m pip install -q --retries 0 --disable-pip-version-check "
-            "--target /tmp/t --index-url https://web.test/simple greeting && "
-            "PYTHONPATH=/tmp/t python3 -c 'import greeting; print(greeting.text)'",
-            "from the index")
-
-    def test_npm(self):
-        self.assert_works(
-            "npm install --silent --no-audit --no-fund --fetch-retries=0 "
-            "--registry https://web.test/npm/ greeting && "
-            "node -e 'console.log(require(\"greeting\"))'", "from the registry",
-            limits={"pids": 512, "memory_bytes": 2 << 30})
 
 
 class CommandLine(EgressCase):

@@ -1,8 +1,8 @@
 // What a guest says to the egress gateway first: HTTP, SOCKS5, TLS.
 //
 // Whatever the bytes, a head that is accepted is written so that it is read the same again and
-// names the same place; however they are cut, the same comes of them; and no name that is accepted could
-// be taken for an address. The first byte of an input says what it is and how it is cut.
+// names the same place; however they are cut, the same comes of them; and no name that is accepted
+// could be taken for an address. The first byte of an input says what it is and how it is cut.
 #include <algorithm>
 #include <cstdint>
 #include <string>
@@ -110,7 +110,8 @@ void try_hello(std::string_view bytes, std::size_t piece) {
 
 void try_socks(std::string_view bytes) {
   const SocksGreeting greeting = read_socks_greeting(bytes);
-  AIRLOCK_CHECK_LE(greeting.size, std::max(bytes.size(), kSocksBytesMax));
+  if (greeting.step == SocksStep::kTaken) AIRLOCK_CHECK_LE(greeting.size, bytes.size());
+  AIRLOCK_CHECK_LE(greeting.size, kSocksBytesMax);
   const SocksRequest request = read_socks_request(bytes);
   if (request.step != SocksStep::kTaken) return;
   AIRLOCK_CHECK_LE(request.size, bytes.size());

@@ -1,5 +1,6 @@
 #include "backend/native/native_process.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <algorithm>
 #include <cerrno>
@@ -15,6 +16,8 @@
 
 namespace airlock::backend::native {
 namespace {
+
+constexpr int kListenerTimeoutMs = 60'000;  // twice what a keeper waits for a sandbox
 
 model::CgroupVersion cgroup_version(std::uint8_t kind) {
   switch (static_cast<sys::CgroupKind>(kind)) {
@@ -204,7 +207,10 @@ base::Result<base::UniqueFd> receive_listener(int channel) {
   char buffer[256];
   jail::Packet packet;
   jail::Listener listener;
-  // A keeper bounds for itself how long a sandbox may take.
+  pollfd said = {channel, POLLIN, 0};
+  if (::poll(&said, 1, kListenerTimeoutMs) <= 0) {
+    return base::fail(base::ErrorCode::kUnavailable, "the sandbox does not get ready");
+  }
   if (jail::receive_packet(channel, buffer, 0, &packet) != jail::ReceiveStatus::kPacket ||
       !jail::decode(packet.bytes, &listener)) {
     return base::fail(base::ErrorCode::kUnavailable, "the sandbox died before it had its gateway");
