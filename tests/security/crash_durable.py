@@ -149,6 +149,7 @@ def run_all(caller, count, seed, tally):
     seed = random.randrange(2**32) if seed is None else seed
     rng = random.Random(seed)
     print(f"     durable workspaces: seed {seed}, {count} crashes", flush=True)
+    wire.Launcher(caller).end()  # makes what lasts
     before = leftovers.snapshot()
     for number in range(count):
         victims, seconds = rng.choice(VICTIMS), rng.uniform(0, KILL_AFTER_MAX)
