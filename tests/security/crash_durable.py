@@ -29,7 +29,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import wire  # noqa: E402
 from support import airlock, leftovers  # noqa: E402
 
-COUNT = 15
+COUNT = 10
 LINES = 150
 LINE_SECONDS = 0.004
 KILL_AFTER_MAX = 0.5 * airlock.SLOW
