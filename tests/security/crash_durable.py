@@ -29,14 +29,15 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import wire  # noqa: E402
 from support import airlock, leftovers  # noqa: E402
 
-COUNT = 25
+COUNT = 10
 LINES = 150
 LINE_SECONDS = 0.004
 KILL_AFTER_MAX = 0.5 * airlock.SLOW
 VICTIMS = (("caller",), ("launcher",), ("caller", "launcher"), ("launcher", "caller"), ("keeper",))
 NAME = "crash"
 SCRIPT = (
-    f"i=0; while [ $i -lt {LINES} ]; do echo line $i; i=$((i+1)); sleep {LINE_SECONDS}; done; exit 7"
+    f"i=0; while [ $i -lt {LINES} ]; do echo line $i; i=$((i+1)); sleep {LINE_SECONDS}; done; "
+    "exit 7"
 )
 EXPECTED = "".join(f"line {i}\n" for i in range(LINES))
 
@@ -148,6 +149,7 @@ def run_all(caller, count, seed, tally):
     seed = random.randrange(2**32) if seed is None else seed
     rng = random.Random(seed)
     print(f"     durable workspaces: seed {seed}, {count} crashes", flush=True)
+    wire.Launcher(caller).end()  # makes what lasts
     before = leftovers.snapshot()
     for number in range(count):
         victims, seconds = rng.choice(VICTIMS), rng.uniform(0, KILL_AFTER_MAX)
@@ -161,7 +163,8 @@ def run_all(caller, count, seed, tally):
             wrong = "the launcher fails"
         shutil.rmtree(state)
         left = leftovers.remaining(before)
-        name = f"durable {number + 1}/{count}: {' and '.join(victims)} after {seconds * 1000:.0f} ms"
+        who = " and ".join(victims)
+        name = f"durable {number + 1}/{count}: {who} after {seconds * 1000:.0f} ms"
         if left:
             before = leftovers.snapshot()
         told = wrong or ("left: " + "; ".join(left[:4]) if left else f"{killed} killed")

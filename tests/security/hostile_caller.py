@@ -9,7 +9,6 @@ a new one must work; and nothing may be left. The last line is `N passed, N fail
 
 import argparse
 import contextlib
-import errno
 import os
 import pathlib
 import random
@@ -20,25 +19,21 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+import hostile_durable  # noqa: E402
 import hostile_grants  # noqa: E402
 import wire  # noqa: E402
+from hostile_support import (  # noqa: E402
+    exited_zero,
+    expect,
+    opened,
+    program,
+    report_of,
+    sandbox,
+    yield_report,
+)
 from support import airlock, leftovers  # noqa: E402
 
 FUZZ_PACKETS = 400
-REQUEST = 27  # Stage::kRequest
-
-
-def program():
-    return airlock.probe_binary("outcomes")
-
-
-@contextlib.contextmanager
-def opened(path, flags=os.O_RDONLY):
-    fd = os.open(path, flags)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
 
 
 # --- against the launcher: each takes it and sends something --------------------------------------
@@ -101,12 +96,6 @@ def impossible_workspace(launcher):
         keeper.close()
 
 
-def yield_report(packet):
-    """A report that came must be one; none at all means that the keeper hung up, which is fine."""
-    if packet and wire.kind_of(packet) != "Report":
-        raise AssertionError(f"instead of a report came {wire.kind_of(packet)}")
-
-
 def fuzz_control(launcher):
     for _ in range(FUZZ_PACKETS):
         name = RNG.choice(wire.TYPES)
@@ -124,33 +113,20 @@ def many_at_once(launcher):
 # --- against a keeper -----------------------------------------------------------------------------
 
 
-def report_of(keeper, argv=("exit", "0"), **request):
-    with contextlib.closing(
-        wire.start_program(keeper, program(), list(argv), **request)
-    ) as process:
-        packet, _ = wire.receive(process)
-    return wire.parse_report(packet) if wire.kind_of(packet) == "Report" else {}
-
-
-def expect(condition, what):
-    if not condition:
-        raise AssertionError(what)
-
-
 def unknown_profile(launcher):
     for profile in ("", "none", "unconfined", "../default", "default\n", "x" * 5000):
-        with wire.sandbox(launcher, profile) as keeper:
+        with sandbox(launcher, profile) as keeper:
             expect(
-                not wire.exited_zero(report_of(keeper)),
+                not exited_zero(report_of(keeper)),
                 f"a program ran with the profile {profile[:20]!r}",
             )
 
 
 def out_of_order(launcher):
     keeper = launcher.open()
-    expect(not wire.exited_zero(report_of(keeper)), "a program ran before there was a sandbox")
+    expect(not exited_zero(report_of(keeper)), "a program ran before there was a sandbox")
     keeper.close()
-    with wire.sandbox(launcher) as keeper:
+    with sandbox(launcher) as keeper:
         wire.send(keeper, wire.create_sandbox())
     keeper = launcher.open()
     wire.send(keeper, wire.header("DestroySandbox"))
@@ -175,7 +151,7 @@ def evil_paths(launcher):
         "/".join("d" * 100),
         "../program",
     ):
-        with wire.sandbox(launcher) as keeper, opened("/etc/passwd") as fd:
+        with sandbox(launcher) as keeper, opened("/etc/passwd") as fd:
             wire.send(keeper, wire.put_file(path), [fd])
             report_of(keeper)
         expect(not target.exists(), f"{path[:40]!r} wrote a file of the host")
@@ -183,15 +159,15 @@ def evil_paths(launcher):
 
 def evil_inputs(launcher):
     for path, flags in (("/", os.O_RDONLY), ("/dev/zero", os.O_RDONLY), ("/etc/passwd", os.O_PATH)):
-        with wire.sandbox(launcher) as keeper, opened(path, flags) as fd:
+        with sandbox(launcher) as keeper, opened(path, flags) as fd:
             wire.send(keeper, wire.put_file("workspace/input"), [fd])
             report_of(keeper)
 
 
 def forged_flags(launcher):
-    with wire.sandbox(launcher) as keeper:
+    with sandbox(launcher) as keeper:
         report = report_of(keeper, ("allocate", str(200 << 20)), use_rlimits=True, memory=32 << 20)
-        expect(not wire.exited_zero(report), "a forged use_rlimits lifted the memory limit")
+        expect(not exited_zero(report), "a forged use_rlimits lifted the memory limit")
 
 
 def impossible_limits(launcher):
@@ -209,7 +185,7 @@ def impossible_limits(launcher):
         {"files": 2**32 - 1},
         {"rate": 2**32 - 1},
     ):
-        with wire.sandbox(launcher) as keeper:
+        with sandbox(launcher) as keeper:
             report_of(keeper, **request)
 
 
@@ -225,7 +201,7 @@ def impossible_commands(launcher):
         (["/workspace/program"], {"terminal": True}),
         (["/workspace/program"], {"fds": 1}),
     ):
-        with wire.sandbox(launcher) as keeper, opened("/dev/null", os.O_RDWR) as null:
+        with sandbox(launcher) as keeper, opened("/dev/null", os.O_RDWR) as null:
             ours, theirs = wire.pair()
             wire.send(keeper, wire.execute(argv, **request), [theirs.fileno(), null, null, null])
             theirs.close()
@@ -240,7 +216,7 @@ def broken_lists(launcher):
     good = wire.execute(["/workspace/program", "exit", "0"])
     for at in range(8, len(good), 3):
         packet = good[:at] + struct.pack("<I", RNG.randrange(2**32)) + good[at + 4 :]
-        with wire.sandbox(launcher) as keeper, opened("/dev/null", os.O_RDWR) as null:
+        with sandbox(launcher) as keeper, opened("/dev/null", os.O_RDWR) as null:
             ours, theirs = wire.pair()
             wire.send(keeper, packet, [theirs.fileno(), null, null, null])
             theirs.close()
@@ -271,9 +247,9 @@ def orders_of_init(launcher):
             "LayerListed",
             "LayersDone",
         ):
-            with wire.sandbox(launcher) as keeper:
+            with sandbox(launcher) as keeper:
                 wire.send(keeper, wire.header(name, 1) + b"\0" * 32, [root])
-                expect(not wire.exited_zero(report_of(keeper)), f"{name} was taken for an order")
+                expect(not exited_zero(report_of(keeper)), f"{name} was taken for an order")
 
 
 def process_channel(launcher):
@@ -286,7 +262,7 @@ def process_channel(launcher):
         *(wire.header("Kill") + struct.pack("<B", n) for n in (0, 200)),
         wire.header("Terminate") + struct.pack("<BQ", 255, 2**64 - 1),
     ):
-        with wire.sandbox(launcher) as keeper:
+        with sandbox(launcher) as keeper:
             process = wire.start_program(keeper, program(), ["sleep", "300"])
             wire.send(process, packet)
             yield_report(wire.receive(process)[0])
@@ -318,7 +294,7 @@ def collects_the_host(launcher):
 
 
 def _collect_once(launcher, directory, patterns):
-    with wire.sandbox(launcher) as keeper:
+    with sandbox(launcher) as keeper:
         report_of(keeper)
         wire.send(
             keeper,
@@ -352,7 +328,7 @@ def hangs_up_anywhere(launcher):
 
 
 def never_reads(launcher):
-    with wire.sandbox(launcher) as keeper:
+    with sandbox(launcher) as keeper:
         report_of(keeper, ("files", "500", "0"))
         for _ in range(50):
             wire.send(keeper, wire.collect("workspace"))
@@ -360,174 +336,14 @@ def never_reads(launcher):
 
 def fuzz_keeper(launcher):
     for _ in range(FUZZ_PACKETS // 8):
-        with wire.sandbox(launcher) as keeper:
+        with sandbox(launcher) as keeper:
             for _ in range(8):
                 wire.send(
                     keeper, wire.header(RNG.choice(wire.TYPES)) + RNG.randbytes(RNG.randrange(96))
                 )
 
 
-# --- against workspaces that outlive their callers ------------------------------------------------
-
-EVIL_NAMES = ("", ".", "..", "../slots", "/etc/passwd", "a/b", "a\0b", "A", "a b", "x" * 65, b"\xff")
-
-
-@contextlib.contextmanager
-def durable(launcher, name="hostile"):
-    """One that is discarded at the end, whatever was done to it."""
-    keeper = launcher.ask(wire.open_workspace(name=name))
-    try:
-        expect(wire.kind_of(wire.receive(keeper)[0]) == "Adopted", "it cannot be opened")
-        wire.send(keeper, wire.create_sandbox())
-        yield keeper
-    finally:
-        keeper.close()
-        kind, error = launcher.answer(wire.named("DiscardWorkspace", name))
-    expect((kind, error) == ("WorkspaceAnswer", 0), f"discarding it gives {kind} {error}")
-    expect(name not in launcher.names(), "it is there after it was discarded")
-
-
-def evil_names(launcher):
-    before = sorted(str(path) for path in pathlib.Path("/run").glob("*"))
-    for name in EVIL_NAMES:
-        requests = [wire.named(kind, name) for kind in ("AdoptWorkspace", "DiscardWorkspace")]
-        requests += [wire.open_workspace(name=name)] if name else []
-        for request in requests:
-            kind, error = launcher.answer(request)
-            if kind == "type 0" and launcher.process.poll() is not None:
-                return  # it hung up, which is fine
-            expect(kind != "Adopted", f"{name!r} was taken for a name")
-            if kind == "WorkspaceAnswer":
-                expect(error == errno.EINVAL, f"{name!r} gives errno {error}")
-    after = sorted(str(path) for path in pathlib.Path("/run").glob("*"))
-    expect(before == after, "a name made a file of the host")
-
-
-def adopts_without_end(launcher):
-    with durable(launcher) as first:
-        start = start_logged(first, ["sleep", "3000"])
-        channels = [launcher.ask(wire.named("AdoptWorkspace", "hostile")) for _ in range(500)]
-        channels += [launcher.ask(wire.named("AdoptWorkspace", "nobody")) for _ in range(500)]
-        for channel in channels:
-            channel.close()
-        with contextlib.closing(launcher.ask(wire.named("AdoptWorkspace", "hostile"))) as last:
-            kinds = [wire.kind_of(wire.receive(last)[0]) for _ in range(2)]
-        expect(kinds == ["Adopted", "AdoptedProcess"], f"the last one of many gets {kinds}")
-        start.close()
-
-
-def discards_without_end(launcher):
-    channels = []
-    for _ in range(20):
-        launcher.ask(wire.open_workspace(name="hostile")).close()
-        channels += [launcher.ask(wire.named("DiscardWorkspace", "hostile")) for _ in range(20)]
-    for channel in channels:
-        wire.receive(channel)
-        channel.close()
-    launcher.answer(wire.named("DiscardWorkspace", "hostile"))
-    expect(launcher.names() == [], "something lives on")
-
-
-def start_logged(keeper, argv, log=None, tag="tag", log_bytes=1 << 20, **request):
-    """A process with a tag; `log` is a descriptor, else a file that is deleted at once."""
-    with opened(program()) as fd:
-        wire.send(keeper, wire.put_file("workspace/program"), [fd])
-    ours, theirs = wire.pair()
-    with tempfile.TemporaryFile(mode="ab") as file:
-        fds = [theirs.fileno(), file.fileno() if log is None else log]
-        packet = wire.execute(
-            ["/workspace/program", *argv], tag=tag, log_bytes=log_bytes, fds=len(fds), **request
-        )
-        wire.send(keeper, packet, fds)
-    theirs.close()
-    return ours
-
-
-def logs_that_are_none(launcher):
-    with durable(launcher) as keeper, contextlib.ExitStack() as stack:
-        fds = [
-            stack.enter_context(opened(path, flags))
-            for path, flags in (
-                ("/", os.O_RDONLY),
-                ("/etc/passwd", os.O_RDONLY),
-                ("/etc/passwd", os.O_PATH),
-                ("/dev/null", os.O_WRONLY | os.O_APPEND),
-                ("/proc/self/oom_score_adj", os.O_WRONLY | os.O_APPEND),
-            )
-        ]
-        fds += [*os.pipe(), *(end.detach() for end in wire.pair())]
-        for fd in fds:
-            with contextlib.closing(start_logged(keeper, ["exit", "0"], fd)) as process:
-                report = wire.parse_report(wire.receive(process)[0])
-            expect((report["stage"], report["stage_errno"]) == (REQUEST, errno.EBADF), report)
-        for fd in fds[5:]:
-            os.close(fd)
-        with contextlib.closing(start_logged(keeper, ["exit", "0"])) as process:
-            expect(exited_zero(wire.parse_report(wire.receive(process)[0])), "a file is refused")
-
-
-def impossible_logs(launcher):
-    for request in (
-        {"log_bytes": 2**64 - 1},
-        {"log_bytes": 0},
-        {"tag": ""},
-        {"tag": "../tag"},
-        {"tag": "x" * 5000},
-        {"terminal": True},
-    ):
-        with durable(launcher) as keeper:
-            with contextlib.closing(start_logged(keeper, ["exit", "0"], **request)) as process:
-                packet, _ = wire.receive(process)
-            yield_report(packet)
-            expect(
-                not packet or not exited_zero(wire.parse_report(packet)),
-                f"a program ran with {request}",
-            )
-    with sandbox(launcher) as keeper:
-        with contextlib.closing(start_logged(keeper, ["exit", "0"])) as process:
-            packet, _ = wire.receive(process)
-        expect(not exited_zero(wire.parse_report(packet)), "a tag outside a durable workspace")
-
-
-def tags_without_end(launcher):
-    with durable(launcher) as keeper:
-        for number in range(40):
-            tag = f"t{number}"
-            with contextlib.closing(start_logged(keeper, ["exit", "0"], tag=tag)) as process:
-                report = wire.parse_report(wire.receive(process)[0])
-        expect(report["stage_errno"] == errno.EDQUOT, f"the 40th tag gives {report}")
-        for number in range(40):
-            wire.send(keeper, wire.header("ForgetProcess") + wire.text(f"t{number}"))
-        with contextlib.closing(start_logged(keeper, ["exit", "0"])) as process:
-            expect(exited_zero(wire.parse_report(wire.receive(process)[0])), "none is forgotten")
-
-
-def nonsense_to_a_durable_keeper(launcher):
-    with durable(launcher) as keeper:
-        start_logged(keeper, ["sleep", "3000"]).close()
-        wire.send(keeper, os.urandom(64))
-        expect(not wire.receive(keeper)[0], "nonsense is answered")
-        for _ in range(20):
-            with contextlib.closing(
-                launcher.ask(wire.named("AdoptWorkspace", "hostile"))
-            ) as adopter:
-                wire.receive(adopter)
-                packet, fds = wire.receive(adopter)
-                expect(wire.kind_of(packet) == "AdoptedProcess", "nonsense ended what ran")
-                for fd in fds:
-                    with wire.socket.socket(fileno=fd) as process:
-                        wire.send(process, os.urandom(16))
-                wire.send(adopter, wire.header(RNG.choice(wire.TYPES[15:28])) + RNG.randbytes(9))
-
-
 ATTACKS = (
-    evil_names,
-    adopts_without_end,
-    discards_without_end,
-    logs_that_are_none,
-    impossible_logs,
-    tags_without_end,
-    nonsense_to_a_durable_keeper,
     garbage,
     oversized,
     trailing,
@@ -554,6 +370,7 @@ ATTACKS = (
     hangs_up_anywhere,
     never_reads,
     fuzz_keeper,
+    *hostile_durable.ATTACKS,
 )
 RNG = random.Random(0)
 
@@ -568,7 +385,7 @@ def attack_once(attack, caller):
         report = wire.honest_run(launcher, program(), ["exit", "0"]) if alive else {}
         wrong = (
             None
-            if not report or wire.exited_zero(report)
+            if not report or exited_zero(report)
             else f"an honest run afterwards gives {report}"
         )
     except AssertionError as error:
@@ -580,7 +397,7 @@ def attack_once(attack, caller):
         wrong = f"the launcher died of signal {-status}"
     if wrong is None:
         fresh = wire.Launcher(caller)
-        if not wire.exited_zero(wire.honest_run(fresh, program(), ["exit", "0"])):
+        if not exited_zero(wire.honest_run(fresh, program(), ["exit", "0"])):
             wrong = "a new launcher does not work afterwards"
         fresh.end()
     return wrong

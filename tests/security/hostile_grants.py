@@ -1,27 +1,11 @@
 """What a hostile caller tries with layers, folders and devices (part of hostile_caller.py)."""
 
-import contextlib
 import pathlib
 import struct
 import tempfile
 
 import wire
-from support import airlock
-
-
-def program():
-    return airlock.probe_binary("outcomes")
-
-
-def report_of(keeper):
-    with contextlib.closing(wire.start_program(keeper, program(), ["exit", "0"])) as process:
-        packet, _ = wire.receive(process)
-    return wire.parse_report(packet) if wire.kind_of(packet) == "Report" else {}
-
-
-def expect(condition, what):
-    if not condition:
-        raise AssertionError(what)
+from hostile_support import exited_zero, expect, program, report_of, sandbox
 
 
 def names_that_are_not_given(launcher):
@@ -37,7 +21,7 @@ def names_that_are_not_given(launcher):
             keeper.close()
     keeper = launcher.open()
     wire.send(keeper, wire.create_sandbox(folders=["x"] * 5000))
-    expect(not wire.exited_zero(report_of(keeper)), "more folders than a list may hold")
+    expect(not exited_zero(report_of(keeper)), "more folders than a list may hold")
     keeper.close()
 
 
@@ -53,7 +37,7 @@ def layers_by_other_names(launcher):
                 wire.layer_order(2, name),
                 wire.keep_layer(name),
             ):
-                with wire.sandbox(launcher) as keeper:
+                with sandbox(launcher) as keeper:
                     report_of(keeper)
                     wire.send(keeper, packet)
                     answer, _ = wire.receive(keeper)
@@ -77,7 +61,7 @@ def layers_out_of_order(launcher):
         for packet in packets:
             wire.send(keeper, packet)
         keeper.close()
-    with wire.sandbox(launcher) as keeper:
+    with sandbox(launcher) as keeper:
         wire.start_program(keeper, program(), ["sleep", "300"]).close()
         for _ in range(20):
             wire.send(keeper, wire.keep_layer("never_kept"))

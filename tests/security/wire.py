@@ -235,22 +235,3 @@ def honest_run(launcher, program, argv, **request):
         for fd in fds:
             os.close(fd)
     return parse_report(packet) if kind_of(packet) == "Report" else {}
-
-
-@contextlib.contextmanager
-def sandbox(launcher, profile="default"):
-    keeper = launcher.open()
-    send(keeper, create_sandbox(profile))
-    try:
-        yield keeper
-    finally:
-        keeper.close()
-
-
-def exited_zero(report):
-    return (
-        bool(report)
-        and report["has_exit_status"]
-        and report["wait_status"] == 0
-        and not report["stage"]
-    )

@@ -14,8 +14,8 @@ CGROUP_ROOT = pathlib.Path("/sys/fs/cgroup")
 NAME = "airlock"
 OURS = ("airlock", "airlock-daemon", "airlock-jail", "airlock-nest", "airlock-init",
         "airlock-jail-te")
-# Outlive every run on purpose: the lock of the slots, the folders of skeletons, of workspaces and of
-# the sockets of those that have names, and which skeleton was right last.
+# Outlive every run on purpose: the lock of the slots, the folders of skeletons, of workspaces and
+# of the sockets of durable ones, and which skeleton was right last.
 LASTING = ("slots", "roots", "last-root", "work", "jobs")
 # So does the root of sandboxes, made once; one with a passing name does not.
 SKELETON = re.compile(r"/root-[0-9a-f]{16}(/|$)")
