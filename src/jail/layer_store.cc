@@ -265,7 +265,7 @@ int remove_layer(const std::string& state_directory, std::string_view name) {
   const std::string own(name);
   const int directory = layers->get();
   const UniqueFd held = sys::hold_directory(directory, own.c_str(), LOCK_EX | LOCK_NB);
-  if (!held.valid()) return errno == EWOULDBLOCK ? EBUSY : errno;
+  if (!held.valid()) return errno == EWOULDBLOCK ? EBUSY : ENOENT;
   // From here on nobody finds it, and whoever waited for the lock finds that it is gone.
   const std::string passing = kRemoving + own;
   if (renameat(directory, own.c_str(), directory, passing.c_str()) != 0) return errno;

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "base/check.h"
-#include "jail/wire.h"
+#include "jail/wire_grants.h"
 
 namespace airlock::jail {
 namespace {
@@ -47,6 +47,15 @@ void try_all(std::string_view packet) {
   try_type<Starting>(packet);
   try_type<StartFailed>(packet);
   try_type<Report>(packet);
+  try_type<Bind>(packet);
+  try_type<KeepLayer>(packet);
+  try_type<LayerKept>(packet);
+  try_type<ReadTree>(packet);
+  try_type<TreeEntry>(packet);
+  try_type<TreeDone>(packet);
+  try_type<LayerOrder>(packet);
+  try_type<LayerListed>(packet);
+  try_type<LayersDone>(packet);
 }
 
 }  // namespace
