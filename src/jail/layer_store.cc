@@ -36,12 +36,17 @@ std::string directory_of(const std::string& state_directory) {
 
 base::Result<UniqueFd> open_layers(const std::string& state_directory) {
   const std::string path = directory_of(state_directory);
+  return sys::open_at(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+}
+
+base::Result<UniqueFd> make_layers(const std::string& state_directory) {
+  const std::string path = directory_of(state_directory);
   for (std::size_t end = path.find('/', 1); end != std::string::npos;
        end = path.find('/', end + 1)) {
     mkdir(path.substr(0, end).c_str(), 0700);
   }
   if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return base::fail_errno("mkdir " + path);
-  return sys::open_at(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  return open_layers(state_directory);
 }
 
 // Makes a folder with exactly this mode, and opens it.
@@ -87,7 +92,7 @@ base::Result<LayerWriter> LayerWriter::begin(const std::string& state_directory,
   LayerWriter writer;
   writer.name_ = name;
   writer.limits_ = limits;
-  AIRLOCK_ASSIGN(writer.layers_, open_layers(state_directory));
+  AIRLOCK_ASSIGN(writer.layers_, make_layers(state_directory));
   if (faccessat(writer.layers_.get(), writer.name_.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
     writer.kept_.existed = true;
     return writer;
@@ -261,11 +266,11 @@ std::vector<LayerState> list_layers(const std::string& state_directory) {
 int remove_layer(const std::string& state_directory, std::string_view name) {
   if (!is_layer_name(name)) return EINVAL;
   const auto layers = open_layers(state_directory);
-  if (!layers.has_value()) return EIO;
+  if (!layers.has_value()) return layers.error().os_errno;
   const std::string own(name);
   const int directory = layers->get();
   const UniqueFd held = sys::hold_directory(directory, own.c_str(), LOCK_EX | LOCK_NB);
-  if (!held.valid()) return errno == EWOULDBLOCK ? EBUSY : errno;
+  if (!held.valid()) return errno == EWOULDBLOCK ? EBUSY : ENOENT;
   // From here on nobody finds it, and whoever waited for the lock finds that it is gone.
   const std::string passing = kRemoving + own;
   if (renameat(directory, own.c_str(), directory, passing.c_str()) != 0) return errno;

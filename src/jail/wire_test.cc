@@ -75,7 +75,7 @@ TEST(WireTest, AnotherTypeOrMagicIsRefused) {
 
 TEST(WireTest, ALengthBeyondThePacketIsRefused) {
   char buffer[256];
-  std::string packet(encode(CreateSandbox{"default"}, buffer));
+  std::string packet(encode(CreateSandbox{"default", {}, {}, {}}, buffer));
   packet[sizeof(Header)] = '\xff';
   packet[sizeof(Header) + 3] = '\x7f';
   CreateSandbox create;
@@ -84,9 +84,9 @@ TEST(WireTest, ALengthBeyondThePacketIsRefused) {
 
 TEST(WireTest, AStringWithNulInsideIsNeitherSentNorAccepted) {
   char buffer[256];
-  EXPECT_TRUE(encode(CreateSandbox{"a\0b"sv}, buffer).empty());
-  std::string packet(encode(CreateSandbox{"abc"}, buffer));
-  packet[packet.size() - 3] = '\0';
+  EXPECT_TRUE(encode(CreateSandbox{"a\0b"sv, {}, {}, {}}, buffer).empty());
+  std::string packet(encode(CreateSandbox{"abc", {}, {}, {}}, buffer));
+  packet[sizeof(Header) + 5] = '\0';
   CreateSandbox create;
   EXPECT_FALSE(decode(packet, &create));
 }
@@ -115,7 +115,7 @@ TEST(WireTest, AListenerIsAskedForByPortAndComesOrSaysWhyNot) {
 
 TEST(WireTest, AMessageThatDoesNotFitGivesNothing) {
   char small[16];
-  EXPECT_TRUE(encode(CreateSandbox{"a profile with a long name"}, small).empty());
+  EXPECT_TRUE(encode(CreateSandbox{"a profile with a long name", {}, {}, {}}, small).empty());
 }
 
 TEST(WireTest, ReportCarriesItsDenials) {

@@ -56,7 +56,8 @@ struct Base {
              .skeleton = host.view.skeleton,
              .in_use = {},
              .trees = host.view.trees,
-             .recalled = {}} {}
+             .recalled = {},
+             .points = {}} {}
 
   int init_fd;
   jail::HostView view;

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "jail/wire_durable.h"
+#include "jail/wire_grants.h"
 
 namespace airlock::jail {
 namespace {
@@ -56,6 +57,15 @@ void try_all(std::string_view packet) {
   try_type<AdoptedProcess>(packet);
   try_type<ForgetProcess>(packet);
   try_type<EndWorkspace>(packet);
+  try_type<Bind>(packet);
+  try_type<KeepLayer>(packet);
+  try_type<LayerKept>(packet);
+  try_type<ReadTree>(packet);
+  try_type<TreeEntry>(packet);
+  try_type<TreeDone>(packet);
+  try_type<LayerOrder>(packet);
+  try_type<LayerListed>(packet);
+  try_type<LayersDone>(packet);
 }
 
 }  // namespace

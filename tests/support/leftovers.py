@@ -14,9 +14,9 @@ CGROUP_ROOT = pathlib.Path("/sys/fs/cgroup")
 NAME = "airlock"
 OURS = ("airlock", "airlock-daemon", "airlock-jail", "airlock-nest", "airlock-init",
         "airlock-jail-te")
-# Outlive every run on purpose: the lock of the slots, the folders of skeletons, of workspaces and
-# of the sockets of durable ones, and which skeleton was right last.
-LASTING = ("slots", "roots", "last-root", "work", "jobs")
+# Outlive every run on purpose: the lock of the slots, the folders of skeletons, of workspaces, of
+# layers and of the sockets of durable ones, and which skeleton was right last.
+LASTING = ("slots", "roots", "last-root", "work", "jobs", "layers")
 # So does the root of sandboxes, made once; one with a passing name does not.
 SKELETON = re.compile(r"/root-[0-9a-f]{16}(/|$)")
 # What somebody else makes on this machine meanwhile, as a regular expression.

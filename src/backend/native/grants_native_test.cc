@@ -185,6 +185,21 @@ TEST_F(DevicesNativeTest, DevicesLayersAndFoldersGoTogether) {
   }
 }
 
+TEST_F(FoldersNativeTest, ATierBelowFullRefusesThemAndSaysWhy) {
+  start({.allow_process = true}, "airlock-nest");
+  EXPECT_EQ(run_with({}, "echo here").output, "here\n");
+  const std::string not_here = std::to_string(ENOTSUP);
+  EXPECT_EQ(why_not({.layer = "any"}), "layer: " + not_here);
+  EXPECT_EQ(why_not({.folders = {"models"}}), "folder: " + not_here);
+  EXPECT_EQ(why_not({.devices = {"test.org/gpu=0"}}), "device: " + not_here);
+  const auto workspace = open_workspace();
+  const auto sandbox = create(*workspace);
+  EXPECT_EQ(run(*sandbox, "true").outcome.exit_code, 0);
+  const auto kept = workspace->keep_layer("none");
+  ASSERT_FALSE(kept.has_value());
+  EXPECT_EQ(kept.error().code, base::ErrorCode::kUnavailable) << kept.error().to_string();
+}
+
 // Everything here and of layers once more, without root.
 TEST(OrdinaryUserTest, HasTheSame) {
   if (::geteuid() != 0) GTEST_SKIP() << "that is who we are";
@@ -193,15 +208,15 @@ TEST(OrdinaryUserTest, HasTheSame) {
   ASSERT_NE(::mkdtemp(home.data()), nullptr);
   ASSERT_EQ(::chown(home.c_str(), kUser, kUser), 0);
   const std::string self = std::filesystem::read_symlink("/proc/self/exe");
-  const std::string command = "cd / && unset XDG_RUNTIME_DIR && HOME=" + home + " TMPDIR=" + home +
-                              " exec setpriv --reuid 65501 --regid 65501 --clear-groups '" + self +
-                              "' --gtest_filter='Layers*:Folders*:Devices*' > " + home +
-                              "-log 2>&1";
+  const std::string command =
+      "cd / && XDG_RUNTIME_DIR=" + home + " HOME=" + home + " TMPDIR=" + home +
+      " exec setpriv --reuid 65501 --regid 65501 --clear-groups '" + self +
+      "' --gtest_filter='Layers*:Folders*:Devices*' > " + home + "-log 2>&1";
   const int status = std::system(command.c_str());
   std::ifstream log(home + "-log");
   const std::string text((std::istreambuf_iterator<char>(log)), std::istreambuf_iterator<char>());
   EXPECT_EQ(status, 0) << text;
-  EXPECT_NE(text.find("[==========] 20 tests from 3 test suites ran."), std::string::npos) << text;
+  EXPECT_NE(text.find("[==========] 22 tests from 3 test suites ran."), std::string::npos) << text;
   std::filesystem::remove_all(home);
   std::filesystem::remove(home + "-log");
 }
