@@ -120,6 +120,10 @@ class Daemon {
 
  private:
   base::Status start();
+  base::Status open_backend(std::size_t descriptors);
+  base::Status open_service(std::size_t descriptors);
+  base::Status open_jobs();
+  base::Status listen(std::size_t descriptors);
   void watch_launcher();
   void watch_signals();
   void tell(char news);
@@ -158,6 +162,15 @@ base::Status Daemon::start() {
   // Half for the files of requests, a quarter for connections, an eighth for those of programs
   // that have a gateway, two descriptors each, the rest for runs.
   const std::size_t descriptors = raise_descriptor_limit();
+  AIRLOCK_TRY(open_backend(descriptors));
+  AIRLOCK_ASSIGN(auto table, language::LanguageTable::builtin());
+  catalog_ = std::make_unique<http::RunCatalog>(std::move(table));
+  AIRLOCK_TRY(open_service(descriptors));
+  AIRLOCK_TRY(open_jobs());
+  return listen(descriptors);
+}
+
+base::Status Daemon::open_backend(std::size_t descriptors) {
   const int watched = ::fcntl(fds_.control.get(), F_DUPFD_CLOEXEC, 0);
   launcher_ = std::make_unique<asio::posix::stream_descriptor>(context_, watched);
   AIRLOCK_ASSIGN(const std::string devices, read_whole(fds_.devices.get()));
@@ -181,8 +194,10 @@ base::Status Daemon::start() {
   parked.parked_min = std::min(parked.parked_min, parked.parked_max);
   backend_ = std::make_unique<backend::ParkedBackend>(std::move(native), parked, clock_);
   runs_ = std::make_unique<runner::RunService>(*backend_, runs, clock_);
-  AIRLOCK_ASSIGN(auto table, language::LanguageTable::builtin());
-  catalog_ = std::make_unique<http::RunCatalog>(std::move(table));
+  return {};
+}
+
+base::Status Daemon::open_service(std::size_t descriptors) {
   http::SwissbrainLimits swissbrain = options_.swissbrain;
   // Nobody below us can have more of them than we.
   std::optional<std::uint32_t>& open_files = swissbrain.maxima.open_files;
@@ -203,18 +218,25 @@ base::Status Daemon::start() {
     service.access.hosts.push_back(is_v6 ? "[" + address.host + "]" : address.host);
   }
   service_ = std::make_unique<http::Service>(*runs_, *catalog_, log_, std::move(service));
-  if (options_.takes_jobs) {
-    auto jobs = DaemonJobs::open(options_, backend_->other(), *gateway_, clock_, log_);
-    if (!jobs && options_.jobs_wanted) return base::fail(std::move(jobs).error());
-    if (jobs) {
-      jobs_ = std::move(*jobs);
-      service_->serve_jobs(jobs_->api());
-    } else {
-      // Programs can be run all the same.
-      log_.warning("serve.no_jobs",
-                   {{"reason", jobs.error().to_string()}, {"hint", jobs.error().hint}});
-    }
+  return {};
+}
+
+// Where jobs cannot be had, programs can be run all the same.
+base::Status Daemon::open_jobs() {
+  if (!options_.takes_jobs) return {};
+  auto jobs = DaemonJobs::open(options_, backend_->other(), *gateway_, clock_, log_);
+  if (jobs) {
+    jobs_ = std::move(*jobs);
+    service_->serve_jobs(jobs_->api());
+    return {};
   }
+  if (options_.jobs_wanted) return base::fail(std::move(jobs).error());
+  log_.warning("serve.no_jobs",
+               {{"reason", jobs.error().to_string()}, {"hint", jobs.error().hint}});
+  return {};
+}
+
+base::Status Daemon::listen(std::size_t descriptors) {
   http::ServerLimits limits = options_.server;
   limits.connections_max = std::min(limits.connections_max, descriptors / 4);
   limits.request_bytes_max = std::min(limits.request_bytes_max, memory_bytes() / 8);
@@ -230,6 +252,7 @@ base::Status Daemon::start() {
                             {"listen", std::move(urls)},
                             {"key", !options_.api_key.empty()},
                             {"slots", runs_->stats().slots},
+                            {"jobs", jobs_ != nullptr},
                             {"uid", ::geteuid()}});
   return {};
 }

@@ -104,7 +104,8 @@ class OpenJobs final : public DaemonJobs {
 };
 
 base::Status OpenJobs::open(const ServeOptions& options, backend::Backend& backend,
-                            egress::Gateway& gateway, const base::Clock& clock, const telemetry::Log& log) {
+                            egress::Gateway& gateway, const base::Clock& clock,
+                            const telemetry::Log& log) {
   const fs::path state = state_of(options);
   settings_.directory = state / "service";
   if (settings_.file_roots.empty()) settings_.file_roots = {(state / "files").string()};

@@ -46,7 +46,8 @@ struct ServeOptions {
   http::SwissbrainLimits swissbrain;
   http::ServerLimits server;
   bool takes_jobs = true;
-  bool jobs_wanted = false;  // said, and not only the default: then it is an error if there are none
+  bool jobs_wanted =
+      false;  // said, and not only the default: then it is an error if there are none
   runner::JobSettings jobs;
   std::string jobs_ca_file;  // PEM, beside the host's own certificates
   artifact::S3Settings s3;

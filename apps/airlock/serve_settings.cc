@@ -136,7 +136,7 @@ base::Status take_dns_servers(const Value& value, ServeOptions& options) {
     const auto server = egress::parse_destination(text, 53);
     if (!egress::parse_address(text) && (!server || !server->is_address)) {
       return refuse_value("\"" + text + "\" is no address of a name server",
-                    "such as 9.9.9.9 or 10.0.0.1:5353");
+                          "such as 9.9.9.9 or 10.0.0.1:5353");
     }
   }
   options.dns_servers = value.texts;

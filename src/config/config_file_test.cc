@@ -101,7 +101,8 @@ TEST(ConfigFileTest, OnlyARegularFileIsRead) {
 
 TEST(ConfigFileTest, SectionsHoldTheSettingsOfTheirName) {
   Values values(kTable);
-  ASSERT_TRUE(put_file(values, "execution:\n  mode: direct\n  net:\n    allow: [a, b]\n", "a.yaml"));
+  ASSERT_TRUE(
+      put_file(values, "execution:\n  mode: direct\n  net:\n    allow: [a, b]\n", "a.yaml"));
   EXPECT_EQ(values.text("execution.mode"), "direct");
   EXPECT_EQ(values.of("execution.mode").origin, "a.yaml:2:9");
   EXPECT_EQ(values.of("execution.net.allow").texts, (std::vector<std::string>{"a", "b"}));

@@ -1,6 +1,7 @@
 // What stands behind the '?' of a request: "lines=100&phase=prep".
 //
-// A name counts once, the first time; a '+' is a space; the rest is percent-decoded. Pure functions.
+// A name counts once, the first time; a '+' is a space; the rest is percent-decoded. All functions
+// are pure.
 #pragma once
 
 #include <cstdint>

@@ -76,7 +76,8 @@ boost::json::object result_object(const model::RunResult& result) {
   object["usage"] = usage_json(result.usage);
   object["isolation"] = isolation_json(result.isolation);
   object["denied"] = denied_json(result.denied);
-  if (result.isolation.network != "none") object["egress"] = egress_json(result.egress, EgressPhases::kHidden);
+  if (result.isolation.network != "none")
+    object["egress"] = egress_json(result.egress, EgressPhases::kHidden);
   return object;
 }
 

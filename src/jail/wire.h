@@ -1,17 +1,14 @@
 // The protocol between caller, launcher, keeper and init: small messages over SOCK_SEQPACKET.
 //
 // One packet is one message: a fixed header, then fields in order. Every length is checked; a
-// decoded message borrows the packet's bytes. Nothing here allocates, so init uses it too. A
-// message is described once, by visit(), which writes and reads it. Strings end with a NUL.
-// Workspaces that outlive their callers have messages of their own (wire_durable.h), and so has
-// what a sandbox is given beside its workspace (wire_grants.h).
+// decoded message borrows the packet's bytes. Nothing here allocates. A message is described once,
+// by visit(), which writes and reads it. More messages: wire_durable.h, wire_grants.h.
 //
 //   caller -> launcher  kOpenWorkspace  fd: the keeper's end of a new channel
 //   caller -> keeper    kCreateSandbox kDestroySandbox kListen kPutFile(fd) kExec(fds) kCollect
 //                       kKeepLayer kLayerOrder
-//   keeper -> caller    kListener(fd); kCollectedFile(fd)* kRefusedFile* kCollectDone; unasked,
-//                       kCollectDone says that the sandbox died before it had a process;
-//                       kLayerKept kLayersDone
+//   keeper -> caller    kListener(fd) kLayerKept kLayersDone; kCollectedFile(fd)* kRefusedFile*
+//                       kCollectDone, which unasked says that the sandbox died early
 //   caller -> keeper    kSignal kTerminate kKill        on the channel that came with kExec
 //   keeper -> caller    kTerminal(fd) kReport           on the same
 //   keeper -> init      kViewSetup kBind(fd)* kWorkspaceSetup(fds) kExecSetup, then kListen

@@ -50,7 +50,7 @@ struct RunResult {
   Isolation isolation;
   std::vector<Denial> denied;
   std::vector<EgressEntry> egress;  // what went through the gateway, if there was one
-  RunTimings timings;  // of the whole run; empty in `compile`
+  RunTimings timings;               // of the whole run; empty in `compile`
 };
 
 }  // namespace airlock::model

@@ -186,10 +186,8 @@ class Jobs(case.Case):
 
     def test_what_prep_leaves_is_there_in_inference_and_its_processes_are_not(self):
         self.runner.commit(inference_py="""
-import argparse, os, pathlib, subprocess, sys
-p = argparse.ArgumentParser(); p.add_argument("--phase"); p.add_argument("--input"); p.add_argument("--output")
-a = p.parse_args()
-if a.phase == "prep":
+import os, pathlib, subprocess, sys
+if "prep" in sys.argv:
     pathlib.Path("/workspace/left").write_text("by prep")
     pathlib.Path("/output/early").write_text("by prep, too")
     subprocess.Popen(["sleep", "1000"], start_new_session=True)
@@ -276,7 +274,8 @@ sys.exit(there != ([] if sys.argv[2] == "prep" else ["input_data"]))
         self.runner.servers.repository.commit({
             "airlock.yaml": "build: [\"g++ -O1 -o /build/solve solve.cc\"]\n"
                             "prep: \"true\"\ninference: [/build/solve]\n",
-            "solve.cc": "#include <fstream>\nint main() { std::ofstream(\"/output/answer\") << 42; }\n"})
+            "solve.cc": "#include <fstream>\n"
+                        "int main() { std::ofstream(\"/output/answer\") << 42; }\n"})
         job = self.runner.submit()
         self.runner.wait(job, ("completed",), 90)
         self.assertEqual(self.runner.output(job, "answer"), b"42")
@@ -367,7 +366,7 @@ class Restart(case.Case):
         return runner.service.children()
 
     def test_a_running_job_is_adopted_with_its_logs(self):
-        with Runner(self.folder / "world" if (self.folder / "world").mkdir() is None else "") as runner:
+        with Runner(self.folder) as runner:
             runner.commit(inference_py="""
 import sys, time
 for i in range(40):

@@ -17,6 +17,7 @@
 #include "backend/native/native_durable.h"
 #include "backend/native/native_layers.h"
 #include "backend/native/native_process.h"
+#include "backend/native/native_words.h"
 #include "jail/channel.h"
 #include "jail/grants.h"
 #include "jail/launcher.h"
@@ -47,32 +48,6 @@ base::Status check_sent(int error, const std::string& what) {
     return base::fail(base::ErrorCode::kUnavailable, what + ": the keeper is gone");
   }
   return base::fail(base::errno_error(what, error));
-}
-
-std::string join_words(const std::vector<std::string>& words) {
-  std::string joined;
-  for (const std::string& word : words) {
-    joined += word;
-    joined += '\0';
-  }
-  return joined;
-}
-
-jail::StringList list_words(const std::string& joined, const std::vector<std::string>& words) {
-  return {joined.data(), joined.size(), static_cast<std::uint32_t>(words.size())};
-}
-
-base::Status check_words(const std::vector<std::string>& words, const char* what) {
-  if (words.size() > model::kArgumentsMax) {
-    return base::fail(base::ErrorCode::kLimitExceeded,
-                      std::string(what) + ": more than " + std::to_string(model::kArgumentsMax));
-  }
-  for (const std::string& word : words) {
-    if (word.find('\0') != std::string::npos) {
-      return base::fail(base::ErrorCode::kInvalidArgument, std::string(what) + ": contains NUL");
-    }
-  }
-  return {};
 }
 
 base::Status check_tag(const ProcessSpec& spec) {
@@ -201,10 +176,9 @@ class NativeWorkspace final : public Workspace {
     AIRLOCK_TRY(check_words(spec.devices, "devices"));
     const std::string folders = join_words(spec.folders);
     const std::string devices = join_words(spec.devices);
-    const jail::CreateSandbox request{spec.seccomp_profile, spec.layer,
-                                      list_words(folders, spec.folders),
-                                      list_words(devices, spec.devices),
-                                      spec.workspace == WorkspaceAccess::kRead};
+    const jail::CreateSandbox request{
+        spec.seccomp_profile, spec.layer, list_words(folders, spec.folders),
+        list_words(devices, spec.devices), spec.workspace == WorkspaceAccess::kRead};
     AIRLOCK_TRY(check_sent(jail::send_message(channel_.get(), request), "create sandbox"));
     if (spec.network == model::NetworkMode::kGateway) {
       const jail::Listen listen{model::kGatewayPort};

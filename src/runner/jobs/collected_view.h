@@ -20,7 +20,7 @@ inline constexpr base::ByteCount kKeptFileMax = base::mebibytes(16);
 
 class CollectedView final : public source::RepositoryView {
  public:
-  // `collected` is of the directory "workspace"; `folder` is that of the program in it, "" or "a/b".
+  // `collected` is of the directory "workspace"; `folder` is the program's in it: "" or "a/b".
   CollectedView(backend::Collected collected, std::string folder, std::filesystem::path kept);
 
   base::Result<source::RepositoryEntry> look(std::string_view path) const override;

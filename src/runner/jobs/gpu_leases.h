@@ -1,4 +1,6 @@
-// GpuLeases: the GPUs of this host as jobs lease them. Whoever knows GPUs implements it (gpu/); a
+// GpuLeases: the GPUs of this host as jobs lease them.
+//
+// Exclusive, by UUID, for as long as a job holds them. Whoever knows GPUs implements it (gpu/); a
 // host without any has NoGpus. Safe from any thread.
 #pragma once
 

@@ -2,7 +2,8 @@
 //
 // Calls with `done` never block and answer exactly once, on any thread, in which nothing may block.
 // The others read small files and may take as long as a disk does: not for the server's thread.
-// Safe from any thread. Text in logs, paths and errors may be a guest's: whoever shows it escapes it.
+// Safe from any thread. Text in logs, paths and errors may be a guest's: whoever shows it escapes
+// it.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,7 @@
-// What a job is given: its part of the host, the time it may take. Pure functions.
+// What a job is given: its part of the host, the time it may take.
+//
+// A job may ask for less than the operator's limits, never for more. Pure functions of the request
+// and the settings.
 #pragma once
 
 #include <chrono>
@@ -8,8 +11,8 @@
 
 namespace airlock::runner {
 
-// What it asks for, at most the operator's limits. Who asks for nothing gets of CPU, memory and disk
-// the part that its GPUs are of the host's, and without GPUs a quarter of the host.
+// What it asks for, at most the operator's limits. Who asks for nothing gets of CPU, memory and
+// disk the part that its GPUs are of the host's, and without GPUs a quarter of the host.
 model::Resources resources_of(const model::JobSpec& spec, const JobSettings& settings,
                               std::uint32_t host_gpus);
 

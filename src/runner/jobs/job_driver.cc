@@ -78,7 +78,7 @@ Went<void> JobDriver::open(bool adopt) {
   return {};
 }
 
-// --- steps ----------------------------------------------------------------------------------------
+// --- steps ---------------------------------------------------------------------------------------
 const model::PhaseRecord* JobDriver::ended_phase(const std::string& tag) const {
   for (const model::PhaseRecord& phase : record_.phases) {
     if (phase.name == tag && phase.attempt == record_.attempts && phase.outcome) return &phase;
@@ -219,7 +219,7 @@ void JobDriver::note(const std::string& tag, std::string_view text) const {
   (void)append_notice(parts_.files.log(record_.id, tag), now(parts_.clock), text);
 }
 
-// --- the store ------------------------------------------------------------------------------------
+// --- the store -----------------------------------------------------------------------------------
 Went<void> JobDriver::enter(model::JobState state, const std::string& phase, double progress) {
   if (control_.is_detached()) return stop(JobStop::Kind::kDetached, "", "");
   if (control_.is_cancelled()) return stop(JobStop::Kind::kCancelled, "", "");

@@ -33,7 +33,7 @@ int last_exit_code(const model::JobRecord& record) {
 
 }  // namespace
 
-// --- outputs --------------------------------------------------------------------------------------
+// --- outputs -------------------------------------------------------------------------------------
 Went<void> JobDriver::take_outputs() {
   AIRLOCK_TRY(enter(JobState::kInference, "uploading_output", 90));
   if (!record_.outputs.empty()) return {};
@@ -113,7 +113,7 @@ Went<void> JobDriver::push_outputs() {
   return {};
 }
 
-// --- the end --------------------------------------------------------------------------------------
+// --- the end -------------------------------------------------------------------------------------
 JobEnd JobDriver::finish(const std::optional<JobStop>& stopped) {
   if (!stopped) return end_as(JobState::kCompleted, "", "");
   switch (stopped->kind) {

@@ -1,5 +1,7 @@
-// JobParts: what the service of jobs and its drivers stand on, wired by main(). All borrowed for as
-// long as any of them lives.
+// JobParts: what the service of jobs and its drivers stand on.
+//
+// Wired by whoever has main(); all of it is borrowed for as long as any of them lives, and is safe
+// from any thread.
 #pragma once
 
 #include <chrono>

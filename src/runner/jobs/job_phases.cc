@@ -37,7 +37,7 @@ std::unexpected<JobStop> failed(std::string code, std::string message) {
 
 }  // namespace
 
-// --- cloning --------------------------------------------------------------------------------------
+// --- cloning -------------------------------------------------------------------------------------
 Went<void> JobDriver::clone() {
   AIRLOCK_TRY(enter(JobState::kCloning, "cloning", 10));
   if (ended_phase("clone") == nullptr || record_.resolved_commit.empty()) {
@@ -86,7 +86,7 @@ Went<void> JobDriver::run_clone(const source::ClonePlan& plan) {
   return save(std::move(change));
 }
 
-// --- checking -------------------------------------------------------------------------------------
+// --- checking ------------------------------------------------------------------------------------
 // What was seen of the repository is kept, so that it can be asked again while the sandbox is busy.
 Went<void> JobDriver::check() {
   const fs::path kept = parts_.files.of(record_.id) / "source";
@@ -155,7 +155,7 @@ Went<void> JobDriver::run_compile_check() {
   return judge(std::string(kCheckTag), "validation_failed", "Validation failed");
 }
 
-// --- building -------------------------------------------------------------------------------------
+// --- building ------------------------------------------------------------------------------------
 Went<void> JobDriver::build() {
   AIRLOCK_TRY(enter(JobState::kBuilding, "building", 30));
   if (program_.build.steps.empty()) return {};
@@ -209,7 +209,7 @@ Went<void> JobDriver::run_build() {
   return {};
 }
 
-// --- inputs ---------------------------------------------------------------------------------------
+// --- inputs --------------------------------------------------------------------------------------
 Went<void> JobDriver::fetch_inputs() {
   AIRLOCK_TRY(enter(JobState::kBuilding, "downloading_input", 45));
   if (record_.spec.input_uri.empty() || !record_.inputs.empty()) return {};
@@ -253,7 +253,7 @@ base::Result<std::vector<backend::InputFile>> JobDriver::open_inputs() const {
   return files;
 }
 
-// --- the two phases -------------------------------------------------------------------------------
+// --- the two phases ------------------------------------------------------------------------------
 Step JobDriver::make_phase(source::Phase phase, std::chrono::milliseconds timeout) const {
   const source::PhasePlan plan =
       source::make_phase_plan(phase, record_, program_.build, program_.checked.job_file);

@@ -35,7 +35,7 @@ JobService::JobService(JobParts parts, JobSettings settings)
 
 JobService::~JobService() { stop(); }
 
-// --- asking ---------------------------------------------------------------------------------------
+// --- asking --------------------------------------------------------------------------------------
 base::Status JobService::check(const model::JobSpec& spec) const {
   AIRLOCK_TRY(check_source(spec, settings_));
   AIRLOCK_TRY(check_wishes(spec, settings_));
@@ -231,7 +231,7 @@ base::Result<std::string> JobService::receipt(const std::string& id) {
 
 std::string JobService::receipt_key() { return parts_.key.public_key().to_pem().value_or(""); }
 
-// --- deciding -------------------------------------------------------------------------------------
+// --- deciding ------------------------------------------------------------------------------------
 void JobService::schedule() {
   auto house_kept = parts_.clock.steady_now() - settings_.house_every;
   std::unique_lock lock(mutex_);

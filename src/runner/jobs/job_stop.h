@@ -1,4 +1,7 @@
-// JobStop: why the steps of a job do not go on, as a value that travels up to whoever ends the job.
+// JobStop: why the steps of a job do not go on.
+//
+// A value that travels up through the steps to whoever ends the job, and decides there how: as
+// failed, timed out, cancelled, tried again, or left to somebody else.
 #pragma once
 
 #include <expected>

@@ -1,7 +1,7 @@
 // ShellScript: several commands as one program, so that one exec is one step.
 //
 // Words are quoted so that a shell takes each as it is, whatever is in it. Command `i` that fails
-// ends the script with exit status kStepFailed + i, after which nothing else is run. Pure functions.
+// ends the script with exit status kStepFailed + i; nothing is run after it. Pure functions.
 #pragma once
 
 #include <cstddef>
