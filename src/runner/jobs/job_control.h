@@ -1,8 +1,8 @@
 // JobControl: how a job that a thread drives is told to end, or to be let go of.
 //
 // `cancel` and `detach` may be called by any thread, any number of times; the driver looks, or
-// waits on `news_fd` beside whatever it waits for. Cancelling is not taken back; detaching means: leave
-// everything as it is, somebody else will go on with it.
+// waits on `news_fd` beside whatever it waits for. Cancelling is not taken back; detaching means:
+// leave everything as it is, somebody else will go on with it.
 #pragma once
 
 #include <sys/eventfd.h>
