@@ -1,10 +1,12 @@
 #include "apps/airlock/daemon_jobs.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <mutex>
@@ -111,6 +113,12 @@ base::Status OpenJobs::open(const ServeOptions& options, backend::Backend& backe
   if (settings_.file_roots.empty()) settings_.file_roots = {(state / "files").string()};
   storage_.file_roots = settings_.file_roots;
   AIRLOCK_ASSIGN(settings_.host, measure_host(settings_));
+  // Nobody below us can have more of them than we.
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    settings_.limits.open_files = static_cast<std::uint32_t>(
+        std::min<rlim_t>(settings_.limits.open_files, files.rlim_max));
+  }
   if (!options.jobs_ca_file.empty()) {
     AIRLOCK_ASSIGN(const std::string more,
                    runner::read_whole(options.jobs_ca_file, kCertificatesMax));

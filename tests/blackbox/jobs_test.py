@@ -147,8 +147,8 @@ class Jobs(case.Case):
         # What was allowed and what was not, with the bytes.
         egress = {(entry["host"], entry["port"]): entry for entry in record["egress"]
                   if entry["phase"] == "prep"}
-        allowed = egress["127.0.0.1", runner.servers.model.port]
-        refused = egress["127.0.0.1", runner.servers.other.port]
+        allowed = egress["models.airlock.test", runner.servers.model.port]
+        refused = egress["elsewhere.airlock.test", runner.servers.other.port]
         self.assertTrue(allowed["allowed"])
         self.assertGreater(allowed["bytes_in"], 0)
         self.assertFalse(refused["allowed"])

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Servers that stand for the internet when jobs are tried on one machine, all on loopback.
 
+    names    a name server that knows *.airlock.test
     git      a repository over https, by `git http-backend`, with a certificate of our own
     model    plain http, that prep is allowed to reach
     other    plain http, that nobody is allowed to reach
@@ -16,7 +17,9 @@ import json
 import os
 import pathlib
 import shutil
+import socketserver
 import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -32,13 +35,38 @@ def run(*words, **options):
 
 
 def make_certificate(folder):
-    """For 127.0.0.1 and localhost, signed by itself."""
+    """For the git server, signed by itself."""
     key, certificate = folder / "server.key", folder / "server.pem"
     run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-        "-nodes", "-days", "30", "-subj", "/CN=localhost", "-addext",
-        "subjectAltName=IP:127.0.0.1,DNS:localhost", "-keyout", str(key), "-out", str(certificate))
+        "-nodes", "-days", "30", "-subj", "/CN=git.airlock.test", "-addext",
+        "subjectAltName=DNS:git.airlock.test", "-keyout", str(key), "-out", str(certificate))
     certificate.chmod(0o644)
     return key, certificate
+
+
+class NameServer(socketserver.ThreadingUDPServer):
+    """One A record for every name of the zone, nothing else."""
+
+    ZONE = ".airlock.test"
+    daemon_threads = True
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            query, socket = self.request
+            name, at = [], 12
+            while query[at]:
+                name.append(query[at + 1:at + 1 + query[at]].decode())
+                at += 1 + query[at]
+            kind = struct.unpack(">H", query[at + 1:at + 3])[0]
+            known = ("." + ".".join(name)).lower().endswith(NameServer.ZONE)
+            answers = known and kind == 1
+            head = query[:2] + struct.pack(">HHHHH", 0x8180 if known else 0x8183, 1, answers, 0, 0)
+            record = b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 1, 4) + b"\x7f\0\0\x01"
+            socket.sendto(head + query[12:at + 5] + record * answers, self.client_address)
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), self.Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
 class Repository:
@@ -138,8 +166,9 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, handler, context=None):
+    def __init__(self, name, handler, context=None):
         super().__init__(("127.0.0.1", 0), handler)
+        self.name = name
         self.hits = []
         self.hold = threading.Event()  # cleared: answers have to wait
         self.hold.set()
@@ -158,6 +187,9 @@ class Server(http.server.ThreadingHTTPServer):
     def address(self):
         return f"127.0.0.1:{self.port}"
 
+    def host(self):
+        return f"{self.name}{NameServer.ZONE}:{self.port}"
+
 
 class JobServers:
     """`with JobServers(folder) as servers:`; all of them, and what `airlock serve` has to know."""
@@ -171,21 +203,23 @@ class JobServers:
         key, self.certificate = make_certificate(self.folder)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate, key)
-        self.git = Server(GitHandler, context)
+        self.names = NameServer()
+        self.git = Server("git", GitHandler, context)
         self.git.root = self.folder / "git"
-        self.model = Server(ModelHandler)
-        self.other = Server(ModelHandler)
+        self.model = Server("models", ModelHandler)
+        self.other = Server("elsewhere", ModelHandler)
         return self
 
     def __exit__(self, *_):
         for server in (self.git, self.model, self.other):
             server.hold.set()
+        for server in (self.git, self.model, self.other, self.names):
             server.shutdown()
             server.server_close()
 
     @property
     def url(self):
-        return f"https://{self.git.address()}/job.git"
+        return f"https://{self.git.host()}/job.git"
 
     def configuration(self):
         """As YAML."""
@@ -193,12 +227,13 @@ class JobServers:
         files.mkdir(exist_ok=True)
         files.chmod(0o777)
         return f"""\
+dns_servers: ["127.0.0.1:{self.names.server_address[1]}"]
 execution:
-  allowed_repo_hosts: ["{self.git.address()}"]
+  allowed_repo_hosts: ["{self.git.host()}"]
   ca_file: {self.certificate}
 security:
   network_policy:
-    allowed_prep_domains: ["{self.model.address()}"]
+    allowed_prep_domains: ["{self.model.host()}"]
     allowed_private_destinations: ["{self.git.address()}", "{self.model.address()}"]
 storage:
   file_roots: ["{files}"]
@@ -208,8 +243,8 @@ storage:
         """The body of a request for the job in the repository."""
         return {"repo_url": self.url, "weight_class": "0x", "miner_hotkey": "miner",
                 "memory_gb": 0.5, "disk_quota_gb": 0.0625, "cpu_cores": 1,
-                "custom_env_vars": {"MODEL_URL": f"http://{self.model.address()}/model.json",
-                                    "FORBIDDEN_URL": f"http://{self.other.address()}/secret"},
+                "custom_env_vars": {"MODEL_URL": f"http://{self.model.host()}/model.json",
+                                    "FORBIDDEN_URL": f"http://{self.other.host()}/secret"},
                 **more}
 
 

@@ -129,7 +129,7 @@ JobEnd JobDriver::finish(const std::optional<JobStop>& stopped) {
   if (control_.is_detached()) return JobEnd::kLetGo;
   if (control_.is_cancelled()) return end_as(JobState::kCancelled, "cancelled", "Job cancelled");
   if (record_.attempts < settings_.attempts_max) return hand_back(*stopped);
-  return end_as(JobState::kFailed, "runner_lost",
+  return end_as(JobState::kFailed, stopped->code,
                 "Unexpected error: the runner lost the job in attempt " +
                     std::to_string(record_.attempts) + ": " + stopped->message);
 }

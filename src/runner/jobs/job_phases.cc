@@ -35,6 +35,26 @@ std::unexpected<JobStop> failed(std::string code, std::string message) {
   return stop(Kind::kFailed, std::move(code), std::move(message));
 }
 
+// Who may be reached by name, among what the operator opened by address as well.
+base::Result<egress::Policy> make_policy(const JobNetwork& network, std::vector<std::string> allow,
+                                         std::string fix) {
+  const auto& opened = network.allowed_private_destinations;
+  std::erase_if(allow, [&](const std::string& entry) {
+    return std::ranges::find(opened, entry) != opened.end();  // allowed by being opened
+  });
+  return egress::Policy::make({.allow = std::move(allow),
+                               .blocked = network.blocked_domains,
+                               .private_destinations = opened,
+                               .fix = std::move(fix)});
+}
+
+// These and nothing else: not even another address that the operator opened.
+base::Result<egress::Policy> make_policy_for(const JobNetwork& network,
+                                             const std::vector<std::string>& allow) {
+  AIRLOCK_ASSIGN(const egress::Policy all, make_policy(network, allow, ""));
+  return all.narrowed(allow, "only what this step is for can be reached in it");
+}
+
 }  // namespace
 
 // --- cloning -------------------------------------------------------------------------------------
@@ -54,14 +74,13 @@ Went<void> JobDriver::run_clone(const source::ClonePlan& plan) {
   if (plan.bind) {
     step.prepare = [&plan] { return repository_files(*plan.bind); };
   } else {
-    egress::PolicySpec hosts;
+    std::vector<std::string> hosts;
     for (const source::Destination& destination : plan.destinations) {
       const bool is_ssh = plan.url.scheme == source::RepoScheme::kSsh;
-      hosts.allow.push_back((is_ssh ? "tcp://" : "") + destination.host + ":" +
-                            std::to_string(destination.port));
+      hosts.push_back((is_ssh ? "tcp://" : "") + destination.host + ":" +
+                      std::to_string(destination.port));
     }
-    hosts.private_destinations = settings_.network.allowed_private_destinations;
-    auto policy = egress::Policy::make(hosts);
+    auto policy = make_policy_for(settings_.network, hosts);
     if (!policy) return failed("source_refused", "Validation failed: " + policy.error().message);
     connect(step, std::move(*policy));
   }
@@ -195,13 +214,10 @@ Went<void> JobDriver::run_build() {
   env.insert(env.end(), settings_.build_env.begin(), settings_.build_env.end());
   step.env = environment(env);
   if (!program_.build.presets.empty() && settings_.network.prep_allow_internet) {
-    egress::PolicySpec hosts;
-    hosts.allow = program_.build.presets;
-    hosts.allow.insert(hosts.allow.end(), settings_.network.allowed_build_domains.begin(),
-                       settings_.network.allowed_build_domains.end());
-    hosts.blocked = settings_.network.blocked_domains;
-    hosts.private_destinations = settings_.network.allowed_private_destinations;
-    auto policy = egress::Policy::make(hosts);
+    std::vector<std::string> hosts = program_.build.presets;
+    hosts.insert(hosts.end(), settings_.network.allowed_build_domains.begin(),
+                 settings_.network.allowed_build_domains.end());
+    auto policy = make_policy_for(settings_.network, hosts);
     if (!policy) return failed("build_failed", "Build failed: " + policy.error().message);
     connect(step, std::move(*policy));
   }
@@ -282,10 +298,8 @@ Step JobDriver::make_phase(source::Phase phase, std::chrono::milliseconds timeou
 base::Result<egress::Policy> JobDriver::prep_policy() const {
   const JobNetwork& network = settings_.network;
   AIRLOCK_ASSIGN(egress::Policy policy,
-                 egress::Policy::make({.allow = network.allowed_prep_domains,
-                                       .blocked = network.blocked_domains,
-                                       .private_destinations = network.allowed_private_destinations,
-                                       .fix = "the operator can add it to allowed_prep_domains"}));
+                 make_policy(network, network.allowed_prep_domains,
+                             "the operator can add it to allowed_prep_domains"));
   const auto& file = program_.checked.job_file;
   if (!file || file->allow.empty()) return policy;
   return policy.narrowed(file->allow, "add it to allow in airlock.yaml");
