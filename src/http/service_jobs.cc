@@ -45,7 +45,9 @@ ApiError no_such_job(const std::string& id) {
 // What comes from the store or the runner; the contract's clients know 400 and 422.
 ApiError job_error(const base::Error& error) {
   ApiError api = from_error(error);
-  if (error.code == base::ErrorCode::kInvalidArgument) api.status = 422;
+  const bool refused = error.code == base::ErrorCode::kInvalidArgument ||
+                       error.code == base::ErrorCode::kPermissionDenied;
+  if (refused) api.status = 422;
   return api;
 }
 
