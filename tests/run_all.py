@@ -52,9 +52,9 @@ class Suite:
 
 
 SUITES = (
-    Suite("unit", "release", None, 600),
-    Suite("unit-asan", "asan", None, 900),
-    Suite("blackbox", "release", "tests/blackbox/run.py", 900),
+    Suite("unit", "release", None, 1200),
+    Suite("unit-asan", "asan", None, 1800),
+    Suite("blackbox", "release", "tests/blackbox/run.py", 1800),
     Suite("artifact", "release", "tests/artifact/run.py", 600),
     Suite("languages", "release", "tests/languages/run.py", 900),
     Suite("security", "release", "tests/security/run.py", 1200),

@@ -26,10 +26,10 @@ DEFAULT_INFERENCE = "import pathlib; pathlib.Path('/output/done').write_text('ye
 class Runner:
     """A service with jobs, its servers, and what a client does with them."""
 
-    def __init__(self, folder, more="", words=()):
+    def __init__(self, folder, more="", **how):
         self.folder = pathlib.Path(folder)
         self.more = more
-        self.words = words
+        self.how = how  # of service.Service
 
     def __enter__(self):
         self.stack = contextlib.ExitStack()
@@ -44,7 +44,7 @@ class Runner:
     def start(self):
         self.service = service.Service("--config", str(self.folder / "airlock.yaml"),
                                        "--state-dir", str(self.folder / "state"), "--jobs", "true",
-                                       *self.words)
+                                       **self.how)
         self.stack.enter_context(self.service)
 
     def commit(self, **files):

@@ -19,6 +19,8 @@ OURS = ("airlock", "airlock-daemon", "airlock-jail", "airlock-nest", "airlock-in
 LASTING = ("slots", "roots", "last-root", "work", "jobs", "layers")
 # So does the root of sandboxes, made once; one with a passing name does not.
 SKELETON = re.compile(r"/root-[0-9a-f]{16}(/|$)")
+# What a service with jobs keeps in its state directory.
+KEPT = re.compile(r"^/var/lib/airlock/(service|files)(/|$)")
 # What somebody else makes on this machine meanwhile, as a regular expression.
 IGNORE = os.environ.get("AIRLOCK_LEFTOVERS_IGNORE", "")
 
@@ -97,7 +99,8 @@ def temporary_files():
     for top in tops:
         found.update(
             ("file", path) for path in _below(top)
-            if os.path.basename(path) not in LASTING and not SKELETON.search(path)
+            if os.path.basename(path) not in LASTING
+            and not SKELETON.search(path) and not KEPT.search(path)
         )
     for top in ("/dev/shm", "/tmp", "/var/tmp"):
         for name in os.listdir(top) if os.path.isdir(top) else []:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/crash_point.h"
 #include "runner/guest_environment.h"
 #include "runner/jobs/job_log.h"
 #include "store/blocking.h"
@@ -75,6 +76,7 @@ Went<void> JobDriver::open(bool adopt) {
                                        .reusable = true,
                                        .name = name});
   if (!opened) return lost(opened.error());
+  base::crash_point("job_workspace_opened");
   return {};
 }
 
@@ -165,6 +167,7 @@ Went<StepEnd> JobDriver::run_step(Step step) {
   };
   auto end = workspace_.run(std::move(step), control_, look);
   if (!end) return std::unexpected(std::move(end).error());
+  base::crash_point("job_step_ended");
   const backend::ProcessReport& report = end->report;
   phase.ended_at = now(parts_.clock);
   phase.outcome = model::classify(report.facts, limits);

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/crash_point.h"
 #include "receipt/contract_hashes.h"
 #include "receipt/digest.h"
 #include "receipt/statement.h"
@@ -77,6 +78,7 @@ Went<void> JobDriver::take_output(const backend::CollectedFile& output) {
   const auto digest = receipt::digest_file(copy->get(), output.size.count());
   if (!digest) return lost(digest.error());
   record_.outputs.push_back({output.path, output.size, digest->sha256});
+  base::crash_point("job_output_copied");
   return {};
 }
 
@@ -161,6 +163,7 @@ JobEnd JobDriver::end_as(JobState state, std::string code, std::string message) 
     if (control_.is_detached()) return JobEnd::kLetGo;
     parts_.sleep(kAgainAfter);
   }
+  base::crash_point("job_ended");
   clean_up();
   parts_.log("job.end", record_.id, model::job_state_name(state));
   return JobEnd::kEnded;
@@ -192,6 +195,7 @@ base::Status JobDriver::end_with_receipt(store::JobChange change) {
                  receipt::make_receipt(record_, facts, parts_.key));
   AIRLOCK_TRY(parts_.files.create(record_.id));
   AIRLOCK_TRY(write_whole(parts_.files.receipt(record_.id), signed_receipt.envelope));
+  base::crash_point("job_receipt_written");
   change.receipt = store::ReceiptLink{facts.previous, signed_receipt.digest};
   AIRLOCK_TRY(store::wait_for(&JobStore::update, parts_.store,
                               store::JobClaim{record_.id, record_.fencing_token},

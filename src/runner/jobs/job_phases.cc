@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/crash_point.h"
 #include "runner/guest_environment.h"
 #include "runner/jobs/collected_view.h"
 #include "runner/jobs/job_ask.h"
@@ -196,6 +197,7 @@ Went<void> JobDriver::build() {
     return {};
   }
   const auto kept = workspace_.keep_layer(layer);
+  base::crash_point("job_layer_kept");
   if (kept) {
     layer_ = layer;
   } else {
@@ -340,6 +342,7 @@ Went<void> JobDriver::prep() {
 // one is made by the keeper only after it has seen the old group empty and its namespaces gone.
 Went<void> JobDriver::seal(const std::optional<egress::SessionEnd>& network) {
   workspace_.end_sandbox();
+  base::crash_point("job_sealed");
   record_.seal.sealed = settings_.network.inference_block_internet;
   record_.seal.sealed_at =
       std::chrono::time_point_cast<std::chrono::microseconds>(parts_.clock.wall_now());

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "base/crash_point.h"
 #include "queue/estimate.h"
 #include "queue/resources.h"
 #include "runner/jobs/job_ask.h"
@@ -320,6 +321,7 @@ void JobService::start_job(const std::string& id) {
     parts_.log("job.claim_failed", id, record.error().to_string());
     return;
   }
+  base::crash_point("job_claimed");
   drive(std::move(*record), std::move(running), /*adopt=*/false);
 }
 

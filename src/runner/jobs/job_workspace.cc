@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/crash_point.h"
 #include "runner/jobs/job_files.h"
 
 namespace airlock::runner {
@@ -49,6 +50,7 @@ base::Result<std::unique_ptr<backend::Process>> JobWorkspace::begin(Step& step) 
   end_sandbox();
   step.sandbox.network = step.network ? model::NetworkMode::kGateway : model::NetworkMode::kNone;
   AIRLOCK_ASSIGN(sandbox_, workspace_->create_sandbox(std::move(step.sandbox)));
+  base::crash_point("job_sandbox_made");
   AIRLOCK_TRY(open_network(step));
   if (step.prepare) {
     AIRLOCK_ASSIGN(std::vector<backend::InputFile> files, step.prepare());
@@ -61,7 +63,9 @@ base::Result<std::unique_ptr<backend::Process>> JobWorkspace::begin(Step& step) 
                             .limits = step.limits,
                             .tag = step.tag,
                             .log = {.file = std::move(log), .bytes_max = step.log_bytes_max}};
-  return sandbox_->exec(std::move(spec), {});
+  auto process = sandbox_->exec(std::move(spec), {});
+  base::crash_point("job_step_begun");
+  return process;
 }
 
 Went<StepEnd> JobWorkspace::run(Step step, JobControl& control, const Look& look) {
