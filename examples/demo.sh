@@ -70,7 +70,10 @@ hostile "exited:found 0 of" "looks for the host's secrets"  hostile/read_secrets
 title "5. The same over HTTP"
 bash http_demo.sh "$airlock" || wrong=$((wrong + 1))
 
-title "6. What all of that left on this host"
+title "6. A job: a repository through two phases, with the internet and then without"
+bash job_demo.sh "$airlock" || wrong=$((wrong + 1))
+
+title "7. What all of that left on this host"
 printf 'before: %s\nnow:    %s\n' "$before" "$(count_leftovers)"
 
 if ((wrong > 0)); then

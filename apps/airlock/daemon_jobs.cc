@@ -14,6 +14,7 @@
 
 #include "base/ids.h"
 #include "jail/launcher_host.h"
+#include "receipt/digest.h"
 #include "receipt/signing_key.h"
 #include "runner/jobs/gpu_leases.h"
 #include "runner/jobs/job_files.h"
@@ -27,6 +28,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kHostCertificates = "/etc/ssl/certs/ca-certificates.crt";
 constexpr std::size_t kCertificatesMax = 4u << 20;
+constexpr std::size_t kPackageListMax = 64u << 20;
 
 fs::path state_of(const ServeOptions& options) {
   return options.state_directory.empty() ? jail::default_state_directory()
@@ -124,6 +126,12 @@ base::Status OpenJobs::open(const ServeOptions& options, backend::Backend& backe
                    runner::read_whole(options.jobs_ca_file, kCertificatesMax));
     settings_.ca_certificates =
         runner::read_whole(kHostCertificates, kCertificatesMax).value_or("") + more;
+  }
+  // What a build could read of the host: which versions of which packages.
+  for (const char* const list : {"/var/lib/dpkg/status", "/etc/os-release"}) {
+    const auto text = runner::read_whole(list, kPackageListMax);
+    settings_.toolchains.push_back(std::string(list) + ":" +
+                                   receipt::sha256_hex(text.value_or("")));
   }
   AIRLOCK_ASSIGN(receipt::SigningKey key, receipt::SigningKey::open_or_make(
                                               (settings_.directory / "keys").string(), random_));

@@ -59,7 +59,7 @@ class Killed(case.Case):
     @contextlib.contextmanager
     def runner(self):
         """One whose daemon dies where a file below `crash` says so, and is started again."""
-        with jobs_test.Runner(self.folder, program=self.program,
+        with jobs_test.Runner(self.folder, attempts=50, program=self.program,
                               env={"AIRLOCK_TEST_CRASH": str(self.crash)}) as runner:
             runner.servers.repository.commit({"airlock.yaml": CONTRACT, "main.py": PROGRAM})
             yield runner

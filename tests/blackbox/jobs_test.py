@@ -26,15 +26,15 @@ DEFAULT_INFERENCE = "import pathlib; pathlib.Path('/output/done').write_text('ye
 class Runner:
     """A service with jobs, its servers, and what a client does with them."""
 
-    def __init__(self, folder, more="", **how):
+    def __init__(self, folder, attempts=2, **how):
         self.folder = pathlib.Path(folder)
-        self.more = more
+        self.attempts = attempts
         self.how = how  # of service.Service
 
     def __enter__(self):
         self.stack = contextlib.ExitStack()
         self.servers = self.stack.enter_context(job_servers.JobServers(self.folder))
-        (self.folder / "airlock.yaml").write_text(self.servers.configuration() + self.more)
+        (self.folder / "airlock.yaml").write_text(self.servers.configuration(self.attempts))
         self.start()
         return self
 

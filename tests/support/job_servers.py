@@ -221,7 +221,7 @@ class JobServers:
     def url(self):
         return f"https://{self.git.host()}/job.git"
 
-    def configuration(self):
+    def configuration(self, attempts=2):
         """As YAML."""
         files = self.folder / "files"
         files.mkdir(exist_ok=True)
@@ -231,6 +231,7 @@ dns_servers: ["127.0.0.1:{self.names.server_address[1]}"]
 execution:
   allowed_repo_hosts: ["{self.git.host()}"]
   ca_file: {self.certificate}
+  max_attempts: {attempts}
 security:
   network_policy:
     allowed_prep_domains: ["{self.model.host()}"]

@@ -187,6 +187,13 @@ Went<StepEnd> JobDriver::run_step(Step step) {
     return one.name == tag && one.attempt == record_.attempts;
   })->operator=(phase);
   record_.egress.insert(record_.egress.end(), end->egress.begin(), end->egress.end());
+  const bool failed = phase.outcome->kind == model::OutcomeKind::kExited ||
+                      phase.outcome->kind == model::OutcomeKind::kSignalled;
+  if (end->interrupted && failed && phase.outcome->exit_code != 0 &&
+      record_.attempts < settings_.attempts_max) {
+    return stop(JobStop::Kind::kLost, "runner_lost",
+                tag + " failed after the service was started anew under it");
+  }
   return end;
 }
 

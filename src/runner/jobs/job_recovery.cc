@@ -86,14 +86,18 @@ void JobService::reconcile_one(model::JobRecord record, bool alive) {
   drive(std::move(record), std::move(running), /*adopt=*/true);
 }
 
-// What is old goes, and files of jobs that nobody knows.
 void JobService::keep_house() {
+  prune_history();
+  prune_builds();
+}
+
+void JobService::prune_history() {
   const auto before = std::chrono::time_point_cast<std::chrono::microseconds>(
       parts_.clock.wall_now() - settings_.history.age);
   for (bool more = true; more;) {
-    auto pruned = wait_for(
-        &JobStore::prune, parts_.store,
-        store::PruneRequest{.ended_before = before, .keep_at_most = settings_.history.count});
+    auto pruned = wait_for(&JobStore::prune, parts_.store,
+                           store::PruneRequest{.ended_before = before,
+                                               .keep_at_most = settings_.history.count});
     if (!pruned) return parts_.log("job.prune_failed", "", pruned.error().to_string());
     for (const std::string& id : pruned->ids) {
       if (const auto removed = parts_.files.remove(id); !removed) {
@@ -101,6 +105,19 @@ void JobService::keep_house() {
       }
     }
     more = pruned->more;
+  }
+}
+
+// Builds that nobody has used for longest go first; one that is in use stays.
+void JobService::prune_builds() {
+  auto layers = parts_.backend.list_layers();
+  if (!layers) return;
+  std::ranges::sort(*layers, {}, &backend::LayerInfo::used);
+  std::uint64_t bytes = 0;
+  for (const backend::LayerInfo& layer : *layers) bytes += layer.bytes.count();
+  for (const backend::LayerInfo& layer : *layers) {
+    if (bytes <= settings_.history.builds.count()) return;
+    if (parts_.backend.remove_layer(layer.name)) bytes -= layer.bytes.count();
   }
 }
 

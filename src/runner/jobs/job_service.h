@@ -77,6 +77,8 @@ class JobService final : public JobApi {
   void take_back(const model::JobRecord& record);
   void end_impossible(const queue::Impossible& impossible);
   void keep_house();
+  void prune_history();
+  void prune_builds();
 
   JobParts parts_;
   const JobSettings settings_;

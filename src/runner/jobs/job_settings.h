@@ -54,6 +54,7 @@ struct JobHistory {
   std::chrono::hours age = std::chrono::hours(24 * 30);
   std::uint64_t count = 10'000;
   std::uint64_t waiting_max = 1'000'000;  // jobs that wait at once
+  base::ByteCount builds = base::gibibytes(20);  // kept in the cache of builds, all together
 };
 
 struct JobSettings {

@@ -71,6 +71,7 @@ base::Result<std::unique_ptr<backend::Process>> JobWorkspace::begin(Step& step) 
 Went<StepEnd> JobWorkspace::run(Step step, JobControl& control, const Look& look) {
   const auto known = std::ranges::find(adopted_, step.tag, &backend::AdoptedProcess::tag);
   const auto mode = step.network ? model::NetworkMode::kGateway : model::NetworkMode::kNone;
+  const bool adopted = known != adopted_.end();
   std::unique_ptr<backend::Process> process;
   if (known != adopted_.end()) {
     process = std::move(known->process);
@@ -90,6 +91,7 @@ Went<StepEnd> JobWorkspace::run(Step step, JobControl& control, const Look& look
   auto report = wait_for(*process, control, look);
   if (!report) return std::unexpected(std::move(report).error());
   StepEnd end{.report = std::move(*report), .egress = {}, .denials = {}, .network = {}};
+  end.interrupted = adopted && mode == model::NetworkMode::kGateway;
   // Of an adopted process the backend does not know.
   end.report.isolation.network = model::network_mode_name(mode);
   end.network = session_.close();

@@ -48,6 +48,8 @@ struct StepEnd {
   std::vector<model::EgressEntry> egress;
   std::vector<model::Denial> denials;  // of the gateway
   egress::SessionEnd network;
+  // Its gateway ended with whoever drove the job before us: connections may have been cut.
+  bool interrupted = false;
 };
 
 class JobWorkspace {
