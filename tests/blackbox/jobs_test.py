@@ -194,6 +194,50 @@ print(os.environ["PHASE"], os.environ["JOB_ID"], os.environ["CUDA_VISIBLE_DEVICE
         self.assertIn(f"inference {job} True", self.runner.log_text(job))
         self.assertEqual([output["path"] for output in record["outputs"]], ["early"])
 
+    def test_after_the_seal_nothing_leads_out_and_what_was_open_is_dead(self):
+        """The control is in the same program: in prep the same connection is made."""
+        self.runner.commit(inference_py="""
+import os, pathlib, socket, sys, time
+def tables():
+    lines = []
+    for name in ("tcp", "tcp6", "udp", "udp6", "raw", "packet", "unix"):
+        try: lines += [name + line for line in open(f"/proc/net/{name}").read().splitlines()[1:]]
+        except OSError: pass
+    return lines
+if sys.argv[2] == "prep":
+    gateway = socket.create_connection(("127.0.0.1", 3128), 5)
+    host = os.environ["MODEL_URL"].split("/")[2]
+    gateway.sendall(f"GET http://{host}/slow HTTP/1.1\\r\\nHost: {host}\\r\\n\\r\\n".encode())
+    time.sleep(0.5)
+    assert tables()
+    if os.fork() == 0:
+        os.setsid()
+        time.sleep(1000)
+    os._exit(0)
+for address in (("127.0.0.1", 3128), ("93.184.216.34", 443), ("10.0.0.1", 80)):
+    try:
+        socket.create_connection(address, 2)
+        sys.exit(f"reached {address}")
+    except OSError as error:
+        print(address, error)
+try:
+    socket.getaddrinfo("models.airlock.test", 80)
+    sys.exit("a name was resolved")
+except OSError:
+    pass
+assert tables() == [], tables()
+assert len([n for n in os.listdir("/proc") if n.isdigit()]) <= 2, os.listdir("/proc")
+""")
+        self.runner.servers.model.hold.clear()
+        try:
+            job = self.runner.submit()
+            record = self.runner.wait(job, ("completed",))
+        finally:
+            self.runner.servers.model.hold.set()
+        self.assertTrue(record["seal"]["sealed"])
+        self.assertEqual(record["seal"]["connections_closed"], 1)
+        self.assertIsNotNone(record["seal"]["sealed_at"])
+
     def test_input_is_not_there_in_prep(self):
         (self.runner.folder / "files" / "one").write_text("secret")
         self.runner.commit(inference_py="""
