@@ -50,7 +50,10 @@ base::Result<model::Resources> measure_host(const runner::JobSettings& settings)
   if (host.disk.count() == 0) {
     struct statvfs status{};
     if (::statvfs(settings.directory.c_str(), &status) != 0) {
-      return base::fail_errno("look how large " + settings.directory.string() + " is");
+      base::Error error =
+          base::errno_error("look how large " + settings.directory.string() + " is");
+      error.hint = "the folders above it have to let the user of the service pass";
+      return base::fail(std::move(error));
     }
     host.disk = most_of(std::uint64_t{status.f_bavail} * status.f_frsize);
   }

@@ -10,6 +10,7 @@ tests/soak/artifact_soak.py.
 import contextlib
 import hashlib
 import http.server
+import json
 import os
 import shutil
 import signal
@@ -25,6 +26,8 @@ import urllib.request
 
 import tool
 from artifact_case import MEBIBYTE, PART, PARTS, QUICK, Bucket, Case, server, sha256_of_zeros
+# Below tests/blackbox, which artifact_case has put into the path.
+import jobs_test
 from case import run_tests
 from support import s3_server, tampering_proxy
 
@@ -372,6 +375,60 @@ class Tls(Case):
     def test_a_certificate_of_another_name_is_not_trusted(self):
         self.assert_refused(self.fetch("127.0.0.1", S3_CA_FILE=str(self.certificate)),
                             "permission_denied", "certificate")
+
+
+class Jobs(Bucket):
+    """A whole job whose inputs come from the server and whose outputs go there."""
+
+    PROGRAM = """
+import hashlib, os, pathlib, sys
+if sys.argv[2] == "inference":
+    for name in ("a.csv", "deep/b.bin"):
+        content = pathlib.Path("/input", name).read_bytes()
+        pathlib.Path("/output", name.replace("/", "-")).write_text(
+            hashlib.sha256(content).hexdigest())
+    with open("/output/large", "wb") as large: large.truncate(70 << 20)
+"""
+
+    def runner(self):
+        self.folder.chmod(0o755)  # the service is another user
+        world = self.folder / "world"
+        world.mkdir()
+        environment = {name: value for name, value in server.environment().items()
+                       if name.startswith("S3_")}
+        return jobs_test.Runner(world, env=environment)
+
+    def submit(self, runner, **more):
+        runner.commit(inference_py=self.PROGRAM)
+        return runner.submit(disk_quota_gb=0.125, input_data_s3_path=f"s3://{self.bucket}/in/",
+                             output_data_s3_path=f"s3://{self.bucket}/out/", **more)
+
+    def put(self, key, content):
+        self.assertEqual(server.request("PUT", f"/{self.bucket}/{key}", body=content)[0], 200)
+
+    def test_inputs_and_outputs_with_the_manifest_last(self):
+        inputs = {"a.csv": b"1,2\n", "deep/b.bin": os.urandom(100_000)}
+        for name, content in inputs.items():
+            self.put("in/" + name, content)
+        with self.runner() as runner:
+            record = runner.wait(self.submit(runner), ("completed",), 120)
+        for name, content in inputs.items():
+            status, body = server.request("GET", f"/{self.bucket}/out/{name.replace('/', '-')}")
+            self.assertEqual((status, body.decode()), (200, hashlib.sha256(content).hexdigest()))
+        manifest = json.loads(
+            server.request("GET", f"/{self.bucket}/out/airlock-manifest.json")[1])
+        self.assertEqual(manifest["state"], "completed")
+        large = [output for output in manifest["outputs"] if output["path"] == "large"][0]
+        self.assertEqual(large["sha256"], sha256_of_zeros(70 << 20))
+        self.assertEqual({entry["path"] for entry in record["inputs"]}, set(inputs))
+
+    def test_a_missing_bucket_is_said(self):
+        with self.runner() as runner:
+            runner.commit(inference_py=self.PROGRAM)
+            job = runner.submit(input_data_s3_path="s3://no-such-bucket/in/")
+            record = runner.wait(job, ("failed",), 120)
+        self.assertEqual(record["error_code"], "input_failed")
+        self.assertIn("no-such-bucket", record["error_message"])
 
 
 class Folders(Case):
