@@ -46,8 +46,8 @@ class Host {
 void Host::find_links() {
   for (std::size_t i = 0; i < free_.size(); ++i) {
     for (std::size_t j = 0; j < free_.size(); ++j) {
-      linked_[i][j] = std::ranges::find(free_[i].nvlink_peers, free_[j].uuid) !=
-                      free_[i].nvlink_peers.end();
+      linked_[i][j] =
+          std::ranges::find(free_[i].nvlink_peers, free_[j].uuid) != free_[i].nvlink_peers.end();
     }
   }
 }

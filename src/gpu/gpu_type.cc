@@ -9,7 +9,7 @@ namespace {
 constexpr std::string_view kMig = " MIG ";
 constexpr std::size_t kTypeBytesMax = 32;  // of a weight class (model/job.h)
 // What stands before the part of a name that tells GPUs apart.
-constexpr std::array<std::string_view, 7> kMakers = {"NVIDIA ", "Tesla ",   "Quadro ", "GeForce ",
+constexpr std::array<std::string_view, 7> kMakers = {"NVIDIA ", "Tesla ",    "Quadro ", "GeForce ",
                                                      "HGX ",    "Graphics ", "DGX "};
 
 // Only what a weight class can hold.

@@ -1,4 +1,7 @@
 // The type of a GPU as weight classes name it: "H200", and "H200-1g-18gb" for a part of one.
+//
+// Made of the name that the driver gives; whatever that is, the type fits into a weight class. A
+// pure function.
 #pragma once
 
 #include <string>

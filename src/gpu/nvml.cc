@@ -66,9 +66,8 @@ bool Nvml::enumerate(HostReading& host, Deadline deadline) {
 
 void Nvml::ask_each(HostReading& host, Deadline deadline) {
   std::erase_if(asking_, [this](const auto& entry) {
-    return std::ranges::none_of(found_->gpus, [&entry](const FoundGpu& gpu) {
-      return gpu.reading.uuid == entry.first;
-    });
+    return std::ranges::none_of(
+        found_->gpus, [&entry](const FoundGpu& gpu) { return gpu.reading.uuid == entry.first; });
   });
   std::vector<std::shared_ptr<GpuReading>> answers;
   for (const FoundGpu& gpu : found_->gpus) {

@@ -10,9 +10,9 @@
 
 namespace airlock::gpu {
 
-using NvmlReturn = int;            // nvmlReturn_t
-using NvmlDevice = void*;          // nvmlDevice_t: a handle, owned by NVML
-using NvmlEventSet = void*;        // nvmlEventSet_t
+using NvmlReturn = int;      // nvmlReturn_t
+using NvmlDevice = void*;    // nvmlDevice_t: a handle, owned by NVML
+using NvmlEventSet = void*;  // nvmlEventSet_t
 using NvmlCount = unsigned int;
 using NvmlLong = unsigned long long;
 
@@ -28,15 +28,15 @@ inline constexpr unsigned kNvmlNameBytes = 96;     // NVML_DEVICE_NAME_V2_BUFFER
 inline constexpr unsigned kNvmlVersionBytes = 80;  // NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE
 inline constexpr unsigned kNvmlLinksMax = 18;      // NVML_NVLINK_MAX_LINKS
 
-inline constexpr int kNvmlTemperatureGpu = 0;       // NVML_TEMPERATURE_GPU
-inline constexpr int kNvmlUncorrectedErrors = 1;    // NVML_MEMORY_ERROR_TYPE_UNCORRECTED
-inline constexpr int kNvmlVolatileErrors = 0;       // NVML_VOLATILE_ECC: since the driver was loaded
-inline constexpr int kNvmlP2pCapsNvlink = 2;        // NVML_P2P_CAPS_INDEX_NVLINK
-inline constexpr int kNvmlP2pOk = 0;                // NVML_P2P_STATUS_OK
-inline constexpr unsigned kNvmlAffinityNode = 0;    // NVML_AFFINITY_SCOPE_NODE
-inline constexpr unsigned kNvmlMigEnabled = 1;      // NVML_DEVICE_MIG_ENABLE
-inline constexpr int kNvmlEnabled = 1;              // NVML_FEATURE_ENABLED
-inline constexpr NvmlLong kNvmlXidEvents = 0x8;     // nvmlEventTypeXidCriticalError
+inline constexpr int kNvmlTemperatureGpu = 0;     // NVML_TEMPERATURE_GPU
+inline constexpr int kNvmlUncorrectedErrors = 1;  // NVML_MEMORY_ERROR_TYPE_UNCORRECTED
+inline constexpr int kNvmlVolatileErrors = 0;     // NVML_VOLATILE_ECC: since the driver was loaded
+inline constexpr int kNvmlP2pCapsNvlink = 2;      // NVML_P2P_CAPS_INDEX_NVLINK
+inline constexpr int kNvmlP2pOk = 0;              // NVML_P2P_STATUS_OK
+inline constexpr unsigned kNvmlAffinityNode = 0;  // NVML_AFFINITY_SCOPE_NODE
+inline constexpr unsigned kNvmlMigEnabled = 1;    // NVML_DEVICE_MIG_ENABLE
+inline constexpr int kNvmlEnabled = 1;            // NVML_FEATURE_ENABLED
+inline constexpr NvmlLong kNvmlXidEvents = 0x8;   // nvmlEventTypeXidCriticalError
 
 struct NvmlMemory {
   NvmlLong total;

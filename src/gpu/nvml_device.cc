@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <limits>
 #include <cstring>
+#include <limits>
 
 namespace airlock::gpu {
 namespace {
@@ -26,9 +26,8 @@ NvmlReturn list_processes(NvmlReturn (*call)(NvmlDevice, unsigned*, Process*), N
 
 std::string read_processes(const NvmlFunctions& nvml, NvmlDevice device, GpuReading& reading) {
   std::vector<std::uint32_t>& pids = reading.processes;
-  NvmlReturn result = nvml.processes != nullptr
-                          ? list_processes(nvml.processes, device, pids)
-                          : list_processes(nvml.processes_v1, device, pids);
+  NvmlReturn result = nvml.processes != nullptr ? list_processes(nvml.processes, device, pids)
+                                                : list_processes(nvml.processes_v1, device, pids);
   if (result == kNvmlSuccess && nvml.graphics != nullptr) {
     (void)list_processes(nvml.graphics, device, pids);  // not every GPU has any
   } else if (result == kNvmlSuccess && nvml.graphics_v1 != nullptr) {
@@ -60,9 +59,8 @@ std::string read_memory(const NvmlFunctions& nvml, NvmlDevice device, GpuReading
 
 void read_health(const NvmlFunctions& nvml, NvmlDevice device, GpuReading& reading) {
   NvmlLong errors = 0;
-  if (nvml.ecc_errors != nullptr &&
-      nvml.ecc_errors(device, kNvmlUncorrectedErrors, kNvmlVolatileErrors, &errors) ==
-          kNvmlSuccess) {
+  if (nvml.ecc_errors != nullptr && nvml.ecc_errors(device, kNvmlUncorrectedErrors,
+                                                    kNvmlVolatileErrors, &errors) == kNvmlSuccess) {
     reading.uncorrected_errors = errors;
   }
   unsigned corrected = 0;
@@ -84,8 +82,7 @@ void read_health(const NvmlFunctions& nvml, NvmlDevice device, GpuReading& readi
 void read_gauges(const NvmlFunctions& nvml, const FoundGpu& gpu, GpuReading& reading) {
   unsigned value = 0;
   NvmlUtilization utilization{};
-  if (nvml.utilization != nullptr &&
-      nvml.utilization(gpu.handle, &utilization) == kNvmlSuccess) {
+  if (nvml.utilization != nullptr && nvml.utilization(gpu.handle, &utilization) == kNvmlSuccess) {
     reading.utilization_percent = utilization.gpu;
   }
   if (nvml.temperature != nullptr &&
@@ -146,8 +143,7 @@ std::string read_name(const NvmlFunctions& nvml, NvmlDevice device) {
 std::optional<std::uint32_t> find_numa_node(const NvmlFunctions& nvml, NvmlDevice device) {
   if (nvml.memory_affinity == nullptr) return std::nullopt;
   std::array<unsigned long, kNumaNodesMax / kBitsPerWord> nodes{};
-  if (nvml.memory_affinity(device, nodes.size(), nodes.data(), kNvmlAffinityNode) !=
-      kNvmlSuccess) {
+  if (nvml.memory_affinity(device, nodes.size(), nodes.data(), kNvmlAffinityNode) != kNvmlSuccess) {
     return std::nullopt;
   }
   for (std::size_t word = 0; word < nodes.size(); ++word) {

@@ -89,8 +89,8 @@ void NvmlLibrary::add_gpu(FoundGpus& found, NvmlCount index) {
 
 // Looked at once for each set of GPUs: it takes a call for each pair, and does not change.
 void NvmlLibrary::add_topology(FoundGpus& found) {
-  const bool same = std::ranges::equal(
-      found.gpus, last_.gpus, [](const FoundGpu& now, const FoundGpu& then) {
+  const bool same =
+      std::ranges::equal(found.gpus, last_.gpus, [](const FoundGpu& now, const FoundGpu& then) {
         return now.reading.uuid == then.reading.uuid && now.handle == then.handle &&
                then.reading.trouble.empty();
       });

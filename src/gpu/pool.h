@@ -1,9 +1,9 @@
 // Pool: the GPUs of this host, and who has which.
 //
-// Guarantees: a GPU has one holder at most; a lease is all that was asked for or nothing; a GPU that
-// was given back is free again only after a reading that began later showed no process on it and
-// its memory as it is when idle; one that is sick, gone or quarantined is given to nobody, and its
-// holder is told. What takes a GPU away:
+// Guarantees: a GPU has one holder at most; a lease is all that was asked for or nothing; a GPU
+// that was given back is free again only after a reading that began later showed no process on it
+// and its memory as it is when idle; one that is sick, gone or quarantined is given to nobody, and
+// its holder is told. What takes a GPU away:
 //   a fault: a fatal Xid, a memory error that was not corrected, or an operator. Until lift().
 //   a trouble: it does not answer, has vanished, awaits a repair, is not getting clean. As long as
 //     it lasts, and then until it was seen idle.
@@ -38,9 +38,9 @@ struct GpuStatus {
   GpuReading reading;
   std::string type;
   GpuState state = GpuState::kOffline;  // kError: leased, and something took it away
-  std::string reason;        // of every state but free and allocated
-  std::string holder;        // empty: nobody
-  bool quarantined = false;  // until lift()
+  std::string reason;                   // of every state but free and allocated
+  std::string holder;                   // empty: nobody
+  bool quarantined = false;             // until lift()
 };
 
 struct GpuFault {

@@ -52,8 +52,7 @@ void Pool::apply(const HostReading& host, std::uint64_t number) {
   }
   for (auto& [uuid, gpu] : gpus_) {
     if (seen.contains(uuid)) continue;
-    set_trouble(gpu, host.unavailable.empty() ? "it has vanished from the host"
-                                              : host.unavailable);
+    set_trouble(gpu, host.unavailable.empty() ? "it has vanished from the host" : host.unavailable);
   }
   for (const XidEvent& event : host.xids) apply_xid(event);
 }
@@ -92,9 +91,9 @@ void Pool::apply_errors(Gpu& gpu) {
   const std::optional<std::uint64_t> errors = gpu.reading.uncorrected_errors;
   if (errors && gpu.known_errors && *errors > *gpu.known_errors) {
     const GpuReading& reading = gpu.reading;
-    set_fault(reading.parent.empty() ? reading.uuid : reading.parent,
-              std::to_string(*errors - *gpu.known_errors) +
-                  " errors of its memory were not corrected");
+    set_fault(
+        reading.parent.empty() ? reading.uuid : reading.parent,
+        std::to_string(*errors - *gpu.known_errors) + " errors of its memory were not corrected");
   }
   if (errors) gpu.known_errors = errors;
 }
@@ -105,15 +104,12 @@ void Pool::apply_xid(const XidEvent& event) {
 
 std::string Pool::why_not_clean(const Gpu& gpu) const {
   const GpuReading& reading = gpu.reading;
-  if (!reading.processes.empty()) {
-    return "it is used by " + name_processes(reading.processes);
-  }
-  const std::uint64_t most =
-      gpu.idle_memory ? gpu.idle_memory->count() + options_.memory_tolerance.count()
-                      : options_.idle_memory_max.count();
+  if (!reading.processes.empty()) { return "it is used by " + name_processes(reading.processes); }
+  const std::uint64_t most = gpu.idle_memory
+                                 ? gpu.idle_memory->count() + options_.memory_tolerance.count()
+                                 : options_.idle_memory_max.count();
   if (reading.memory_used.count() > most) {
-    return base::format_byte_count(reading.memory_used) +
-           " of its memory are in use, of at most " +
+    return base::format_byte_count(reading.memory_used) + " of its memory are in use, of at most " +
            base::format_byte_count(base::ByteCount(most)) + " when it is idle";
   }
   return {};

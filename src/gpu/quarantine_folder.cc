@@ -53,8 +53,8 @@ base::Result<QuarantineFolder> QuarantineFolder::open_or_make(fs::path folder) {
 
 base::Status QuarantineFolder::write(const GpuFault& fault) const {
   const fs::path path = folder_ / fault.uuid;
-  const base::UniqueFd fd(::open(path.c_str(),
-                                 O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  const base::UniqueFd fd(
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd.valid()) {
     return errno == EEXIST ? base::Status() : base::fail_errno("write " + path.string());
   }

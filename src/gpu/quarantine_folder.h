@@ -1,9 +1,9 @@
 // QuarantineFolder: the quarantine that outlives the daemon, and that an operator can change.
 //
-// One file for each GPU, named by its UUID, which holds the reason. Airlock adds a file when a fault
-// takes a GPU away; an operator puts a GPU into quarantine by making a file, and lifts it by removing
-// one. What is in the folder counts: where the two differ after Airlock's own files were written,
-// the pool follows. A file whose name is no UUID is left alone. For one thread.
+// One file for each GPU, named by its UUID, which holds the reason. Airlock adds a file when a
+// fault takes a GPU away; an operator puts a GPU into quarantine by making a file, and lifts it by
+// removing one. What is in the folder counts: where the two differ after Airlock's own files were
+// written, the pool follows. A file whose name is no UUID is left alone. For one thread.
 #pragma once
 
 #include <filesystem>

@@ -1,8 +1,8 @@
 // What is known of the GPUs of a host at one moment, and who finds it out.
 //
-// A GpuReading is a device that can be leased: a whole GPU, or an instance of one in MIG mode, which
-// then takes the whole one's place. Values. An NvmlSource looks at the host each time it is asked
-// and never takes much longer than its own deadline.
+// A GpuReading is a device that can be leased: a whole GPU, or an instance of one in MIG mode,
+// which then takes the whole one's place. Values. An NvmlSource looks at the host each time it is
+// asked and never takes much longer than its own deadline.
 #pragma once
 
 #include <cstdint>
@@ -27,9 +27,9 @@ struct GpuReading {
   std::optional<std::uint32_t> utilization_percent;
   std::optional<std::uint32_t> temperature_celsius;
   std::optional<std::uint32_t> power_milliwatts;
-  std::vector<std::uint32_t> processes;           // as this process sees them; each once
+  std::vector<std::uint32_t> processes;             // as this process sees them; each once
   std::optional<std::uint64_t> uncorrected_errors;  // of its memory since the driver was loaded
-  bool repair_pending = false;                    // rows or pages that a reset would replace
+  bool repair_pending = false;                      // rows or pages that a reset would replace
   bool repair_failed = false;
   std::optional<std::uint32_t> numa_node;
   std::vector<std::string> nvlink_peers;  // UUIDs of GPUs that NVLink reaches, switches included

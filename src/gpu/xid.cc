@@ -12,28 +12,19 @@ struct Xid {
 };
 
 constexpr Xid kOfPrograms[] = {
-    {13, "exception of the graphics engine"},
-    {31, "page fault in the GPU's memory"},
-    {43, "a program's channel was stopped"},
-    {45, "a program's channels were cleaned up"},
-    {68, "exception of the video decoder"},
-    {109, "a switch of contexts took too long"},
+    {13, "exception of the graphics engine"}, {31, "page fault in the GPU's memory"},
+    {43, "a program's channel was stopped"},  {45, "a program's channels were cleaned up"},
+    {68, "exception of the video decoder"},   {109, "a switch of contexts took too long"},
 };
 
 // For the words only: what is not here takes a GPU away as well.
 constexpr Xid kKnown[] = {
-    {48, "a double-bit error of its memory"},
-    {61, "a breakpoint of its microcontroller"},
-    {62, "its microcontroller has halted"},
-    {63, "a row of its memory is to be replaced"},
-    {64, "a row of its memory cannot be replaced"},
-    {74, "an error of NVLink"},
-    {79, "the GPU has fallen off the bus"},
-    {92, "many single-bit errors of its memory"},
-    {94, "a contained error of its memory"},
-    {95, "an uncontained error of its memory"},
-    {119, "its system processor does not answer"},
-    {120, "an error of its system processor"},
+    {48, "a double-bit error of its memory"},       {61, "a breakpoint of its microcontroller"},
+    {62, "its microcontroller has halted"},         {63, "a row of its memory is to be replaced"},
+    {64, "a row of its memory cannot be replaced"}, {74, "an error of NVLink"},
+    {79, "the GPU has fallen off the bus"},         {92, "many single-bit errors of its memory"},
+    {94, "a contained error of its memory"},        {95, "an uncontained error of its memory"},
+    {119, "its system processor does not answer"},  {120, "an error of its system processor"},
     {140, "an unrecovered error of its memory"},
 };
 

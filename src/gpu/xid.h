@@ -1,9 +1,9 @@
 // Xids: errors that NVIDIA's driver reports of a GPU, and which of them the GPU survives.
 //
-// A program may cause some of them by a mistake, or wilfully, and the GPU is as good as before: these
-// are listed. After any other, known or not, the GPU is not given to anybody before a person has
-// looked at it. Sources: NVIDIA, "XID Errors" (docs.nvidia.com/deploy/xid-errors), and what NVIDIA's
-// own device plugin for Kubernetes ignores as errors of applications.
+// A program may cause some of them by a mistake, or wilfully, and the GPU is as good as before:
+// these are listed. After any other, known or not, the GPU is not given to anybody before a person
+// has looked at it. Sources: NVIDIA, "XID Errors" (docs.nvidia.com/deploy/xid-errors), and what
+// NVIDIA's own device plugin for Kubernetes ignores as errors of applications.
 #pragma once
 
 #include <cstdint>

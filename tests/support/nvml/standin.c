@@ -30,9 +30,7 @@ struct handle {
 };
 static struct handle handles[kGpus][kInstances + 1];
 
-static struct handle *handle_of(unsigned gpu, unsigned instance) {
-  return &handles[gpu][instance];
-}
+static struct handle* handle_of(unsigned gpu, unsigned instance) { return &handles[gpu][instance]; }
 
 __attribute__((constructor)) static void make_handles(void) {
   for (unsigned i = 0; i < kGpus; ++i) {
@@ -40,7 +38,7 @@ __attribute__((constructor)) static void make_handles(void) {
   }
 }
 
-static void wait_while_library_hangs(struct state *state) {
+static void wait_while_library_hangs(struct state* state) {
   read_state(state);
   while (state->hang) {
     usleep(10000);
@@ -49,7 +47,7 @@ static void wait_while_library_hangs(struct state *state) {
 }
 
 /* The state of a GPU, as soon as it does not hang. */
-static int look(const struct handle *handle, struct state *state, struct gpu **gpu) {
+static int look(const struct handle* handle, struct state* state, struct gpu** gpu) {
   read_state(state);
   *gpu = &state->gpus[handle->gpu];
   while ((*gpu)->hang) {
@@ -59,7 +57,7 @@ static int look(const struct handle *handle, struct state *state, struct gpu **g
   return (*gpu)->lost || handle->gpu >= state->devices ? GPU_IS_LOST : SUCCESS;
 }
 
-static struct tenant *tenant_of(const struct handle *handle, struct gpu *gpu) {
+static struct tenant* tenant_of(const struct handle* handle, struct gpu* gpu) {
   return handle->instance < kInstances ? &gpu->instances[handle->instance] : &gpu->self;
 }
 
@@ -69,7 +67,7 @@ API int nvmlInit_v2(void) {
   return state.init_error;
 }
 
-API const char *nvmlErrorString(int code) {
+API const char* nvmlErrorString(int code) {
   switch (code) {
     case SUCCESS: return "Success";
     case 9: return "Driver Not Loaded";
@@ -78,21 +76,21 @@ API const char *nvmlErrorString(int code) {
   }
 }
 
-API int nvmlSystemGetDriverVersion(char *text, unsigned size) {
+API int nvmlSystemGetDriverVersion(char* text, unsigned size) {
   struct state state;
   read_state(&state);
   snprintf(text, size, "%s", state.driver);
   return SUCCESS;
 }
 
-API int nvmlDeviceGetCount_v2(unsigned *count) {
+API int nvmlDeviceGetCount_v2(unsigned* count) {
   struct state state;
   wait_while_library_hangs(&state);
   *count = state.devices;
   return state.init_error;
 }
 
-API int nvmlDeviceGetHandleByIndex_v2(unsigned index, struct handle **handle) {
+API int nvmlDeviceGetHandleByIndex_v2(unsigned index, struct handle** handle) {
   struct state state;
   read_state(&state);
   if (index >= state.devices) return INVALID_ARGUMENT;
@@ -100,7 +98,7 @@ API int nvmlDeviceGetHandleByIndex_v2(unsigned index, struct handle **handle) {
   return state.gpus[index].lost ? GPU_IS_LOST : SUCCESS;
 }
 
-API int nvmlDeviceGetUUID(struct handle *handle, char *text, unsigned size) {
+API int nvmlDeviceGetUUID(struct handle* handle, char* text, unsigned size) {
   if (handle->instance < kInstances) {
     snprintf(text, size, "MIG-%08x-0000-4000-8000-%012x", handle->gpu, handle->instance);
   } else {
@@ -109,7 +107,7 @@ API int nvmlDeviceGetUUID(struct handle *handle, char *text, unsigned size) {
   return SUCCESS;
 }
 
-API int nvmlDeviceGetName(struct handle *handle, char *text, unsigned size) {
+API int nvmlDeviceGetName(struct handle* handle, char* text, unsigned size) {
   struct state state;
   read_state(&state);
   snprintf(text, size, "%s", tenant_of(handle, &state.gpus[handle->gpu])->name);
@@ -120,9 +118,9 @@ struct memory {
   unsigned long long total, free, used;
 };
 
-API int nvmlDeviceGetMemoryInfo(struct handle *handle, struct memory *memory) {
+API int nvmlDeviceGetMemoryInfo(struct handle* handle, struct memory* memory) {
   struct state state;
-  struct gpu *gpu;
+  struct gpu* gpu;
   const int result = look(handle, &state, &gpu);
   if (result != SUCCESS) return result;
   const unsigned long long used = tenant_of(handle, gpu)->used + kReserved;
@@ -148,7 +146,7 @@ typedef struct process_v2 process;
 #define VERSIONED(name) name##_v3
 #endif
 
-static int list(const unsigned *pids, unsigned pid_count, unsigned *count, process *processes) {
+static int list(const unsigned* pids, unsigned pid_count, unsigned* count, process* processes) {
   const unsigned room = *count;
   *count = pid_count;
   if (room < pid_count) return INSUFFICIENT_SIZE;
@@ -156,29 +154,29 @@ static int list(const unsigned *pids, unsigned pid_count, unsigned *count, proce
   return SUCCESS;
 }
 
-API int VERSIONED(nvmlDeviceGetComputeRunningProcesses)(struct handle *handle, unsigned *count,
-                                                        process *processes) {
+API int VERSIONED(nvmlDeviceGetComputeRunningProcesses)(struct handle* handle, unsigned* count,
+                                                        process* processes) {
   struct state state;
-  struct gpu *gpu;
+  struct gpu* gpu;
   const int result = look(handle, &state, &gpu);
   if (result != SUCCESS) return result;
-  const struct tenant *const tenant = tenant_of(handle, gpu);
+  const struct tenant* const tenant = tenant_of(handle, gpu);
   return list(tenant->pids, tenant->pid_count, count, processes);
 }
 
-API int VERSIONED(nvmlDeviceGetGraphicsRunningProcesses)(struct handle *handle, unsigned *count,
-                                                         process *processes) {
+API int VERSIONED(nvmlDeviceGetGraphicsRunningProcesses)(struct handle* handle, unsigned* count,
+                                                         process* processes) {
   struct state state;
-  struct gpu *gpu;
+  struct gpu* gpu;
   const int result = look(handle, &state, &gpu);
   if (result != SUCCESS) return result;
   if (handle->instance < kInstances) return NOT_SUPPORTED;
   return list(gpu->graphics, gpu->graphics_count, count, processes);
 }
 
-API int nvmlDeviceGetUtilizationRates(struct handle *handle, unsigned *rates) {
+API int nvmlDeviceGetUtilizationRates(struct handle* handle, unsigned* rates) {
   struct state state;
-  struct gpu *gpu;
+  struct gpu* gpu;
   const int result = look(handle, &state, &gpu);
   if (handle->instance < kInstances) return NOT_SUPPORTED;
   rates[0] = gpu->utilization;
@@ -186,34 +184,34 @@ API int nvmlDeviceGetUtilizationRates(struct handle *handle, unsigned *rates) {
   return result;
 }
 
-API int nvmlDeviceGetTemperature(struct handle *handle, int sensor, unsigned *degrees) {
+API int nvmlDeviceGetTemperature(struct handle* handle, int sensor, unsigned* degrees) {
   struct state state;
-  struct gpu *gpu;
+  struct gpu* gpu;
   const int result = look(handle, &state, &gpu);
   *degrees = gpu->temperature;
   return sensor == 0 ? result : INVALID_ARGUMENT;
 }
 
-API int nvmlDeviceGetPowerUsage(struct handle *handle, unsigned *milliwatts) {
+API int nvmlDeviceGetPowerUsage(struct handle* handle, unsigned* milliwatts) {
   *milliwatts = 75000;
   return SUCCESS;
 }
 
-API int nvmlDeviceGetTotalEccErrors(struct handle *handle, int type, int counter,
-                                    unsigned long long *errors) {
+API int nvmlDeviceGetTotalEccErrors(struct handle* handle, int type, int counter,
+                                    unsigned long long* errors) {
   struct state state;
-  struct gpu *gpu;
+  struct gpu* gpu;
   const int result = look(handle, &state, &gpu);
   *errors = type == 1 && counter == 0 ? gpu->ecc : 0;
   return result;
 }
 
-API int nvmlDeviceGetRetiredPagesPendingStatus(struct handle *handle, int *pending) {
+API int nvmlDeviceGetRetiredPagesPendingStatus(struct handle* handle, int* pending) {
   return NOT_SUPPORTED; /* as of an H200, which remaps rows */
 }
 
 /* nodeSet has one bit for each node, in words of unsigned long. */
-API int nvmlDeviceGetMemoryAffinity(struct handle *handle, unsigned size, unsigned long *nodes,
+API int nvmlDeviceGetMemoryAffinity(struct handle* handle, unsigned size, unsigned long* nodes,
                                     unsigned scope) {
   memset(nodes, 0, size * sizeof *nodes);
   nodes[0] = 1ul << (handle->gpu / 4);
@@ -226,13 +224,13 @@ struct pci_info {
   char bus_id[32];
 };
 
-API int nvmlDeviceGetPciInfo_v3(struct handle *handle, struct pci_info *info) {
+API int nvmlDeviceGetPciInfo_v3(struct handle* handle, struct pci_info* info) {
   memset(info, 0, sizeof *info);
   snprintf(info->bus_id, sizeof info->bus_id, "00000000:%02X:00.0", 0x10 + handle->gpu);
   return SUCCESS;
 }
 
-API int nvmlDeviceGetNvLinkState(struct handle *handle, unsigned link, int *active) {
+API int nvmlDeviceGetNvLinkState(struct handle* handle, unsigned link, int* active) {
   struct state state;
   read_state(&state);
   if (link >= 18) return INVALID_ARGUMENT;
@@ -241,8 +239,8 @@ API int nvmlDeviceGetNvLinkState(struct handle *handle, unsigned link, int *acti
 }
 
 /* One switch for all, or one for each quad. */
-API int nvmlDeviceGetNvLinkRemotePciInfo_v2(struct handle *handle, unsigned link,
-                                            struct pci_info *info) {
+API int nvmlDeviceGetNvLinkRemotePciInfo_v2(struct handle* handle, unsigned link,
+                                            struct pci_info* info) {
   struct state state;
   read_state(&state);
   memset(info, 0, sizeof *info);
@@ -251,10 +249,10 @@ API int nvmlDeviceGetNvLinkRemotePciInfo_v2(struct handle *handle, unsigned link
   return SUCCESS;
 }
 
-/* --- events -------------------------------------------------------------------------------------- */
+/* --- events --- */
 
 struct event {
-  struct handle *device;
+  struct handle* device;
   unsigned long long type, data;
   unsigned gpu_instance, compute_instance;
 };
@@ -264,12 +262,12 @@ static int registered[kGpus];
 static unsigned told[kGpus];
 static int the_only_set;
 
-API int nvmlEventSetCreate(void **set) {
+API int nvmlEventSetCreate(void** set) {
   *set = &the_only_set;
   return SUCCESS;
 }
 
-API int nvmlDeviceRegisterEvents(struct handle *handle, unsigned long long types, void *set) {
+API int nvmlDeviceRegisterEvents(struct handle* handle, unsigned long long types, void* set) {
   if (set != &the_only_set || types != 8) return INVALID_ARGUMENT;
   pthread_mutex_lock(&events_lock);
   registered[handle->gpu] = 1;
@@ -277,14 +275,14 @@ API int nvmlDeviceRegisterEvents(struct handle *handle, unsigned long long types
   return SUCCESS;
 }
 
-API int nvmlEventSetWait_v2(void *set, struct event *event, unsigned milliseconds) {
+API int nvmlEventSetWait_v2(void* set, struct event* event, unsigned milliseconds) {
   struct state state;
   int result = TIMEOUT;
   read_state(&state);
   pthread_mutex_lock(&events_lock);
   for (unsigned i = 0; i < state.devices && result != SUCCESS; ++i) {
     for (unsigned j = 0; registered[i] && j < state.gpus[i].xid_count; ++j) {
-      const struct xid *const xid = &state.gpus[i].xids[j];
+      const struct xid* const xid = &state.gpus[i].xids[j];
       if (xid->number <= told[i]) continue;
       told[i] = xid->number;
       *event = (struct event){handle_of(i, kInstances), 8, xid->code, ~0u, ~0u};
@@ -296,7 +294,7 @@ API int nvmlEventSetWait_v2(void *set, struct event *event, unsigned millisecond
   return result;
 }
 
-/* --- what old drivers lack ------------------------------------------------------------------------ */
+/* --- what old drivers lack --- */
 
 #ifndef STANDIN_OLD
 struct memory_v2 {
@@ -304,9 +302,9 @@ struct memory_v2 {
   unsigned long long total, reserved, free, used;
 };
 
-API int nvmlDeviceGetMemoryInfo_v2(struct handle *handle, struct memory_v2 *memory) {
+API int nvmlDeviceGetMemoryInfo_v2(struct handle* handle, struct memory_v2* memory) {
   struct state state;
-  struct gpu *gpu;
+  struct gpu* gpu;
   if (memory->version != (sizeof *memory | 2u << 24)) return INVALID_ARGUMENT;
   const int result = look(handle, &state, &gpu);
   if (result != SUCCESS) return result;
@@ -315,10 +313,10 @@ API int nvmlDeviceGetMemoryInfo_v2(struct handle *handle, struct memory_v2 *memo
   return SUCCESS;
 }
 
-API int nvmlDeviceGetRemappedRows(struct handle *handle, unsigned *corrected, unsigned *uncorrected,
-                                  unsigned *pending, unsigned *failed) {
+API int nvmlDeviceGetRemappedRows(struct handle* handle, unsigned* corrected, unsigned* uncorrected,
+                                  unsigned* pending, unsigned* failed) {
   struct state state;
-  struct gpu *gpu;
+  struct gpu* gpu;
   const int result = look(handle, &state, &gpu);
   *corrected = *uncorrected = 0;
   *pending = (unsigned)gpu->remap_pending;
@@ -326,31 +324,31 @@ API int nvmlDeviceGetRemappedRows(struct handle *handle, unsigned *corrected, un
   return result;
 }
 
-static int linked(const struct state *state, unsigned one, unsigned other) {
+static int linked(const struct state* state, unsigned one, unsigned other) {
   return state->links == LINKS_ALL || (state->links == LINKS_QUADS && one / 4 == other / 4);
 }
 
-API int nvmlDeviceGetP2PStatus(struct handle *one, struct handle *other, int caps, int *status) {
+API int nvmlDeviceGetP2PStatus(struct handle* one, struct handle* other, int caps, int* status) {
   struct state state;
   read_state(&state);
   *status = caps == 2 && linked(&state, one->gpu, other->gpu) ? 0 : 5;
   return SUCCESS;
 }
 
-API int nvmlDeviceGetMigMode(struct handle *handle, unsigned *current, unsigned *pending) {
+API int nvmlDeviceGetMigMode(struct handle* handle, unsigned* current, unsigned* pending) {
   struct state state;
   read_state(&state);
   *current = *pending = (unsigned)state.gpus[handle->gpu].mig;
   return SUCCESS;
 }
 
-API int nvmlDeviceGetMaxMigDeviceCount(struct handle *handle, unsigned *count) {
+API int nvmlDeviceGetMaxMigDeviceCount(struct handle* handle, unsigned* count) {
   *count = 7;
   return SUCCESS;
 }
 
-API int nvmlDeviceGetMigDeviceHandleByIndex(struct handle *handle, unsigned index,
-                                            struct handle **instance) {
+API int nvmlDeviceGetMigDeviceHandleByIndex(struct handle* handle, unsigned index,
+                                            struct handle** instance) {
   struct state state;
   read_state(&state);
   if (index >= state.gpus[handle->gpu].instance_count) return NOT_FOUND;

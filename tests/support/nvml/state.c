@@ -4,15 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void complain(const char *line) {
+static void complain(const char* line) {
   fprintf(stderr, "nvml stand-in: not understood: %s\n", line);
   abort();
 }
 
-static unsigned read_pids(const char *text, unsigned *pids) {
+static unsigned read_pids(const char* text, unsigned* pids) {
   unsigned count = 0;
   while (*text != '\0' && count < kPids) {
-    char *end;
+    char* end;
     pids[count++] = (unsigned)strtoul(text, &end, 10);
     if (end == text) complain(text);
     text = *end == ',' ? end + 1 : end;
@@ -20,18 +20,18 @@ static unsigned read_pids(const char *text, unsigned *pids) {
   return count;
 }
 
-static void read_instances(struct gpu *gpu, char *text) {
-  char *rest = NULL;
+static void read_instances(struct gpu* gpu, char* text) {
+  char* rest = NULL;
   gpu->mig = 1;
   gpu->instance_count = 0;
-  for (char *profile = strtok_r(text, ",", &rest);
+  for (char* profile = strtok_r(text, ",", &rest);
        profile != NULL && gpu->instance_count < kInstances; profile = strtok_r(NULL, ",", &rest)) {
-    struct tenant *instance = &gpu->instances[gpu->instance_count++];
+    struct tenant* instance = &gpu->instances[gpu->instance_count++];
     snprintf(instance->name, kText, "NVIDIA H200 MIG %.40s", profile);
   }
 }
 
-static int read_tenant(struct tenant *tenant, const char *key, const char *value) {
+static int read_tenant(struct tenant* tenant, const char* key, const char* value) {
   if (strcmp(key, "used") == 0) {
     tenant->used = strtoull(value, NULL, 10);
   } else if (strcmp(key, "processes") == 0) {
@@ -42,7 +42,7 @@ static int read_tenant(struct tenant *tenant, const char *key, const char *value
   return 1;
 }
 
-static int read_gpu_line(struct gpu *gpu, const char *key, char *value) {
+static int read_gpu_line(struct gpu* gpu, const char* key, char* value) {
   if (read_tenant(&gpu->self, key, value)) return 1;
   if (strcmp(key, "utilization") == 0) {
     gpu->utilization = (unsigned)strtoul(value, NULL, 10);
@@ -53,7 +53,7 @@ static int read_gpu_line(struct gpu *gpu, const char *key, char *value) {
   } else if (strcmp(key, "ecc") == 0) {
     gpu->ecc = strtoull(value, NULL, 10);
   } else if (strcmp(key, "xid") == 0 && gpu->xid_count < kXids) {
-    struct xid *xid = &gpu->xids[gpu->xid_count++];
+    struct xid* xid = &gpu->xids[gpu->xid_count++];
     if (sscanf(value, "%u %u", &xid->code, &xid->number) != 2) return 0;
   } else if (strcmp(key, "lost") == 0) {
     gpu->lost = 1;
@@ -72,7 +72,7 @@ static int read_gpu_line(struct gpu *gpu, const char *key, char *value) {
   return 1;
 }
 
-static int read_line(struct state *state, char *line) {
+static int read_line(struct state* state, char* line) {
   char key[kText] = "";
   unsigned index = 0, instance = 0;
   int at = 0;
@@ -96,7 +96,7 @@ static int read_line(struct state *state, char *line) {
   return 0;
 }
 
-void read_state(struct state *state) {
+void read_state(struct state* state) {
   memset(state, 0, sizeof *state);
   state->devices = 8;
   strcpy(state->driver, "550.90.07");
@@ -106,8 +106,8 @@ void read_state(struct state *state) {
     strcpy(state->gpus[i].self.name, "NVIDIA H200");
     for (unsigned j = 0; j < kInstances; ++j) state->gpus[i].instances[j].used = 4ull << 20;
   }
-  const char *const path = getenv("AIRLOCK_STANDIN_NVML");
-  FILE *const file = path == NULL ? NULL : fopen(path, "re");
+  const char* const path = getenv("AIRLOCK_STANDIN_NVML");
+  FILE* const file = path == NULL ? NULL : fopen(path, "re");
   if (file == NULL) return;
   char line[256];
   while (fgets(line, sizeof line, file) != NULL) {
