@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Jobs on GPUs: a stand-in for NVIDIA's library with eight H200s, CDI specs with nodes of the test's
-own, and the real service.
+"""Jobs on GPUs: a stand-in for NVIDIA's library with eight H200s, CDI specs with nodes of the
+test's own, and the real service.
 
     tests/blackbox/gpu_jobs_test.py
 """
@@ -20,6 +20,10 @@ INFERENCE = """
 import glob, os, pathlib
 seen = sorted(glob.glob('/dev/nvidia*')) + [os.environ['CUDA_VISIBLE_DEVICES']]
 pathlib.Path('/output/seen').write_text(' '.join(seen))
+"""
+ENDLESS = """
+import os, time
+while os.environ['PHASE'] == 'inference': time.sleep(1)
 """
 
 
@@ -93,6 +97,27 @@ class GpuJobs(case.Case):
         quarantine = self.folder / "state" / "service" / "gpus"
         self.assertEqual([file.name for file in quarantine.iterdir()], [uuid(2)])
         (quarantine / uuid(2)).unlink()
+        self.wait_for_gpus(total_gpus=8, available_gpus=8)
+
+    def test_a_job_keeps_its_gpus_when_the_daemon_dies(self):
+        self.wait_for_gpus(available_gpus=8)
+        self.runner.commit(inference_py=ENDLESS)
+        job = self.runner.submit(weight_class="2xH200")
+        self.runner.wait(job, ("inference",))
+        self.say("gpu 0 processes 4711\ngpu 1 processes 4711\n")
+        self.assertEqual(self.runner.service.kill("daemon"), 1)
+        self.runner.service.wait_for("serve.ready", count=2)
+        for _ in range(3):
+            self.wait_for_gpus(total_gpus=8, available_gpus=6)
+            other = self.runner.json("POST", "/v1/jobs/submit",
+                                     self.runner.servers.job(weight_class="8xH200"), 201)
+            self.runner.call("DELETE", f"/v1/jobs/{other['job_id']}", expect=200)
+        self.assertEqual(self.runner.job(job)["status"], "inference")
+        self.runner.call("DELETE", f"/v1/jobs/{job}", expect=200)
+        self.runner.wait(job, ("cancelled",))
+        time.sleep(1)
+        self.wait_for_gpus(total_gpus=8, available_gpus=6)  # somebody still uses them
+        self.say("")
         self.wait_for_gpus(total_gpus=8, available_gpus=8)
 
 
