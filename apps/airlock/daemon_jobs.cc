@@ -13,12 +13,14 @@
 #include <utility>
 
 #include "base/ids.h"
+#include "gpu/nvml.h"
+#include "gpu/pool.h"
 #include "jail/launcher_host.h"
 #include "receipt/digest.h"
 #include "receipt/signing_key.h"
-#include "runner/jobs/gpu_leases.h"
 #include "runner/jobs/job_files.h"
 #include "runner/jobs/job_service.h"
+#include "runner/jobs/pool_leases.h"
 #include "store/sqlite/sqlite_job_store.h"
 
 namespace airlock::apps {
@@ -100,15 +102,41 @@ class OpenJobs final : public DaemonJobs {
   }
 
  private:
+  base::Status open_gpus(const ServeOptions& options, const backend::Backend& backend,
+                         const base::Clock& clock, const telemetry::Log& log);
+
   SharedRandom random_;
   runner::JobSettings settings_;
   artifact::StorageConfig storage_;
   std::unique_ptr<receipt::SigningKey> key_;
   std::unique_ptr<store::JobStore> store_;
-  std::unique_ptr<runner::GpuLeases> gpus_;
+  std::unique_ptr<gpu::Nvml> nvml_;
+  std::unique_ptr<gpu::Pool> pool_;
+  std::unique_ptr<runner::PoolLeases> gpus_;
   std::unique_ptr<runner::JobFiles> files_;
   std::unique_ptr<runner::JobService> service_;
 };
+
+base::Status OpenJobs::open_gpus(const ServeOptions& options, const backend::Backend& backend,
+                                 const base::Clock& clock, const telemetry::Log& log) {
+  gpu::PoolOptions pool;
+  pool.types.fallback = settings_.gpu_type;
+  if (settings_.gpu_type_is_wanted) pool.types.override_type = settings_.gpu_type;
+  nvml_ = std::make_unique<gpu::Nvml>(gpu::NvmlOptions{.path = options.nvml_path});
+  pool_ = std::make_unique<gpu::Pool>(*nvml_, pool, clock);
+  AIRLOCK_ASSIGN(
+      gpus_,
+      runner::PoolLeases::open(
+          *pool_,
+          {.quarantine = settings_.directory / "gpus",
+           .has_device =
+               [&backend](std::string_view name) { return backend.find_device(name) != nullptr; },
+           .log =
+               [&log](std::string_view event, std::string_view subject, std::string_view detail) {
+                 log.info(event, {{"subject", subject}, {"detail", detail}});
+               }}));
+  return {};
+}
 
 base::Status OpenJobs::open(const ServeOptions& options, backend::Backend& backend,
                             egress::Gateway& gateway, const base::Clock& clock,
@@ -143,7 +171,7 @@ base::Status OpenJobs::open(const ServeOptions& options, backend::Backend& backe
   AIRLOCK_ASSIGN(
       store_, store::sqlite::open_store(
                   {.folder = settings_.directory.string(), .priority_step = step}, clock, random_));
-  gpus_ = std::make_unique<runner::NoGpus>("no NVIDIA driver was found");
+  AIRLOCK_TRY(open_gpus(options, backend, clock, log));
   files_ = std::make_unique<runner::JobFiles>(settings_.directory);
   service_ = std::make_unique<runner::JobService>(
       runner::JobParts{

@@ -92,6 +92,7 @@ base::Status take_gpu_type(const Value& value, ServeOptions& options) {
   const auto parsed = model::parse_weight_class("1x" + value.texts.front());
   if (!parsed) return refuse_value("\"" + value.texts.front() + "\" is no type of a GPU");
   options.jobs.gpu_type = value.texts.front();
+  options.jobs.gpu_type_is_wanted = value.layer != config::Layer::kDefault;
   return {};
 }
 

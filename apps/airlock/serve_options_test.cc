@@ -226,6 +226,15 @@ TEST(ServeOptionsTest, ADaemonGetsWhatItsSupervisorRead) {
   EXPECT_EQ(options->origins, Words{"https://a.example"});
 }
 
+// The default is for GPUs without a name; what is said is for all.
+TEST(ServeOptionsTest, ATypeOfGpusIsWantedOnlyIfItIsSaid) {
+  EXPECT_EQ(parsed({}).jobs.gpu_type, "H200");
+  EXPECT_FALSE(parsed({}).jobs.gpu_type_is_wanted);
+  const TextFile file("hardware:\n  gpu_type: A100\n");
+  EXPECT_EQ(parsed({"--config", file.path()}).jobs.gpu_type, "A100");
+  EXPECT_TRUE(parsed({"--config", file.path()}).jobs.gpu_type_is_wanted);
+}
+
 TEST(ServeOptionsTest, HelpHasEveryFlagAndIsNoError) {
   const auto help = read_serve_config({"--help", "--nonsense"}, {});
   ASSERT_TRUE(help);

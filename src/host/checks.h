@@ -33,6 +33,7 @@ Findings check_files(HostProbe& probe, const Question& question);
 Findings check_memory(HostProbe& probe);
 Findings check_host(HostProbe& probe);
 Findings check_install(HostProbe& probe, const Question& question);
+Findings check_gpus(HostProbe& probe);
 Findings check_ports(HostProbe& probe, const Question& question);
 
 Report examine(HostProbe& probe, const Question& question);

@@ -24,8 +24,8 @@ ORDINARY = airlock.Caller(uid=65534)
 ROOT = airlock.Caller()
 CALLERS = (ROOT, ORDINARY)
 SLOW = float(os.environ.get("AIRLOCK_TEST_SLOW", "1"))
-GROUPS = {"kernel", "namespaces", "cgroup", "files", "memory", "host", "install", "languages",
-          "ports"}
+GROUPS = {"kernel", "namespaces", "cgroup", "files", "memory", "host", "gpu", "install",
+          "languages", "ports"}
 
 
 def doctor(*options, caller=ROOT, binary=None, prefix=()):

@@ -34,6 +34,8 @@ class GpuLeases {
   virtual void release(const std::string& holder) = 0;  // unknown holders are ignored
   // What a sandbox has to be given: names of the launcher's devices.
   virtual std::vector<std::string> device_names(std::span<const model::AssignedGpu> gpus) = 0;
+  // What has happened to the holder's GPUs since the last call: "GPU-...: Xid 79: ...".
+  virtual std::vector<std::string> take_faults(const std::string&) { return {}; }
 };
 
 class NoGpus final : public GpuLeases {

@@ -60,7 +60,8 @@ struct JobHistory {
 struct JobSettings {
   std::filesystem::path directory;  // belongs to us: logs, outputs, receipts
   model::Resources host;            // what there is to lease, but for GPUs
-  std::string gpu_type = "H200";    // of a host whose GPUs do not say
+  std::string gpu_type = "H200";    // of GPUs whose names do not say; if the next is set, of all
+  bool gpu_type_is_wanted = false;
   JobTimeouts timeouts;
   JobNetwork network;
   JobLimits limits;
