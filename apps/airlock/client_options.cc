@@ -37,11 +37,18 @@ base::Result<client::ServerUrl> find_server(const ClientFlags& flags,
                                   std::to_string(address.port));
 }
 
+// A file that the command line names and that cannot be used: the command line is wrong.
+std::unexpected<base::Error> refuse_file(const std::string& path) {
+  base::Error error = base::errno_error("open " + path);
+  error.code = base::ErrorCode::kInvalidArgument;
+  return base::fail(std::move(error));
+}
+
 base::Result<std::string> find_key(const ClientFlags& flags,
                                    const config::Environment& environment) {
   if (!flags.api_key_file.empty()) {
     const base::UniqueFd file(::open(flags.api_key_file.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-    if (!file.valid()) return base::fail_errno("open " + flags.api_key_file);
+    if (!file.valid()) return refuse_file(flags.api_key_file);
     return read_key_from(file.get(), flags.api_key_file);
   }
   std::string key = value_of(environment, kKeyVariable);
@@ -74,9 +81,7 @@ base::Result<client::ClientOptions> make_client_options(const ClientFlags& flags
   AIRLOCK_ASSIGN(options.api_key, find_key(flags, environment));
   options.ca_file = flags.ca_file;
   if (!flags.ca_file.empty() && ::access(flags.ca_file.c_str(), R_OK) != 0) {
-    base::Error error = base::errno_error("--ca-file " + flags.ca_file);
-    error.code = base::ErrorCode::kInvalidArgument;
-    return base::fail(std::move(error));
+    return refuse_file(flags.ca_file);
   }
   return options;
 }

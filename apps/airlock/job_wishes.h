@@ -1,4 +1,5 @@
-// JobWishes: what a job is to be, as a person says it: by flags, or in a YAML file of the same names.
+// JobWishes: what a job is to be, as a person says it: by flags, or in a YAML file of the same
+// names.
 //
 // A flag is --weight-class, a key of the file weight_class. Values stay text until make_request()
 // turns them into what the service takes; whatever is wrong is said with its place. Strict: a key

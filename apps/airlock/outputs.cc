@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <boost/json/array.hpp>
+#include <boost/json/serialize.hpp>
 #include <cerrno>
 #include <filesystem>
 
@@ -50,17 +51,18 @@ base::Status write_all(int fd, std::string_view bytes) {
   return {};
 }
 
-// An error of ours, of the disk or of the list, is not one of who typed the command.
-base::Error as_failure(base::Error error) {
-  error.code = base::ErrorCode::kIo;
-  return error;
+// What the command line names and cannot be used: that is wrong with the command line.
+std::unexpected<base::Error> refuse_folder(const std::string& path) {
+  base::Error error = base::errno_error("open the folder " + path);
+  error.code = base::ErrorCode::kInvalidArgument;
+  return base::fail(std::move(error));
 }
 
 base::Result<base::UniqueFd> open_folder(const std::string& path) {
   std::error_code failed;
   std::filesystem::create_directories(path, failed);
   base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.valid()) return base::fail_errno("open the folder " + path);
+  if (!fd.valid()) return refuse_folder(path);
   return fd;
 }
 
@@ -136,14 +138,14 @@ base::Status save_receipt(const client::JobClient& client, const OutputsOptions&
   const std::filesystem::path path(options.receipt);
   const std::string parent = path.has_parent_path() ? path.parent_path().string() : ".";
   base::UniqueFd folder(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!folder.valid()) return base::fail_errno("open the folder " + parent);
+  if (!folder.valid()) return refuse_folder(parent);
   const std::string name = path.filename().string();
   AIRLOCK_TRY(artifact::check_relative_path(name).with_context("--receipt"));
   base::SystemRandom random;
-  auto file = artifact::PendingFile::create(folder.get(), name, random, artifact::Sync::kNone);
-  if (!file) return base::fail(as_failure(file.error()));
-  AIRLOCK_TRY(write_all(file->fd(), text));
-  AIRLOCK_TRY(file->publish());
+  AIRLOCK_ASSIGN(artifact::PendingFile file,
+                 artifact::PendingFile::create(folder.get(), name, random, artifact::Sync::kNone));
+  AIRLOCK_TRY(write_all(file.fd(), text));
+  AIRLOCK_TRY(file.publish());
   print_line("the receipt is in " + options.receipt + "; airlock verify " + options.receipt +
              " checks it");
   return {};

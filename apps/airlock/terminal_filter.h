@@ -4,9 +4,9 @@
 // into the shell's next command line, or print. Untrusted bytes that go to a terminal therefore
 // pass here. Text, colours and cursor movement go through; OSC, DCS, APC, PM and SOS strings,
 // window operations, media copy and 8-bit controls never do. kLines (a program's lines stand among
-// ours, which it must not overwrite) lets only text and colours through. kInteractive (the program has a pty)
-// lets full-screen programs work: modes, scrolling, questions about cursor and device. Bytes that
-// go to a pipe or a file are not filtered at all: they are data.
+// ours, which it must not overwrite) lets only text and colours through. kInteractive (the program
+// has a pty) lets full-screen programs work: modes, scrolling, questions about cursor and device.
+// Bytes that go to a pipe or a file are not filtered at all: they are data.
 #pragma once
 
 #include <cstdint>

@@ -122,8 +122,7 @@ std::string ClientAnswer::header(std::string_view name) const {
 void Transfer::Free::operator()(void* handle) const { ::curl_easy_cleanup(handle); }
 
 Transfer::Transfer(const ClientOptions& options, ClientRequest request, Sink sink)
-    : state_(
-          new State{.options = options, .request = std::move(request), .sink = std::move(sink)}) {
+    : state_(std::make_unique<State>(options, std::move(request), std::move(sink))) {
   // Once for the process, by whoever comes first; the library counts, and is never taken down.
   static const CURLcode initialised = ::curl_global_init(CURL_GLOBAL_DEFAULT);
   AIRLOCK_CHECK(initialised == CURLE_OK);
