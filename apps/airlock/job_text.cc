@@ -68,9 +68,14 @@ std::optional<model::WallTime> time_of(const object& job, std::string_view key) 
   return client::parse_wire_time(client::text_of(job, key));
 }
 
-// Times of different clocks may be the wrong way round by a little.
-std::string between(model::WallTime from, model::WallTime to) {
-  return base::format_duration(std::max(microseconds(0), to - from));
+// Until now, which a service says in whole seconds; it may be a little before `from`.
+std::string until_now(model::WallTime from, model::WallTime now) {
+  const auto spent = std::chrono::floor<std::chrono::seconds>(now - from);
+  const long long seconds = std::max<long long>(0, spent.count());
+  if (seconds < 60) return std::to_string(seconds) + " s";
+  const long long hours = seconds / 3'600;
+  if (hours < 24) return base::format_duration(std::chrono::seconds(seconds));
+  return std::to_string(hours / 24) + " d " + std::to_string(hours % 24) + " h";
 }
 
 std::string moment(const object& parent, std::string_view key) {
@@ -216,12 +221,14 @@ std::string job_phase(const object& job) {
 std::string job_duration(const object& job, model::WallTime now) {
   const auto started = time_of(job, "started_at");
   if (!started) return "-";
-  return between(*started, time_of(job, "completed_at").value_or(now));
+  const auto completed = time_of(job, "completed_at");
+  if (!completed) return until_now(*started, now);
+  return base::format_duration(std::max(microseconds(0), *completed - *started));
 }
 
 std::string job_age(const object& job, model::WallTime now) {
   const auto submitted = time_of(job, "submitted_at");
-  return submitted ? between(*submitted, now) : "-";
+  return submitted ? until_now(*submitted, now) : "-";
 }
 
 std::string describe_job(const object& job, model::WallTime now, std::string_view server) {

@@ -16,7 +16,7 @@ namespace airlock::apps {
 std::string job_phase(const boost::json::object& job);
 // "3 min 05 s": from start to end, or to now while it runs; "-" before.
 std::string job_duration(const boost::json::object& job, model::WallTime now);
-// "3 min 05 s" since it was submitted; "-" if nobody knows.
+// "3 min 05 s", "2 d 5 h" since it was submitted; "-" if nobody knows.
 std::string job_age(const boost::json::object& job, model::WallTime now);
 
 // Everything about one job, for `airlock status JOB`. `server` as same_server() has it.

@@ -50,6 +50,18 @@ TEST(JobTextTest, AJobIsToldWhole) {
   }
 }
 
+TEST(JobTextTest, AgesAreAsCoarseAsTheirClock) {
+  const auto age = [](std::string_view submitted) {
+    return job_age(object{{"submitted_at", submitted}}, now());
+  };
+  EXPECT_EQ(age("2026-01-01T01:00:01"), "0 s");
+  EXPECT_EQ(age("2026-01-01T00:59:30.4"), "30 s");
+  EXPECT_EQ(age("2026-01-01T00:00:00"), "1 h 00 min");
+  EXPECT_EQ(age("2025-12-30T00:00:00"), "2 d 1 h");
+  EXPECT_EQ(age("yesterday"), "-");
+  EXPECT_EQ(job_duration(object{{"started_at", "2026-01-01T00:59:59"}}, now()), "1 s");
+}
+
 TEST(JobTextTest, TheEndSaysWhatToDoNext) {
   const std::string failed = describe_end(parse(kJob), now(), "");
   EXPECT_NE(failed.find("airlock: job_1 failed after 1 min 10 s\n"), std::string::npos) << failed;

@@ -112,9 +112,15 @@ base::Status fetch(const client::JobClient& client, const std::string& job, cons
   return file.publish();
 }
 
+int say_there_are_none() {
+  print_line("the job has no outputs");
+  return 0;
+}
+
 base::Result<int> fetch_all(const client::JobClient& client, const OutputsOptions& options,
                             const std::vector<Output>& outputs) {
   AIRLOCK_ASSIGN(const base::UniqueFd folder, open_folder(options.folder));
+  if (outputs.empty()) return say_there_are_none();
   std::uint64_t bytes = 0;
   std::size_t fetched = 0;
   for (const Output& output : outputs) {
@@ -158,10 +164,7 @@ base::Result<int> list(const std::vector<Output>& outputs) {
     table.add({base::format_byte_count(base::ByteCount(output.size)),
                output.sha256.substr(0, kDigestShown), output.path});
   }
-  if (table.empty()) {
-    print_line("the job has no outputs");
-    return 0;
-  }
+  if (table.empty()) return say_there_are_none();
   return print_whole(table.text(terminal_columns(STDOUT_FILENO)));
 }
 

@@ -16,11 +16,11 @@ constexpr std::size_t kProblemsMax = 10;
 base::ErrorCode code_of(int status) {
   switch (status) {
     case 400:
+    case 403:  // what was asked is not allowed there, to nobody or not to this one
     case 413:
     case 415:
     case 422: return base::ErrorCode::kInvalidArgument;
-    case 401:
-    case 403: return base::ErrorCode::kPermissionDenied;
+    case 401: return base::ErrorCode::kPermissionDenied;
     case 404: return base::ErrorCode::kNotFound;
     case 429: return base::ErrorCode::kBusy;
     case 502:
@@ -83,7 +83,7 @@ base::Error answer_error(int status, std::string_view body) {
     const std::string_view piece = body.substr(0, kForeignBytesMax);
     if (!piece.empty()) said.message += ": " + std::string(piece);
   }
-  if (status == 401 || status == 403) {
+  if (status == 401) {
     said.hint += (said.hint.empty() ? "" : "; ");
     said.hint += "the key comes from AIRLOCK_API_KEY or --api-key-file";
   }

@@ -15,7 +15,7 @@ namespace airlock::client {
 
 inline constexpr std::size_t kRefusalTextBytesMax = 2'048;
 
-// `status` is not 2xx. 400, 413, 415 and 422 are kInvalidArgument, 404 kNotFound, 401 and 403
+// `status` is not 2xx. 400, 403, 413, 415 and 422 are kInvalidArgument, 404 kNotFound, 401
 // kPermissionDenied, 429 kBusy, 502 to 504 kUnavailable (the same may work later), else kProtocol.
 base::Error answer_error(int status, std::string_view body);
 

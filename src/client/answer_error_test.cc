@@ -24,6 +24,9 @@ TEST(AnswerErrorTest, AKeyThatIsMissingSaysWhereItComesFrom) {
   const base::Error error = answer_error(401, R"({"error":{"message":"a key is needed"}})");
   EXPECT_EQ(error.code, base::ErrorCode::kPermissionDenied);
   EXPECT_NE(error.hint.find("AIRLOCK_API_KEY"), std::string::npos);
+  const base::Error refused = answer_error(403, R"({"detail":"Repository must be from: x"})");
+  EXPECT_EQ(refused.code, base::ErrorCode::kInvalidArgument);
+  EXPECT_EQ(refused.hint, "");
 }
 
 TEST(AnswerErrorTest, WhatIsNotOursIsShownAndBounded) {
