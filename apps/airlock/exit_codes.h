@@ -7,7 +7,9 @@
 
 namespace airlock::apps {
 
-inline constexpr int kExitUsage = 2;  // the command line is wrong; nothing was run
+inline constexpr int kExitNo = 1;         // of verbs that ask: the job failed, is not there, ...
+inline constexpr int kExitUsage = 2;      // the command line is wrong; nothing was run
+inline constexpr int kExitJobGoesOn = 3;  // somebody stopped following it
 inline constexpr int kExitSetupFailed = 117;
 inline constexpr int kExitProcessLimit = 118;
 inline constexpr int kExitDenied = 119;

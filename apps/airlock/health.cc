@@ -38,12 +38,6 @@ base::Result<std::string> ask(const ListenAddress& address, std::string_view pat
   return answer;
 }
 
-// A service that listens everywhere answers here.
-std::string reachable(const std::string& host) {
-  if (host == "0.0.0.0") return "127.0.0.1";
-  return host == "::" ? "::1" : host;
-}
-
 }  // namespace
 
 int health_verb(const std::vector<std::string>& words) {
@@ -67,7 +61,7 @@ int health_verb(const std::vector<std::string>& words) {
     print_error(address.error());
     return kExitUsage;
   }
-  address->host = reachable(address->host);
+  address->host = reachable_host(address->host);
   const auto answer = ask(*address, ready ? "/ready" : "/health");
   if (!answer) {
     print_error(answer.error());

@@ -89,6 +89,11 @@ base::Result<ListenAddress> parse_listen_address(std::string_view url) {
   return address;
 }
 
+std::string reachable_host(const std::string& host) {
+  if (host == "0.0.0.0") return "127.0.0.1";
+  return host == "::" ? "::1" : host;
+}
+
 base::Result<base::UniqueFd> open_listener(const ListenAddress& address) {
   SocketAddress socket_address;
   if (!fill(address, &socket_address)) {

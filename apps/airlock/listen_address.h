@@ -24,6 +24,9 @@ base::Result<ListenAddress> parse_listen_address(std::string_view url);
 base::Result<base::UniqueFd> open_listener(const ListenAddress& address);
 // `patience` holds for connecting and for every later read and write.
 base::Result<base::UniqueFd> connect_to(const ListenAddress& address, timeval patience);
+// Where a service on this host that listens on `host` is reached: one that listens everywhere
+// answers on loopback.
+std::string reachable_host(const std::string& host);
 // "http://127.0.0.1:8088" of a socket that listens, with the port it really has.
 base::Result<std::string> listener_url(int fd);
 

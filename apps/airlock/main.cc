@@ -28,7 +28,7 @@ using Words = std::vector<std::string>;
 struct Verb {
   std::string_view name;
   std::string_view summary;
-  int (*run)(const Words& words);
+  int (*run)(const Words& words);  // null: the program beside ours has it
 };
 
 // A verb that describes itself to CLI11 and runs in its callback.
@@ -55,15 +55,19 @@ int run_languages(const Words& words) {
 }
 int run_doctor(const Words& words) { return run_with_cli11<add_doctor_verb>("doctor", words); }
 int run_help(const Words& words);
-int run_serve(const Words& words);
-int run_verify(const Words& words);
 int print_version(const Words&);
 
 constexpr Verb kVerbs[] = {
     {"run", "run one program in a sandbox", run_verb},
-    {"serve", "run programs for whoever asks over HTTP", run_serve},
+    {"serve", "run programs for whoever asks over HTTP, and jobs", nullptr},
     {"health", "ask a service whether it is well", health_verb},
-    {"verify", "check the receipt of a job", run_verify},
+    {"submit", "submit a job to a service: a repository that is built and run", nullptr},
+    {"jobs", "list the jobs of a service", nullptr},
+    {"status", "show a job, or what a service has and does", nullptr},
+    {"logs", "show what a job wrote", nullptr},
+    {"cancel", "cancel jobs", nullptr},
+    {"outputs", "list or fetch what a job gave back, and its receipt", nullptr},
+    {"verify", "check the receipt of a job", nullptr},
     {"languages", "list the languages that this host can run", run_languages},
     {"simulate", "replay a trace of jobs through the queue", simulate_verb},
     {"doctor", "check this host, with the fix for everything that is wrong", run_doctor},
@@ -98,24 +102,13 @@ int refuse_verb(std::string_view name) {
   return kExitUsage;
 }
 
-int run_help(const Words& words) {
-  if (words.empty()) {
-    print_usage(stdout);
-    return 0;
-  }
-  const Verb* const verb = find_verb(words[0]);
-  if (verb == nullptr) return refuse_verb(words[0]);
-  if (verb->run == run_help) return run_help({});
-  return verb->run({"--help"});
-}
-
 // What stands on heavy libraries is a program beside ours (serve_main.cc says why), with the verb
 // as its first word.
-int run_in_daemon_program(const char* verb, const Words& words) {
+int run_in_daemon_program(std::string_view verb, const Words& words) {
   std::error_code error;
   const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
   const std::string program = (self.parent_path() / "airlock-daemon").string();
-  Words named = {"airlock", verb};
+  Words named = {"airlock", std::string(verb)};
   named.insert(named.end(), words.begin(), words.end());
   std::vector<char*> argv;
   for (std::string& word : named) argv.push_back(word.data());
@@ -125,8 +118,20 @@ int run_in_daemon_program(const char* verb, const Words& words) {
   return kExitFailed;
 }
 
-int run_serve(const Words& words) { return run_in_daemon_program("serve", words); }
-int run_verify(const Words& words) { return run_in_daemon_program("verify", words); }
+int run(const Verb& verb, const Words& words) {
+  return verb.run != nullptr ? verb.run(words) : run_in_daemon_program(verb.name, words);
+}
+
+int run_help(const Words& words) {
+  if (words.empty()) {
+    print_usage(stdout);
+    return 0;
+  }
+  const Verb* const verb = find_verb(words[0]);
+  if (verb == nullptr) return refuse_verb(words[0]);
+  if (verb->run == run_help) return run_help({});
+  return run(*verb, {"--help"});
+}
 
 int print_version(const Words&) {
   (void)::puts("airlock " AIRLOCK_VERSION);
@@ -142,7 +147,7 @@ int dispatch(int count, char** words) {
   if (name == "--help" || name == "-h") return run_help({});
   if (name == "--version" || name == "-V") return print_version({});
   const Verb* const verb = find_verb(name);
-  return verb == nullptr ? refuse_verb(name) : verb->run(Words(words + 2, words + count));
+  return verb == nullptr ? refuse_verb(name) : run(*verb, Words(words + 2, words + count));
 }
 
 }  // namespace

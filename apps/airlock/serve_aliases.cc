@@ -270,7 +270,7 @@ std::vector<Notice> find_unknown_variables(const Values& values, const Environme
   // Of other programs of ours, and of the tests.
   constexpr std::string_view kOthers[] = {"AIRLOCK_JAIL",   "AIRLOCK_DAEMON_FDS", "AIRLOCK_JAIL_*",
                                           "AIRLOCK_TEST_*", "AIRLOCK_SOAK_*",     "AIRLOCK_BENCH_*",
-                                          "AIRLOCK_VERSION"};
+                                          "AIRLOCK_VERSION", "AIRLOCK_SERVER"};
   std::vector<std::string> known;
   for (const config::Setting& setting : values.settings()) known.push_back(variable_of(setting));
   for (const Alias& alias : kAmonAliases) known.emplace_back(alias.variable);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "apps/airlock/exit_codes.h"
+#include "apps/airlock/job_verbs.h"
 #include "apps/airlock/serve.h"
 #include "apps/airlock/verify.h"
 #include "telemetry/log.h"
@@ -25,8 +26,9 @@ struct Verb {
 };
 
 constexpr Verb kVerbs[] = {
-    {"serve", serve},
-    {"verify", verify_verb},
+    {"cancel", cancel_verb},   {"jobs", jobs_verb},     {"logs", logs_verb},
+    {"outputs", outputs_verb}, {"serve", serve},        {"status", status_verb},
+    {"submit", submit_verb},   {"verify", verify_verb},
 };
 
 int dispatch(int argc, char** argv) {

@@ -14,6 +14,7 @@ inline constexpr unsigned char kSubstitute = 0x1a;
 inline constexpr std::size_t kSequenceBytesMax = 128;
 inline constexpr std::size_t kModesMax = 32;
 
+inline constexpr std::string_view kLineFinals = "m";
 inline constexpr std::string_view kPlainFinals = "ABCDEFGHJKm";
 // Plus insert and delete, scrolling, tab stops, saved cursor, modes, and questions (c, n).
 inline constexpr std::string_view kInteractiveFinals = "ABCDEFGHIJKLMPSTXZ@`abcdefghlmnrsu";
@@ -22,10 +23,6 @@ inline constexpr std::string_view kInteractiveEscapes = "78DEHM=>";
 
 inline constexpr std::uint32_t kModeWrap = 7;     // DECAWM, on unless a program turns it off
 inline constexpr std::uint32_t kModeCursor = 25;  // DECTCEM, the same
-
-bool is_passing_control(unsigned char byte) {
-  return byte == '\n' || byte == '\r' || byte == '\t' || byte == '\b' || byte == kBell;
-}
 
 bool is_sequence_string_start(unsigned char byte) {
   return byte == ']' || byte == 'P' || byte == '_' || byte == '^' || byte == 'X';
@@ -52,6 +49,11 @@ std::vector<std::uint32_t> parse_modes(std::string_view parameters) {
 }
 
 }  // namespace
+
+bool TerminalFilter::is_passing_control(unsigned char byte) const {
+  if (byte == '\n' || byte == '\t') return true;
+  return use_ != TerminalUse::kLines && (byte == '\r' || byte == '\b' || byte == kBell);
+}
 
 void TerminalFilter::filter(std::string_view bytes, std::string& out) {
   for (const char byte : bytes) take(static_cast<unsigned char>(byte), out);
@@ -160,12 +162,14 @@ bool TerminalFilter::may_pass(unsigned char final_byte) const {
   const std::string_view parameters = std::string_view(sequence_).substr(2);
   const bool interactive = use_ == TerminalUse::kInteractive;
   if (parameters.starts_with('?') && (final_char == 'h' || final_char == 'l')) {
-    return interactive || parameters == "?25";
+    return interactive || (use_ == TerminalUse::kPlain && parameters == "?25");
   }
   // Any other private marker or intermediate byte means a function of the terminal's vendor.
   if (parameters.find_first_not_of("0123456789;:") != std::string_view::npos) return false;
-  return (interactive ? kInteractiveFinals : kPlainFinals).find(final_char) !=
-         std::string_view::npos;
+  const std::string_view finals = interactive                   ? kInteractiveFinals
+                                  : use_ == TerminalUse::kPlain ? kPlainFinals
+                                                                : kLineFinals;
+  return finals.find(final_char) != std::string_view::npos;
 }
 
 void TerminalFilter::note_modes(unsigned char final_byte) {

@@ -3,9 +3,10 @@
 // A terminal obeys what it is sent: it can set the clipboard, change its title, answer questions
 // into the shell's next command line, or print. Untrusted bytes that go to a terminal therefore
 // pass here. Text, colours and cursor movement go through; OSC, DCS, APC, PM and SOS strings,
-// window operations, media copy and 8-bit controls never do. kInteractive (the program has a pty)
-// lets full-screen programs work: modes, scrolling, questions about cursor and device. Bytes that
-// go to a pipe or a file are not filtered at all: they are data.
+// window operations, media copy and 8-bit controls never do. kLines (a program's lines stand among
+// ours, which it must not overwrite) lets only text and colours through. kInteractive (the program
+// has a pty) lets full-screen programs work: modes, scrolling, questions about cursor and device.
+// Bytes that go to a pipe or a file are not filtered at all: they are data.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,7 @@
 
 namespace airlock::apps {
 
-enum class TerminalUse { kPlain, kInteractive };
+enum class TerminalUse { kLines, kPlain, kInteractive };
 
 class TerminalFilter {
  public:
@@ -34,6 +35,7 @@ class TerminalFilter {
   void take_high_byte(unsigned char byte, std::string& out);
   void take_after_escape(unsigned char byte, std::string& out);
   void take_sequence_byte(unsigned char byte, std::string& out);
+  bool is_passing_control(unsigned char byte) const;
   bool may_pass(unsigned char final_byte) const;
   void note_modes(unsigned char final_byte);
 

@@ -101,5 +101,12 @@ TEST(TerminalFilterTest, TerminalThatWasLeftAloneIsLeftAlone) {
   EXPECT_EQ(filter.restoring_sequence(), "");
 }
 
+TEST(TerminalFilterTest, LinesAmongOursCannotOverwriteThem) {
+  TerminalFilter filter(TerminalUse::kLines);
+  std::string out;
+  filter.filter("\x1b[31mred\x1b[0m\x1b[1A\x1b[2K\r\b\a\x1b[?25l\x1b[Htext\tx\n", out);
+  EXPECT_EQ(out, "\x1b[31mred\x1b[0mtext\tx\n");
+}
+
 }  // namespace
 }  // namespace airlock::apps

@@ -48,6 +48,11 @@ object phase_json(const model::PhaseRecord& phase) {
   return json;
 }
 
+value seconds_or_null(const std::optional<std::chrono::milliseconds>& time) {
+  if (!time) return nullptr;
+  return value(std::chrono::ceil<std::chrono::seconds>(*time).count());
+}
+
 array artifacts_json(const std::vector<model::ArtifactDigest>& artifacts) {
   array all;
   for (const model::ArtifactDigest& artifact : artifacts) {
@@ -149,6 +154,8 @@ object job_json(const model::JobRecord& record) {
   json["gpu_uuids"] = gpu_uuids(record);
   json["runner_id"] = text_or_null(record.runner_id);
   json["attempts"] = record.attempts;
+  json["prep_timeout_seconds"] = seconds_or_null(record.spec.prep_timeout);
+  json["inference_timeout_seconds"] = seconds_or_null(record.spec.inference_timeout);
   array phases;
   for (const model::PhaseRecord& phase : record.phases) phases.push_back(phase_json(phase));
   json["phases"] = std::move(phases);

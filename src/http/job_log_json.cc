@@ -46,8 +46,9 @@ boost::json::array log_entries_json(std::string_view phase,
   return entries;
 }
 
-std::string log_event(std::string_view phase, const runner::LogRecord& record) {
-  return "event: log\ndata: " + boost::json::serialize(entry_json(phase, record)) + "\n\n";
+std::string log_event(std::string_view phase, const runner::LogRecord& record, std::uint64_t next) {
+  return "id: " + std::string(phase) + ":" + std::to_string(next) +
+         "\nevent: log\ndata: " + boost::json::serialize(entry_json(phase, record)) + "\n\n";
 }
 
 void LogTail::add(std::string_view phase, const runner::LogRecord& record) {

@@ -18,8 +18,9 @@ namespace airlock::http {
 boost::json::array log_entries_json(std::string_view phase,
                                     const std::vector<runner::LogRecord>& records);
 
-// The same as an event of a stream: "event: log\ndata: ...\n\n".
-std::string log_event(std::string_view phase, const runner::LogRecord& record);
+// The same as an event of a stream: "id: PHASE:NEXT\nevent: log\ndata: ...\n\n". `next` is the
+// offset behind the record.
+std::string log_event(std::string_view phase, const runner::LogRecord& record, std::uint64_t next);
 
 // The last lines of what it is given, in the order in which it is given them.
 class LogTail {

@@ -60,6 +60,25 @@ std::string file_name_header(std::string_view path) {
   return "attachment; filename=\"" + name + "\"";
 }
 
+// Where a log stands: "prep:4096". What a client that reconnects says in Last-Event-ID.
+struct LogPlace {
+  std::string step;
+  std::uint64_t offset = 0;
+};
+
+std::optional<LogPlace> parse_log_place(std::string_view text) {
+  const std::size_t colon = text.find(':');
+  if (colon == std::string_view::npos || !is_step(text.substr(0, colon))) return std::nullopt;
+  LogPlace place{.step = std::string(text.substr(0, colon))};
+  const std::string_view digits = text.substr(colon + 1);
+  const char* const end = digits.data() + digits.size();
+  const auto parsed = std::from_chars(digits.data(), end, place.offset);
+  if (parsed.ec != std::errc() || parsed.ptr != end || place.offset > kOffsetMax) {
+    return std::nullopt;
+  }
+  return place;
+}
+
 std::string change_event(const store::ChangeEvent& change) {
   const object data{{"sequence", change.sequence},
                     {"timestamp", naive_time(change.at)},
@@ -105,7 +124,8 @@ asio::awaitable<Response> Service::job_logs(Exchange& exchange) {
                                                 {"next_offset", piece->next}}));
 }
 
-// One step if it is named, else every step from the first on, until the job has ended.
+// One step if it is named, else every step from the first on, until the job has ended; from where
+// a client was that reconnects.
 asio::awaitable<Response> Service::follow_log(Exchange& exchange, model::JobRecord record,
                                               std::string only) {
   const asio::any_io_executor executor = exchange.executor();
@@ -116,6 +136,11 @@ asio::awaitable<Response> Service::follow_log(Exchange& exchange, model::JobReco
   }
   std::string step = only;
   std::uint64_t offset = 0;
+  const auto seen = parse_log_place(exchange.request().header("Last-Event-ID"));
+  if (seen && (only.empty() || only == seen->step)) {
+    step = seen->step;
+    offset = seen->offset;
+  }
   auto spoke = std::chrono::steady_clock::now();
   for (;;) {
     const bool ended = model::is_terminal(record.state);
@@ -130,7 +155,10 @@ asio::awaitable<Response> Service::follow_log(Exchange& exchange, model::JobReco
     });
     std::string events;
     if (piece) {
-      for (const runner::LogRecord& one : piece->records) events += log_event(step, one);
+      for (const runner::LogRecord& one : piece->records) {
+        offset += runner::kLogHeaderBytes + one.bytes.size();
+        events += log_event(step, one, offset);
+      }
       offset = piece->next;
     }
     const bool more = piece && !piece->records.empty();

@@ -258,6 +258,49 @@ sys.exit(there != ([] if sys.argv[2] == "prep" else ["input_data"]))
         self.fails(self.runner.submit(), "inference_failed", "Inference phase failed",
                    "exit code 4")
 
+    def test_a_log_that_is_followed_again_goes_on_behind_its_last_entry(self):
+        self.runner.commit(inference_py="import sys, time\nfor i in range(3):\n"
+                                        "    print(sys.argv[2], i, flush=True)\n"
+                                        "    time.sleep(0.1)\n")
+        job = self.runner.submit()
+        self.runner.wait(job, ("completed",))
+        follow = f"/v1/jobs/{job}/logs?follow=1"
+        events = self.runner.call("GET", follow, expect=200)[1].decode().split("\n\n")
+        entries = [event for event in events if "event: log\n" in event]
+        self.assertIn("inference 2", entries[-1])
+        for i, event in enumerate(entries):
+            at = re.match(r"id: ([a-z]+:[0-9]+)\n", event)[1]
+            rest = self.runner.call("GET", follow, headers={"Last-Event-ID": at}, expect=200)[1]
+            self.assertEqual(rest.decode().split("\n\n"), events[i + 1:])
+        for lie in ("prep", "prep:", "prep:-1", "../x:0", ":0", "prep:99999999999999999999"):
+            again = self.runner.call("GET", follow, headers={"Last-Event-ID": lie}, expect=200)[1]
+            self.assertEqual(again.decode().split("\n\n"), events, lie)
+
+    def test_the_verbs_take_a_job_from_its_submission_to_its_outputs(self):
+        self.runner.commit(inference_py="import pathlib, sys\nprint(sys.argv[2])\n"
+                                        "pathlib.Path('/output/result').write_text('42')\n")
+        (self.folder / "job.yaml").write_text(
+            f"repo: {self.runner.servers.url}\nmemory: 512m\ndisk: 64m\ncpu_cores: 1\n")
+        env = {**os.environ, "AIRLOCK_SERVER": self.runner.service.url}
+
+        def ask(*words, code=0):
+            done = self.airlock(*words, env=env)
+            self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+            return done.stdout.decode(), done.stderr.decode()
+        out, err = ask("submit", "job.yaml", "--challenge", "c-1", "--follow")
+        self.assertEqual(out, "prep\ninference\n")
+        job = re.search(r"(job_[0-9a-f]+) submitted", err)[1]
+        self.assertIn(f"{job} completed after", err)
+        self.assertIn(job, ask("jobs", "--status", "completed")[0])
+        self.assertIn("sha256 73475cb40a568e8d", ask("status", job)[0])
+        self.assertIn("operational", ask("status")[0])
+        self.assertEqual(ask("logs", job)[0], out)
+        self.assertEqual(ask("logs", "-f", job)[0], out)
+        ask("outputs", job, "-o", "out", "--receipt", "receipt.json")
+        self.assertEqual((self.folder / "out/result").read_text(), "42")
+        ask("verify", "receipt.json", "--challenge", "c-1", "--outputs", "out")
+        ask("cancel", job, code=1)
+
     def test_a_timeout_is_a_timeout_and_keeps_its_log(self):
         self.runner.commit(inference_py="import time\nprint('begun', flush=True)\ntime.sleep(99)\n")
         job = self.runner.submit(prep_timeout_seconds=1)

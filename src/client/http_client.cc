@@ -1,0 +1,18 @@
+#include "client/http_client.h"
+
+#include <curl/curl.h>
+
+#include <utility>
+
+namespace airlock::client {
+
+base::Result<ClientAnswer> HttpClient::call(ClientRequest request) const {
+  return download(std::move(request), {});
+}
+
+base::Result<ClientAnswer> HttpClient::download(ClientRequest request, Sink sink) const {
+  Transfer transfer(options_, std::move(request), std::move(sink));
+  return transfer.finish(::curl_easy_perform(transfer.handle()));
+}
+
+}  // namespace airlock::client

@@ -1,0 +1,248 @@
+#include "client/transfer.h"
+
+#include <curl/curl.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
+
+#include "base/check.h"
+#include "base/units.h"
+#include "client/answer_error.h"
+
+namespace airlock::client {
+namespace {
+
+constexpr std::string_view kBlanks = " \t\r\n";
+constexpr std::string_view kStartOne =
+    "start one with: airlock serve; another is named by --server or AIRLOCK_SERVER";
+
+std::string lower(std::string_view text) {
+  std::string made(text);
+  for (char& c : made) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return made;
+}
+
+std::string_view trimmed(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(kBlanks);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+}
+
+bool is_success(int status) { return status >= 200 && status < 300; }
+
+struct FreeList {
+  void operator()(curl_slist* list) const { ::curl_slist_free_all(list); }
+};
+
+}  // namespace
+
+struct Transfer::State {
+  const ClientOptions& options;
+  ClientRequest request;
+  Sink sink;
+  std::string url = {};
+  ClientAnswer answer = {};
+  std::optional<base::Error> stopped = {};  // by us, from within a callback
+  std::array<char, CURL_ERROR_SIZE> curl_text = {};
+  std::unique_ptr<curl_slist, FreeList> headers = {};
+
+  bool stop(base::Error error) {
+    if (!stopped) stopped = std::move(error);
+    return false;
+  }
+
+  bool take_header(std::string_view line) {
+    if (line.starts_with("HTTP/")) {
+      answer.headers.clear();
+      answer.status = 0;
+      const std::size_t blank = line.find(' ');
+      for (const char c : line.substr(std::min(blank + 1, line.size()), 3)) {
+        if (c >= '0' && c <= '9') answer.status = answer.status * 10 + (c - '0');
+      }
+      return true;
+    }
+    const std::size_t colon = line.find(':');
+    if (colon == std::string_view::npos) return true;
+    if (line.size() > kHeaderBytesMax || answer.headers.size() >= kHeadersMax) {
+      return stop(
+          {base::ErrorCode::kProtocol, 0, "the service sent too many or too long headers", {}});
+    }
+    answer.headers.insert_or_assign(lower(line.substr(0, colon)),
+                                    std::string(trimmed(line.substr(colon + 1))));
+    return true;
+  }
+
+  bool take_body(std::string_view piece) {
+    if (!is_success(answer.status)) {
+      const std::size_t room = kRefusalBytesMax - std::min(kRefusalBytesMax, answer.body.size());
+      answer.body += piece.substr(0, room);
+      return true;
+    }
+    if (sink) {
+      auto taken = sink(answer, piece);
+      return taken ? true : stop(std::move(taken).error());
+    }
+    if (answer.body.size() + piece.size() > kBodyBytesMax) {
+      return stop({base::ErrorCode::kProtocol,
+                   0,
+                   "the service's answer has more than " +
+                       base::format_byte_count(base::ByteCount(kBodyBytesMax)),
+                   {}});
+    }
+    answer.body += piece;
+    return true;
+  }
+
+  bool look_around() {
+    if (!options.interrupted || !options.interrupted()) return true;
+    return stop({base::ErrorCode::kCancelled, 0, "interrupted", {}});
+  }
+
+  // What libcurl calls; `self` is the State that was given to it.
+  static std::size_t on_header(char* data, std::size_t, std::size_t size, void* self) {
+    return static_cast<State*>(self)->take_header({data, size}) ? size : 0;
+  }
+  static std::size_t on_body(char* data, std::size_t, std::size_t size, void* self) {
+    return static_cast<State*>(self)->take_body({data, size}) ? size : CURL_WRITEFUNC_ERROR;
+  }
+  static int on_progress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+    return static_cast<State*>(self)->look_around() ? 0 : 1;
+  }
+};
+
+std::string ClientAnswer::header(std::string_view name) const {
+  const auto found = headers.find(name);
+  return found == headers.end() ? std::string() : found->second;
+}
+
+void Transfer::Free::operator()(void* handle) const { ::curl_easy_cleanup(handle); }
+
+Transfer::Transfer(const ClientOptions& options, ClientRequest request, Sink sink)
+    : state_(std::make_unique<State>(options, std::move(request), std::move(sink))) {
+  // Once for the process, by whoever comes first; the library counts, and is never taken down.
+  static const CURLcode initialised = ::curl_global_init(CURL_GLOBAL_DEFAULT);
+  AIRLOCK_CHECK(initialised == CURLE_OK);
+  handle_.reset(::curl_easy_init());
+  AIRLOCK_CHECK(handle_ != nullptr);
+  state_->url = options.server.base + state_->request.target;
+  set_options();
+  set_headers();
+}
+
+Transfer::~Transfer() = default;
+
+void Transfer::set_options() {
+  CURL* const curl = handle_.get();
+  const auto set = [curl](CURLoption option, auto value) {
+    AIRLOCK_CHECK_EQ(::curl_easy_setopt(curl, option, value), CURLE_OK);
+  };
+  const ClientOptions& options = state_->options;
+  set(CURLOPT_URL, state_->url.c_str());
+  set(CURLOPT_PATH_AS_IS, 1L);
+  set(CURLOPT_PROTOCOLS_STR, "http,https");
+  set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  set(CURLOPT_NOSIGNAL, 1L);
+  set(CURLOPT_ERRORBUFFER, state_->curl_text.data());
+  set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect_timeout.count()));
+  set(CURLOPT_LOW_SPEED_LIMIT, 1L);
+  set(CURLOPT_LOW_SPEED_TIME,
+      static_cast<long>(std::chrono::ceil<std::chrono::seconds>(options.stall_timeout).count()));
+  if (!state_->sink) { set(CURLOPT_TIMEOUT_MS, static_cast<long>(options.whole_timeout.count())); }
+  set(CURLOPT_HEADERFUNCTION, &State::on_header);
+  set(CURLOPT_HEADERDATA, state_.get());
+  set(CURLOPT_WRITEFUNCTION, &State::on_body);
+  set(CURLOPT_WRITEDATA, state_.get());
+  set(CURLOPT_NOPROGRESS, 0L);
+  set(CURLOPT_XFERINFOFUNCTION, &State::on_progress);
+  set(CURLOPT_XFERINFODATA, state_.get());
+  if (options.server.loopback) set(CURLOPT_PROXY, "");
+  if (!options.ca_file.empty()) set(CURLOPT_CAINFO, options.ca_file.c_str());
+  if (state_->request.method == "POST") {
+    set(CURLOPT_POST, 1L);
+    set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(state_->request.body.size()));
+    set(CURLOPT_POSTFIELDS, state_->request.body.data());
+  } else if (state_->request.method != "GET") {
+    set(CURLOPT_CUSTOMREQUEST, state_->request.method.c_str());
+  }
+}
+
+void Transfer::set_headers() {
+  curl_slist* list = nullptr;
+  const auto add = [&list](const std::string& line) {
+    curl_slist* const longer = ::curl_slist_append(list, line.c_str());
+    AIRLOCK_CHECK(longer != nullptr);
+    list = longer;
+  };
+  const ClientRequest& request = state_->request;
+  const std::string& key = state_->options.api_key;
+  if (!key.empty()) add("Authorization: Bearer " + key);
+  add(request.method == "POST" ? "Content-Type: application/json" : "Content-Type:");
+  add(request.wants_events ? "Accept: text/event-stream" : "Accept: */*");
+  add("Expect:");  // a service answers at once, and does not say 100 first
+  if (!request.idempotency_key.empty()) add("Idempotency-Key: " + request.idempotency_key);
+  if (!request.last_event_id.empty()) add("Last-Event-ID: " + request.last_event_id);
+  state_->headers.reset(list);
+  AIRLOCK_CHECK_EQ(::curl_easy_setopt(handle_.get(), CURLOPT_HTTPHEADER, list), CURLE_OK);
+}
+
+// The system says it shorter than libcurl does.
+base::Error Transfer::unreachable() const {
+  long os_errno = 0;
+  ::curl_easy_getinfo(handle_.get(), CURLINFO_OS_ERRNO, &os_errno);
+  return {base::ErrorCode::kUnavailable, static_cast<int>(os_errno),
+          "no service answers at " + state_->options.server.base, std::string(kStartOne)};
+}
+
+base::Error Transfer::error_of(int curl_code) const {
+  if (state_->stopped) return *state_->stopped;
+  const std::string& server = state_->options.server.base;
+  const std::string said = state_->curl_text[0] != '\0'
+                               ? state_->curl_text.data()
+                               : ::curl_easy_strerror(static_cast<CURLcode>(curl_code));
+  const auto error = [&](base::ErrorCode code, const std::string& what, std::string_view hint) {
+    return base::Error{code, 0, what + " (" + said + ")", std::string(hint)};
+  };
+  switch (curl_code) {
+    case CURLE_COULDNT_CONNECT: return unreachable();
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+      return error(base::ErrorCode::kUnavailable, "no service answers at " + server, kStartOne);
+    case CURLE_OPERATION_TIMEDOUT:
+      return error(base::ErrorCode::kUnavailable, server + " did not answer in time", "");
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+      return error(base::ErrorCode::kPermissionDenied,
+                   "the certificate of " + server + " is not to be trusted",
+                   "a private authority, or a certificate that signs itself, is named with "
+                   "--ca-file");
+    case CURLE_SSL_CONNECT_ERROR:
+      return error(base::ErrorCode::kUnavailable, "no TLS connection to " + server,
+                   "is it http:// on that port?");
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_GOT_NOTHING:
+    case CURLE_PARTIAL_FILE:
+      return error(base::ErrorCode::kIo, "the connection to " + server + " broke", "");
+    default:
+      return error(base::ErrorCode::kProtocol, "what " + server + " answers is not understood",
+                   "is it an Airlock service?");
+  }
+}
+
+base::Result<ClientAnswer> Transfer::finish(int curl_code) {
+  ClientAnswer& answer = state_->answer;
+  // A server that refuses may do so before it has read all, and close.
+  const bool refused = answer.status >= 400;
+  if (state_->stopped || (curl_code != CURLE_OK && !refused)) {
+    return base::fail(error_of(curl_code));
+  }
+  if (!is_success(answer.status)) return base::fail(answer_error(answer.status, answer.body));
+  return std::move(answer);
+}
+
+}  // namespace airlock::client
