@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# One real job: a repository on a git server, a prep phase that may reach one host and no other, the
-# seal, an inference phase that reaches nobody, outputs, and a receipt that verifies. All servers are
-# on this machine. Called by demo.sh with the binary. Exit status 0 if everything was as it should be.
+# One real job: a repository on a git server, a prep phase that may reach one host and no other,
+# the seal, an inference phase that reaches nobody, outputs, and a receipt that verifies. All
+# servers are on this machine. Called by demo.sh with the binary. Exit status 0 if all went well.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 airlock=$1
@@ -30,11 +30,15 @@ for _ in $(seq 100); do
   [[ -s $folder/servers.json ]] && break
   sleep 0.1
 done
-of() { python3 -c 'import json,sys; print(eval("d" + sys.argv[2], {"d": json.load(open(sys.argv[1]))}))' \
-  "$folder/servers.json" "$1"; }
-cp data/gpu_jobs_2023.csv "$(of '["files"]')/jobs.csv"
+# of KEY...: what the servers said of themselves.
+of() {
+  python3 -c 'import functools, json, sys
+print(functools.reduce(lambda d, key: d[key], sys.argv[2:], json.load(open(sys.argv[1]))))' \
+    "$folder/servers.json" "$@"
+}
+cp data/gpu_jobs_2023.csv "$(of files)/jobs.csv"
 
-"$airlock" serve --config "$(of '["config"]')" --state-dir "$folder/state" --jobs true \
+"$airlock" serve --config "$(of config)" --state-dir "$folder/state" --jobs true \
   --listen http://127.0.0.1:0 2>"$folder/log" &
 service=$!
 for _ in $(seq 100); do
@@ -55,13 +59,13 @@ show() {
   "$airlock" "$@" 2>&1 || wrong=1
 }
 
-chmod 0777 "$(of '["files"]')"
+chmod 0777 "$(of files)"
 printf '%s$ cat airlock.yaml%s\n' "$dim" "$plain"
-grep -v '^dns_servers' "$(of '["config"]')"
-show submit "$(of '["url"]')" --follow --input "file://$(of '["files"]')/jobs.csv" \
+grep -v '^dns_servers' "$(of config)"
+show submit "$(of url)" --follow --input "file://$(of files)/jobs.csv" \
   --memory 512m --disk 64m --cpu-cores 1 --challenge "demo-$$" \
-  --env "MODEL_URL=$(of '["job"]["custom_env_vars"]["MODEL_URL"]')" \
-  --env "FORBIDDEN_URL=$(of '["job"]["custom_env_vars"]["FORBIDDEN_URL"]')"
+  --env "MODEL_URL=$(of job custom_env_vars MODEL_URL)" \
+  --env "FORBIDDEN_URL=$(of job custom_env_vars FORBIDDEN_URL)"
 job=$("$airlock" jobs --json --limit 1 | grep -o 'job_[0-9a-f]*' | head -n 1)
 show status "$job"
 show outputs "$job" -o "$folder/results" --receipt "$folder/receipt.json"

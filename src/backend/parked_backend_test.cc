@@ -75,13 +75,14 @@ class CountedBackend final : public Backend {
   Counts& counts_;
 };
 
-constexpr WorkspaceSpec kUsual{
-    .disk = base::mebibytes(64), .inodes = 1'000, .memory = {}, .reusable = false};
+WorkspaceSpec usual() {
+  return {.disk = base::mebibytes(64), .inodes = 1'000, .memory = {}, .reusable = false};
+}
 
 class ParkedBackendTest : public testing::Test {
  protected:
   void open(ParkedOptions options) {
-    options.workspace = kUsual;
+    options.workspace = usual();
     backend_.emplace(std::make_unique<CountedBackend>(counts_), options, clock_);
   }
   // A condition that the backend's thread brings about.
@@ -95,7 +96,7 @@ class ParkedBackendTest : public testing::Test {
   bool comes_to_be_parked(std::uint32_t count) {
     return comes_true([&](const ParkedStats& stats) { return stats.parked == count; });
   }
-  std::unique_ptr<Workspace> take(const WorkspaceSpec& spec = kUsual) {
+  std::unique_ptr<Workspace> take(const WorkspaceSpec& spec = usual()) {
     auto workspace = backend_->open_workspace(spec);
     EXPECT_TRUE(workspace);
     return std::move(*workspace);
@@ -146,7 +147,7 @@ TEST_F(ParkedBackendTest, WhatHangsIsSeenByWorkThatMakesNoSteps) {
 TEST_F(ParkedBackendTest, AnotherSpecIsMadeAsItComes) {
   open({.parked_min = 2, .parked_max = 2});
   ASSERT_TRUE(comes_to_be_parked(2));
-  WorkspaceSpec large = kUsual;
+  WorkspaceSpec large = usual();
   large.disk = base::mebibytes(128);
   const auto workspace = take(large);
   EXPECT_TRUE(workspace->create_sandbox({}));
@@ -221,7 +222,7 @@ TEST_F(ParkedBackendTest, ADeadOneIsNotGivenOut) {
 TEST_F(ParkedBackendTest, AFailureIsTheCallersAndTriedAgainLater) {
   counts_.fails = true;
   open({.parked_min = 2, .parked_max = 2, .tick = milliseconds(10)});
-  const auto workspace = backend_->open_workspace(kUsual);
+  const auto workspace = backend_->open_workspace(usual());
   ASSERT_FALSE(workspace);
   EXPECT_EQ(workspace.error().message, "no slot");
   EXPECT_EQ(backend_->stats().alive, 0u);

@@ -79,7 +79,8 @@ class Launcher {
       _exit(127);
     }
     theirs.reset();
-    backend_ = connect_backend(std::move(ours));
+    auto connected = connect_backend(std::move(ours), "");
+    if (connected) backend_ = std::move(*connected);
   }
   ~Launcher() {
     backend_.reset();
