@@ -60,22 +60,23 @@ void NvmlLibrary::add_instances(FoundGpus& found, const FoundGpu& whole) {
   }
 }
 
+// If nothing was known at this place, nobody can say which GPU it is that is lost.
+void NvmlLibrary::add_lost(FoundGpus& found, NvmlCount index, const std::string& why) const {
+  for (FoundGpu lost : last_.gpus) {
+    if (lost.reading.index != index) continue;
+    lost.reading.trouble = why;
+    found.gpus.push_back(std::move(lost));
+  }
+}
+
 void NvmlLibrary::add_gpu(FoundGpus& found, NvmlCount index) {
   FoundGpu gpu;
   gpu.reading.index = index;
   gpu.reading.id = std::to_string(index);
   const NvmlReturn result = nvml_.device_by_index(index, &gpu.handle);
-  if (result != kNvmlSuccess) {
-    // What had this place is lost; if nothing had, nobody can say which one it is.
-    for (FoundGpu lost : last_.gpus) {
-      if (lost.reading.index != index) continue;
-      lost.reading.trouble = nvml_.explain(result);
-      found.gpus.push_back(std::move(lost));
-    }
-    return;
-  }
+  if (result != kNvmlSuccess) return add_lost(found, index, nvml_.explain(result));
   const auto uuid = read_uuid(nvml_, gpu.handle);
-  if (!uuid) return;
+  if (!uuid) return add_lost(found, index, uuid.error().message);
   gpu.physical = gpu.handle;
   gpu.reading.uuid = *uuid;
   gpu.reading.name = read_name(nvml_, gpu.handle);
