@@ -6,7 +6,6 @@ test's own, and the real service.
 """
 
 import json
-import os
 import sys
 import time
 
@@ -51,10 +50,9 @@ class GpuJobs(case.Case):
         specs = self.folder / "cdi"
         specs.mkdir(mode=0o755)
         (specs / "nvidia.json").write_text(json.dumps(spec()))
-        os.environ["AIRLOCK_STANDIN_NVML"] = str(self.state)
-        self.addCleanup(os.environ.pop, "AIRLOCK_STANDIN_NVML")
-        self.runner = Runner(self.folder, more=f"\nhardware:\n  nvml_path: {STANDIN}\n",
-                             words=("--cdi-dir", str(specs)))
+        self.runner = Runner(self.folder, env={"AIRLOCK_HARDWARE_NVML_PATH": str(STANDIN),
+                                               "AIRLOCK_STANDIN_NVML": str(self.state),
+                                               "AIRLOCK_CDI_DIR": str(specs)})
         self.runner.__enter__()
         self.addCleanup(self.runner.__exit__, None, None, None)
 
