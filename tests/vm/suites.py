@@ -24,14 +24,15 @@ SECURITY = ("python3", "tests/security/run.py")
 SUITES = (
     Suite("selfcheck-root", "root", "system", ("python3", "tests/vm/guest/selfcheck.py"), 60),
     Suite("selfcheck-user", "tester", "delegated", ("python3", "tests/vm/guest/selfcheck.py"), 60),
-    Suite("unit-root", "root", "system", (*UNIT, *KERNEL_FOLDERS), 150),
+    Suite("unit-root", "root", "system", (*UNIT, *KERNEL_FOLDERS), 600),
     # The tests of the other folders that talk to the kernel say themselves that they need root.
-    Suite("unit-user", "tester", "delegated", (*UNIT, "jail", "host"), 150),
-    # What clients send is the same to every kernel; a hundred starts of a service take too long.
-    # The examples are not carried into the machine.
+    Suite("unit-user", "tester", "delegated", (*UNIT, "jail", "host"), 300),
+    # What clients and networks send is the same to every kernel; a hundred starts of a service and
+    # jobs with all their sandboxes take too long. The examples are not carried into the machine.
     Suite("blackbox", "root", "system",
           ("python3", "tests/blackbox/run.py", "--without", "serve_hostile", "serve_crash",
-           "readme"), 1000),
+           "readme", "client", "client_outputs", "egress", "egress_programs", "gpu_jobs", "jobs",
+           "jobs_crash", "simulate", "verify", "serve_heal"), 1000),
     Suite("security-root", "root", "system", SECURITY, 900),
     Suite("security-user", "root", "delegated",
           (*SECURITY, "--as-user", "1000", "--suite", "probes"), 900),
