@@ -13,7 +13,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kLookEvery{1'000};
+constexpr milliseconds kLookEvery{500};
 constexpr milliseconds kWaitAtMost{250};
 
 bool is_terminal(const client::JsonAnswer& job) {
@@ -94,6 +94,8 @@ class Follow {
     if (!entry) {
       return base::fail(base::ErrorCode::kProtocol, "the service sent an entry that is none");
     }
+    if (entry->phase != phase_) next_look_ = {};  // its state has just changed, too
+    phase_ = entry->phase;
     display_.show_log(*entry, event.data);
     return {};
   }
@@ -105,6 +107,7 @@ class Follow {
   const FollowRequest& request_;
   client::LogFollower follower_;
   client::JsonAnswer job_;
+  std::string phase_;  // of the last entry
   std::chrono::steady_clock::time_point next_look_{};
   bool log_ended_ = false;
   bool lost_ = false;
