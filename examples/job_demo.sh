@@ -20,6 +20,8 @@ clean_up() {
 }
 trap clean_up EXIT
 
+chmod 0755 "$folder"  # the service is another user
+: >"$folder/log"
 mkfifo "$folder/stdin"
 mkdir "$folder/world"
 python3 ../tests/support/job_servers.py --folder "$folder/world" --repository job \
@@ -66,7 +68,7 @@ show submit "$(of url)" --follow --input "file://$(of files)/jobs.csv" \
   --memory 512m --disk 64m --cpu-cores 1 --challenge "demo-$$" \
   --env "MODEL_URL=$(of job custom_env_vars MODEL_URL)" \
   --env "FORBIDDEN_URL=$(of job custom_env_vars FORBIDDEN_URL)"
-job=$("$airlock" jobs --json --limit 1 | grep -o 'job_[0-9a-f]*' | head -n 1)
+job=$("$airlock" jobs --json --limit 1 | grep -Eo 'job_[0-9a-f]{12}' | head -n 1)
 show status "$job"
 show outputs "$job" -o "$folder/results" --receipt "$folder/receipt.json"
 printf '\n%s$ cat result.json%s\n' "$dim" "$plain"

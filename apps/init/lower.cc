@@ -385,15 +385,19 @@ void signal_everyone(int number) {
   kill(-1, number);
 }
 
-void end_everyone() {
+std::uint32_t end_everyone() {
   if (mode() == Mode::kProcess) {
     sys::end_descendants();
-    return;
+    return 0;
   }
   // Whoever lost its parent is our child, so that without one nobody is left; to look for them the
   // kernel would go through all processes of the host.
   if (wait4(-1, nullptr, WNOHANG | __WALL, nullptr) >= 0) signal_everyone(SIGKILL);
-  while (wait4(-1, nullptr, __WALL, nullptr) > 0 || errno == EINTR) {}
+  std::uint32_t ended = 0;
+  for (int pid = 0; (pid = wait4(-1, nullptr, __WALL, nullptr)) > 0 || errno == EINTR;) {
+    if (pid > 0) ++ended;
+  }
+  return ended;
 }
 
 }  // namespace airlock::init

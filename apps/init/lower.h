@@ -37,6 +37,6 @@ int install_lower_filter(int landlock_abi);
 // Signals all processes of the sandbox but us.
 void signal_everyone(int number);
 // Kills and reaps them.
-void end_everyone();
+std::uint32_t end_everyone();
 
 }  // namespace airlock::init

@@ -148,7 +148,7 @@ void report_end(std::uint32_t id, int status, const rusage& usage) {
   exited.memory_peak_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
   if (count_running() == 0) {
     // The main program has ended: what it left behind ends with it, before anyone is told.
-    end_everyone();
+    exited.processes_killed = end_everyone();
   }
   struct statfs space{};
   if (fstatfs(kWorkspaceFd, &space) == 0) {

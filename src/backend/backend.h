@@ -108,7 +108,8 @@ struct ProcessReport {
   model::Isolation isolation;
   // The moment before execve; absent if it never came to that.
   std::optional<std::chrono::steady_clock::time_point> started;
-  std::optional<LogReport> log;  // of a process that has one; all of it is in the file by now
+  std::optional<LogReport> log;        // of a process that has one; all of it is in the file by now
+  std::uint32_t processes_killed = 0;  // of its tree, that it left behind when it ended
 };
 
 class Process {

@@ -247,6 +247,7 @@ Report GuestProcess::make_report(sys::CgroupKind kind, std::uint32_t missing, bo
     report.memory_peak_bytes = exited_->memory_peak_bytes;
     report.disk_full = exited_->disk_full;
     report.inodes_full = exited_->inodes_full;
+    report.processes_killed = exited_->processes_killed;
     if (started_ns_ != 0) report.wall_us = (exited_->monotonic_ns - started_ns_) / 1'000;
     // The last wall before cgroups: the kernel's own RLIMIT_CPU, a second later than ours.
     const int signal = WIFSIGNALED(exited_->wait_status) ? WTERMSIG(exited_->wait_status) : 0;

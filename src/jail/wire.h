@@ -266,8 +266,9 @@ struct Report {
   std::uint64_t system_us = 0;
   std::uint64_t memory_peak_bytes = 0;
   std::uint64_t pids_peak = 0;
-  std::uint8_t cgroup_kind = 0;  // sys::CgroupKind
-  std::uint32_t missing = 0;     // bits of Missing
+  std::uint32_t processes_killed = 0;  // that were left when the main one had ended
+  std::uint8_t cgroup_kind = 0;        // sys::CgroupKind
+  std::uint32_t missing = 0;           // bits of Missing
   bool rootless = false;
   std::uint8_t tier = 0;  // jail::Tier
   bool has_log = false;
@@ -277,8 +278,8 @@ struct Report {
   void visit(auto& a) {
     a(stage, stage_errno, kill_reason, has_exit_status, wait_status, oom_kills, pids_denied,
       disk_full, inodes_full, started_us, wall_us, user_us, system_us, memory_peak_bytes, pids_peak,
-      cgroup_kind, missing, rootless, tier, has_log, log.written, log.dropped, log.truncated,
-      log.os_errno, denied_count);
+      processes_killed, cgroup_kind, missing, rootless, tier, has_log, log.written, log.dropped,
+      log.truncated, log.os_errno, denied_count);
     for (std::uint32_t i = 0; i < denied_count && i < kDeniedCallsMax; ++i) {
       a(denied[i].entry);
       a(denied[i].count);
@@ -380,8 +381,10 @@ struct InitExited {
   std::uint64_t memory_peak_bytes = 0;
   bool disk_full = false;
   bool inodes_full = false;
+  std::uint32_t processes_killed = 0;  // that were left when the main one had ended
   void visit(auto& a) {
-    a(id, wait_status, monotonic_ns, user_us, system_us, memory_peak_bytes, disk_full, inodes_full);
+    a(id, wait_status, monotonic_ns, user_us, system_us, memory_peak_bytes, disk_full, inodes_full,
+      processes_killed);
   }
 };
 

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import sys
 import threading
 import time
@@ -109,6 +110,13 @@ class Killed(case.Case):
 
 
 class Points(Killed):
+    def test_the_points_are_those_of_the_sources(self):
+        found = set()
+        for folder in ("src/runner/jobs", "src/store"):
+            for path in (airlock.ROOT / folder).rglob("*.cc"):
+                found |= set(re.findall(r'base::crash_point\("(\w+)"\)', path.read_text()))
+        self.assertEqual(found, set(POINTS))
+
     def test_killed_at_each_point_of_a_job(self):
         with self.runner() as runner:
             for point in POINTS:

@@ -238,6 +238,7 @@ assert len([n for n in os.listdir("/proc") if n.isdigit()]) <= 2, os.listdir("/p
             self.runner.servers.model.hold.set()
         self.assertTrue(record["seal"]["sealed"])
         self.assertEqual(record["seal"]["connections_closed"], 1)
+        self.assertEqual(record["seal"]["processes_killed"], 1)
         self.assertIsNotNone(record["seal"]["sealed_at"])
 
     def test_input_is_not_there_in_prep(self):

@@ -39,7 +39,7 @@ def make_certificate(folder):
     key, certificate = folder / "server.key", folder / "server.pem"
     run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
         "-nodes", "-days", "30", "-subj", "/CN=git.airlock.test", "-addext",
-        "subjectAltName=DNS:git.airlock.test", "-keyout", str(key), "-out", str(certificate))
+        "subjectAltName=DNS:git.airlock.test,IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate))
     certificate.chmod(0o644)
     return key, certificate
 

@@ -98,6 +98,7 @@ ProcessReport to_report(const jail::Report& wire, const SandboxSpec& spec) {
   facts.disk_full = wire.disk_full;
   facts.inodes_full = wire.inodes_full;
   facts.denials = denials(wire, spec.seccomp_profile);
+  report.processes_killed = wire.processes_killed;
   model::Usage& usage = report.usage;
   usage.wall = std::chrono::microseconds(wire.wall_us);
   usage.user = std::chrono::microseconds(wire.user_us);

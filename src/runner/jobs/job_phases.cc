@@ -326,6 +326,7 @@ Went<void> JobDriver::prep() {
     }
     auto end = run_step(std::move(step));
     if (!end) return std::unexpected(std::move(end).error());
+    record_.seal.processes_killed = end->report.processes_killed;
     AIRLOCK_TRY(seal(end->network));
   } else if (!record_.seal.sealed_at) {
     AIRLOCK_TRY(seal(std::nullopt));

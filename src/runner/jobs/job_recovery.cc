@@ -95,9 +95,9 @@ void JobService::prune_history() {
   const auto before = std::chrono::time_point_cast<std::chrono::microseconds>(
       parts_.clock.wall_now() - settings_.history.age);
   for (bool more = true; more;) {
-    auto pruned = wait_for(&JobStore::prune, parts_.store,
-                           store::PruneRequest{.ended_before = before,
-                                               .keep_at_most = settings_.history.count});
+    auto pruned = wait_for(
+        &JobStore::prune, parts_.store,
+        store::PruneRequest{.ended_before = before, .keep_at_most = settings_.history.count});
     if (!pruned) return parts_.log("job.prune_failed", "", pruned.error().to_string());
     for (const std::string& id : pruned->ids) {
       if (const auto removed = parts_.files.remove(id); !removed) {
