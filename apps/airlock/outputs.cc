@@ -25,8 +25,6 @@
 namespace airlock::apps {
 namespace {
 
-constexpr int kPathsMax = 10'000;
-
 struct OutputsOptions {
   ClientFlags client;
   std::string job;
@@ -206,7 +204,6 @@ int outputs_verb(const std::vector<std::string>& words) {
   CLI::App app("Lists what a job gave back, or fetches it.", "airlock outputs");
   app.add_option("JOB", options.job, "Its id")->required()->type_name("");
   app.add_option("PATH", options.paths, "Only these files, or what is in these folders")
-      ->expected(1, kPathsMax)
       ->type_name("");
   app.add_option("-o,--output", options.folder, "Fetch them into this folder")->type_name("DIR");
   app.add_option("--receipt", options.receipt, "Save the job's receipt, for airlock verify")

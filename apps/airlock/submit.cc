@@ -33,7 +33,6 @@ struct SubmitOptions {
 void describe(CLI::App& app, SubmitOptions& options) {
   app.add_option("REPO_URL | FILE.yaml", options.what,
                  "The repository, or a file that says what the flags below say")
-      ->expected(1, 2)
       ->type_name("");
   for (const JobField& field : job_fields()) {
     std::string& value = options.values.emplace_back();
