@@ -120,6 +120,17 @@ class S3Server:
         if done.returncode != 0:
             raise RuntimeError(f"{' '.join(map(str, command))}: {done.stdout[-2000:]}")
 
+    def _run_until_it_works(self, *command):
+        """What the monitor was told before takes it a moment to know."""
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while True:
+            try:
+                return self._run(*command)
+            except RuntimeError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+
     def _daemon(self, name, *command):
         # Dies with us, however we die.
         with open(self.folder / "log" / f"{name}.out", "ab") as output:
@@ -161,7 +172,8 @@ class S3Server:
         self._run(*ceph, "auth", "import", "-i", "keyring")
         self._run("ceph-osd", "-c", "ceph.conf", "-i", "0", "--mkfs", "--osd-uuid", OSD_UUID)
         self._daemon("osd", "ceph-osd", "-i", "0")
-        self._run(*ceph, "osd", "crush", "set", "osd.0", "1.0", "root=default", "host=h")
+        self._run_until_it_works(*ceph, "osd", "crush", "set", "osd.0", "1.0", "root=default",
+                                 "host=h")
         self.start_gateway()
         admin = ("radosgw-admin", "-c", "ceph.conf", "-n", "client.rgw.a")
         for uid, key, secret in (("test", ACCESS_KEY, SECRET_KEY),
