@@ -37,9 +37,10 @@ def run(*words, **options):
 def make_certificate(folder):
     """For the git server, signed by itself."""
     key, certificate = folder / "server.key", folder / "server.pem"
+    names = "subjectAltName=DNS:git.airlock.test,IP:127.0.0.1"
     run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-        "-nodes", "-days", "30", "-subj", "/CN=git.airlock.test", "-addext",
-        "subjectAltName=DNS:git.airlock.test,IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate))
+        "-nodes", "-days", "30", "-subj", "/CN=git.airlock.test", "-addext", names,
+        "-keyout", str(key), "-out", str(certificate))
     certificate.chmod(0o644)
     return key, certificate
 
