@@ -56,7 +56,10 @@ void Keeper::serve_listener() {
   AdoptWorkspace adopt;
   DiscardWorkspace discard;
   if (decode(packet.bytes, &adopt) && adopt.name == durable_->name && packet.fd_count == 1) {
-    take_up_caller(std::move(packet.fds[0]));
+    UniqueFd next = std::move(packet.fds[0]);
+    // What the one before has asked for already still counts.
+    if (caller_.valid()) (void)serve_caller();
+    if (!ended_) take_up_caller(std::move(next));
   } else if (decode(packet.bytes, &discard) && discard.name == durable_->name) {
     send_message(visitor.get(), WorkspaceAnswer{}, {}, MSG_DONTWAIT);
     ended_ = true;
