@@ -6,6 +6,9 @@
 #include "apps/airlock/setting_row.h"
 
 namespace airlock::apps {
+// A name of its own: the lambdas below are arguments of templates, and those of another file's
+// unnamed namespace have the same names to the linker.
+namespace job_table {
 namespace {
 
 using config::Places;
@@ -243,7 +246,8 @@ constexpr SettingRow kRows[] = {
 #undef AIRLOCK_AT
 
 }  // namespace
+}  // namespace job_table
 
-std::span<const SettingRow> job_rows() { return kRows; }
+std::span<const SettingRow> job_rows() { return job_table::kRows; }
 
 }  // namespace airlock::apps
