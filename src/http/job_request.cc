@@ -183,7 +183,13 @@ ApiResult<model::JobSpec> read_spec(JsonObject& request) {
 }  // namespace
 
 ApiResult<model::JobSpec> parse_job_request(std::string_view body) {
-  AIRLOCK_ASSIGN(const boost::json::value value, parse_json(body));
+  AIRLOCK_TRY(check_body_size(body, kJobBodyBytesMax));
+  auto parsed = parse_json(body);
+  if (!parsed) {
+    parsed.error().status = 422;
+    return std::unexpected(std::move(parsed).error());
+  }
+  const boost::json::value value = std::move(*parsed);
   auto request = JsonObject::from(value, "");
   if (!request) return std::unexpected(std::move(request).error());
   auto spec = read_spec(*request);

@@ -18,7 +18,10 @@
 
 namespace airlock::http {
 
-// 422 for everything that is wrong with it, 400 for a text that is no JSON.
+// The environment of a job is the largest part of it.
+inline constexpr std::size_t kJobBodyBytesMax = 1u << 20;
+
+// 422 for everything that is wrong with it, also for what is no JSON; 413 above kJobBodyBytesMax.
 ApiResult<model::JobSpec> parse_job_request(std::string_view body);
 
 }  // namespace airlock::http

@@ -97,6 +97,15 @@ TEST(JobRequestTest, WhatIsRequiredIsNamed) {
   EXPECT_EQ(wrong.error().status, 422);
 }
 
+TEST(JobRequestTest, WhatIsTooLargeIsNotRead) {
+  const auto large = parse_job_request(std::string(kJobBodyBytesMax + 1, ' '));
+  ASSERT_FALSE(large.has_value());
+  EXPECT_EQ(large.error().status, 413);
+  const auto broken = parse_job_request("{");
+  ASSERT_FALSE(broken.has_value());
+  EXPECT_EQ(broken.error().status, 422);
+}
+
 TEST(JobRequestTest, BoundsHold) {
   const auto long_url = parse_job_request(R"({"weight_class":"0x","repo_url":")" +
                                           std::string(model::kJobUrlBytesMax + 1, 'a') + "\"}");
