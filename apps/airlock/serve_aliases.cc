@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/units.h"
 #include "config/quantity.h"
 #include "language/nearest_name.h"
@@ -60,10 +61,7 @@ base::Result<std::string> cores_of_kubernetes(const std::string& text) {
 }
 
 base::Result<std::string> level_of(const std::string& text) {
-  std::string level(text);
-  std::ranges::transform(level, level.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
+  std::string level = base::ascii_lower(text);
   if (level == "warn") return std::string("warning");
   if (level == "trace" || level == "verbose") return std::string("debug");
   if (level == "fatal" || level == "critical") return std::string("error");

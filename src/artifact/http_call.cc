@@ -14,28 +14,12 @@
 namespace airlock::artifact {
 namespace {
 
-constexpr std::string_view kBlanks = " \t\r\n";
-
-std::string lower(std::string_view text) {
-  std::string made(text);
-  for (char& c : made) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return made;
-}
-
-std::string_view trimmed(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(kBlanks);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
-}
+constexpr AnswerLimits kLimits = {.server = "the server", .body_bytes_max = kAnswerBytesMax};
 
 // "https://host" of a URL: a path could hold a signature.
 std::string host_of(const std::string& url) {
   return url.substr(0, url.find('/', url.find("://") + 3));
 }
-
-bool is_success(int status) { return status >= 200 && status < 300; }
 
 struct FreeList {
   void operator()(curl_slist* list) const { ::curl_slist_free_all(list); }
@@ -58,43 +42,7 @@ struct HttpCall::Exchange {
     return false;
   }
 
-  bool take_header(std::string_view line) {
-    if (line.starts_with("HTTP/")) {  // of a 100 Continue, or of the answer
-      answer.headers.clear();
-      const std::size_t blank = line.find(' ');
-      answer.status = 0;
-      for (const char c : line.substr(std::min(blank + 1, line.size()), 3)) {
-        if (c >= '0' && c <= '9') answer.status = answer.status * 10 + (c - '0');
-      }
-      return true;
-    }
-    const std::size_t colon = line.find(':');
-    if (colon == std::string_view::npos) return true;
-    if (line.size() > kAnswerHeaderBytesMax || answer.headers.size() >= kAnswerHeadersMax) {
-      return stop(
-          {base::ErrorCode::kProtocol, 0, "the server sent too many or too long headers", {}});
-    }
-    answer.headers.insert_or_assign(lower(line.substr(0, colon)),
-                                    std::string(trimmed(line.substr(colon + 1))));
-    return true;
-  }
-
-  bool take_body(std::string_view piece) {
-    if (!is_success(answer.status)) {
-      const std::size_t room = kRefusalBytesMax - std::min(kRefusalBytesMax, answer.body.size());
-      answer.body += piece.substr(0, room);
-      return true;
-    }
-    if (request.sink) {
-      auto taken = request.sink(answer, piece);
-      return taken ? true : stop(std::move(taken).error());
-    }
-    if (answer.body.size() + piece.size() > kAnswerBytesMax) {
-      return stop({base::ErrorCode::kProtocol, 0, "the server's answer has more than 8 MiB", {}});
-    }
-    answer.body += piece;
-    return true;
-  }
+  bool go_on(base::Status taken) { return taken ? true : stop(std::move(taken).error()); }
 
   // 0: the end; nothing: stopped.
   std::optional<std::size_t> give_body(char* into, std::size_t room) {
@@ -124,17 +72,17 @@ struct HttpCall::Exchange {
     return static_cast<std::size_t>(got);
   }
 
-  bool look_around() {
-    auto checked = check_control(control, clock);
-    return checked ? true : stop(std::move(checked).error());
-  }
+  bool look_around() { return go_on(check_control(control, clock)); }
 
   // What libcurl calls; `self` is the Exchange that was given to it.
   static std::size_t on_header(char* data, std::size_t, std::size_t size, void* self) {
-    return static_cast<Exchange*>(self)->take_header({data, size}) ? size : 0;
+    auto& exchange = *static_cast<Exchange*>(self);
+    return exchange.go_on(take_head_line(exchange.answer, {data, size}, kLimits)) ? size : 0;
   }
   static std::size_t on_body(char* data, std::size_t, std::size_t size, void* self) {
-    return static_cast<Exchange*>(self)->take_body({data, size}) ? size : CURL_WRITEFUNC_ERROR;
+    auto& exchange = *static_cast<Exchange*>(self);
+    auto taken = take_body(exchange.answer, {data, size}, exchange.request.sink, kLimits);
+    return exchange.go_on(std::move(taken)) ? size : CURL_WRITEFUNC_ERROR;
   }
   static std::size_t on_read(char* data, std::size_t, std::size_t room, void* self) {
     return static_cast<Exchange*>(self)->give_body(data, room).value_or(CURL_READFUNC_ABORT);
@@ -148,11 +96,6 @@ struct HttpCall::Exchange {
     return static_cast<Exchange*>(self)->look_around() ? 0 : 1;
   }
 };
-
-std::string HttpAnswer::header(std::string_view name) const {
-  const auto found = headers.find(name);
-  return found == headers.end() ? std::string() : found->second;
-}
 
 void HttpCall::Free::operator()(void* handle) const { ::curl_easy_cleanup(handle); }
 

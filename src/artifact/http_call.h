@@ -8,31 +8,18 @@
 
 #include <cstdint>
 #include <expected>
-#include <functional>
-#include <map>
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "artifact/control.h"
+#include "artifact/http_answer.h"
 #include "artifact/s3_config.h"
 #include "base/clock.h"
 #include "base/result.h"
 
 namespace airlock::artifact {
 
-inline constexpr std::size_t kAnswerBytesMax = 8u << 20;    // of a kept 2xx body
-inline constexpr std::size_t kRefusalBytesMax = 64u << 10;  // of any other; the rest is dropped
-inline constexpr std::size_t kAnswerHeadersMax = 100;
-inline constexpr std::size_t kAnswerHeaderBytesMax = 8u << 10;  // of one
-
-struct HttpAnswer {
-  int status = 0;
-  std::map<std::string, std::string, std::less<>> headers;  // lower-case names, the last one wins
-  std::string body;
-
-  std::string header(std::string_view name) const;  // empty if there is none
-};
+inline constexpr std::size_t kAnswerBytesMax = 8u << 20;  // of a kept 2xx body
 
 struct HttpRequest {
   std::string method;  // GET, HEAD, PUT, POST, DELETE
@@ -40,7 +27,7 @@ struct HttpRequest {
   NameValues headers = {};
   std::string body = {};  // of PUT and POST, unless there is a file
   FileRange file = {};    // fd -1: none
-  std::function<base::Status(const HttpAnswer& head, std::string_view piece)> sink = {};
+  AnswerSink sink = {};
 };
 
 // Why there is no answer, or none that helps; `may_pass`: the same request may work later.

@@ -9,6 +9,7 @@
 #include <initializer_list>
 
 #include "artifact/names.h"
+#include "base/ascii.h"
 #include "base/host_port.h"
 #include "base/unique_fd.h"
 
@@ -18,13 +19,6 @@ namespace {
 constexpr std::string_view kWhere =
     "set S3_ACCESS_KEY and S3_SECRET_KEY (or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY), or name "
     "a credentials file";
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kBlanks = " \t\r";
-  const std::size_t first = text.find_first_not_of(kBlanks);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
-}
 
 // The first that is there and not empty.
 std::string first_of(const EnvironmentLookup& environment,
@@ -167,11 +161,11 @@ base::Result<S3Credentials> parse_credentials_file(std::string_view text, std::s
   while (!text.empty()) {
     ++number;
     const std::size_t end = std::min(text.find('\n'), text.size());
-    const std::string_view line = trimmed(text.substr(0, end));
+    const std::string_view line = base::trimmed(text.substr(0, end));
     text.remove_prefix(std::min(end + 1, text.size()));
     if (line.empty() || line.front() == '#' || line.front() == ';') continue;
     if (line.front() == '[') {
-      is_in_profile = line.ends_with(']') && trimmed(line.substr(1, line.size() - 2)) == profile;
+      is_in_profile = line.ends_with(']') && base::trimmed(line.substr(1, line.size() - 2)) == profile;
       was_found = was_found || is_in_profile;
       continue;
     }
@@ -182,8 +176,8 @@ base::Result<S3Credentials> parse_credentials_file(std::string_view text, std::s
                             " is neither [profile] nor name = value");
     }
     if (!is_in_profile) continue;
-    const std::string_view name = trimmed(line.substr(0, equals));
-    const std::string value(trimmed(line.substr(equals + 1)));
+    const std::string_view name = base::trimmed(line.substr(0, equals));
+    const std::string value(base::trimmed(line.substr(equals + 1)));
     if (name == "aws_access_key_id") found.access_key = value;
     if (name == "aws_secret_access_key") found.secret_key = value;
     if (name == "aws_session_token") found.session_token = value;

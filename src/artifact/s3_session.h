@@ -25,7 +25,7 @@ struct S3Call {
   std::string body = {};
   FileRange file = {};
   std::string payload = std::string(kEmptySha256);  // SHA-256 of body or file
-  std::function<base::Status(const HttpAnswer& head, std::string_view piece)> sink = {};
+  AnswerSink sink = {};
 };
 
 // Counts attempts and waits between them.

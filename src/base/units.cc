@@ -7,6 +7,8 @@
 #include <limits>
 #include <optional>
 
+#include "base/ascii.h"
+
 namespace airlock::base {
 namespace {
 
@@ -54,13 +56,6 @@ std::optional<Decimal> read_decimal(std::string_view text) {
   return number;
 }
 
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return lower;
-}
-
 // The power of 1024 that a unit stands for.
 std::optional<unsigned> find_byte_unit(std::string_view unit) {
   if (unit.empty() || unit == "b") return 0;
@@ -91,7 +86,7 @@ Result<ByteCount> parse_byte_count(std::string_view text) {
   };
   const std::optional<Decimal> number = read_decimal(text);
   if (!number) return bad("it does not start with a number");
-  const std::string unit = lower_case(number->rest);
+  const std::string unit = ascii_lower(number->rest);
   const std::optional<unsigned> power = find_byte_unit(unit);
   if (!power) return bad("unknown unit " + quoted(number->rest));
   if (*power == 0 && number->denominator != 1) return bad("a byte cannot be divided");

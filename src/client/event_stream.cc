@@ -26,7 +26,7 @@ EventStream::EventStream(const ClientOptions& options, std::string target,
                          std::string last_event_id)
     : transfer_(
           options, request_of(std::move(target), std::move(last_event_id)),
-          [this](const ClientAnswer& head, std::string_view piece) { return take(head, piece); }),
+          [this](const HttpAnswer& head, std::string_view piece) { return take(head, piece); }),
       multi_(::curl_multi_init()) {
   AIRLOCK_CHECK(multi_ != nullptr);
   AIRLOCK_CHECK_EQ(::curl_multi_add_handle(multi_.get(), transfer_.handle()), CURLM_OK);
@@ -34,7 +34,7 @@ EventStream::EventStream(const ClientOptions& options, std::string target,
 
 EventStream::~EventStream() { ::curl_multi_remove_handle(multi_.get(), transfer_.handle()); }
 
-base::Status EventStream::take(const ClientAnswer& head, std::string_view piece) {
+base::Status EventStream::take(const HttpAnswer& head, std::string_view piece) {
   if (!head.header("content-type").starts_with("text/event-stream")) {
     return base::fail(base::ErrorCode::kProtocol, "the service sends no events where it should",
                       "is it an Airlock service?");

@@ -37,7 +37,7 @@ class EventStream {
     void operator()(void* multi) const;
   };
 
-  base::Status take(const ClientAnswer& head, std::string_view piece);
+  base::Status take(const HttpAnswer& head, std::string_view piece);
 
   EventParser parser_;
   std::vector<ServerEvent> events_;

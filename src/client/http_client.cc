@@ -6,11 +6,11 @@
 
 namespace airlock::client {
 
-base::Result<ClientAnswer> HttpClient::call(ClientRequest request) const {
+base::Result<HttpAnswer> HttpClient::call(ClientRequest request) const {
   return download(std::move(request), {});
 }
 
-base::Result<ClientAnswer> HttpClient::download(ClientRequest request, Sink sink) const {
+base::Result<HttpAnswer> HttpClient::download(ClientRequest request, Sink sink) const {
   Transfer transfer(options_, std::move(request), std::move(sink));
   return transfer.finish(::curl_easy_perform(transfer.handle()));
 }

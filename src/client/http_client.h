@@ -17,9 +17,9 @@ class HttpClient {
   const ClientOptions& options() const { return options_; }
 
   // A 2xx answer with its body, at most kBodyBytesMax.
-  base::Result<ClientAnswer> call(ClientRequest request) const;
+  base::Result<HttpAnswer> call(ClientRequest request) const;
   // A 2xx answer whose body went to the sink; an error of the sink ends it and is given back.
-  base::Result<ClientAnswer> download(ClientRequest request, Sink sink) const;
+  base::Result<HttpAnswer> download(ClientRequest request, Sink sink) const;
 
  private:
   ClientOptions options_;

@@ -22,7 +22,7 @@ ClientRequest get(std::string target) {
 
 std::string path_of(const std::string& id) { return "/v1/jobs/" + percent_encode(id); }
 
-std::optional<model::WallTime> time_of(const ClientAnswer& answer) {
+std::optional<model::WallTime> time_of(const HttpAnswer& answer) {
   const std::string date = answer.header("date");
   const time_t seconds = date.empty() ? -1 : ::curl_getdate(date.c_str(), nullptr);
   if (seconds < 0) return std::nullopt;
@@ -48,7 +48,7 @@ base::Status check_job_id(std::string_view id) {
 }
 
 base::Result<JsonAnswer> JobClient::ask(ClientRequest request) const {
-  AIRLOCK_ASSIGN(ClientAnswer answer, http_.call(std::move(request)));
+  AIRLOCK_ASSIGN(HttpAnswer answer, http_.call(std::move(request)));
   boost::system::error_code failed;
   boost::json::value value = boost::json::parse(answer.body, failed);
   if (failed || !value.is_object()) {
@@ -115,7 +115,7 @@ base::Result<JsonAnswer> JobClient::logs(const std::string& id, const std::strin
 
 base::Result<std::string> JobClient::receipt(const std::string& id) const {
   AIRLOCK_TRY(check_job_id(id));
-  AIRLOCK_ASSIGN(ClientAnswer answer, http_.call(get(path_of(id) + "/receipt")));
+  AIRLOCK_ASSIGN(HttpAnswer answer, http_.call(get(path_of(id) + "/receipt")));
   return std::move(answer.body);
 }
 
@@ -125,7 +125,7 @@ base::Status JobClient::output(const std::string& id, const std::string& path,
   AIRLOCK_TRY(artifact::check_relative_path(path));
   AIRLOCK_TRY(
       http_.download(get(path_of(id) + "/outputs/" + percent_encode(path, "/")),
-                     [&take](const ClientAnswer&, std::string_view piece) { return take(piece); }));
+                     [&take](const HttpAnswer&, std::string_view piece) { return take(piece); }));
   return {};
 }
 

@@ -8,31 +8,15 @@
 #include <utility>
 
 #include "base/check.h"
-#include "base/units.h"
 #include "client/answer_error.h"
 
 namespace airlock::client {
 namespace {
 
-constexpr std::string_view kBlanks = " \t\r\n";
+constexpr artifact::AnswerLimits kLimits = {.server = "the service",
+                                            .body_bytes_max = kBodyBytesMax};
 constexpr std::string_view kStartOne =
     "start one with: airlock serve; another is named by --server or AIRLOCK_SERVER";
-
-std::string lower(std::string_view text) {
-  std::string made(text);
-  for (char& c : made) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return made;
-}
-
-std::string_view trimmed(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(kBlanks);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
-}
-
-bool is_success(int status) { return status >= 200 && status < 300; }
 
 struct FreeList {
   void operator()(curl_slist* list) const { ::curl_slist_free_all(list); }
@@ -45,7 +29,7 @@ struct Transfer::State {
   ClientRequest request;
   Sink sink;
   std::string url = {};
-  ClientAnswer answer = {};
+  HttpAnswer answer = {};
   std::optional<base::Error> stopped = {};  // by us, from within a callback
   std::array<char, CURL_ERROR_SIZE> curl_text = {};
   std::unique_ptr<curl_slist, FreeList> headers = {};
@@ -55,47 +39,7 @@ struct Transfer::State {
     return false;
   }
 
-  bool take_header(std::string_view line) {
-    if (line.starts_with("HTTP/")) {
-      answer.headers.clear();
-      answer.status = 0;
-      const std::size_t blank = line.find(' ');
-      for (const char c : line.substr(std::min(blank + 1, line.size()), 3)) {
-        if (c >= '0' && c <= '9') answer.status = answer.status * 10 + (c - '0');
-      }
-      return true;
-    }
-    const std::size_t colon = line.find(':');
-    if (colon == std::string_view::npos) return true;
-    if (line.size() > kHeaderBytesMax || answer.headers.size() >= kHeadersMax) {
-      return stop(
-          {base::ErrorCode::kProtocol, 0, "the service sent too many or too long headers", {}});
-    }
-    answer.headers.insert_or_assign(lower(line.substr(0, colon)),
-                                    std::string(trimmed(line.substr(colon + 1))));
-    return true;
-  }
-
-  bool take_body(std::string_view piece) {
-    if (!is_success(answer.status)) {
-      const std::size_t room = kRefusalBytesMax - std::min(kRefusalBytesMax, answer.body.size());
-      answer.body += piece.substr(0, room);
-      return true;
-    }
-    if (sink) {
-      auto taken = sink(answer, piece);
-      return taken ? true : stop(std::move(taken).error());
-    }
-    if (answer.body.size() + piece.size() > kBodyBytesMax) {
-      return stop({base::ErrorCode::kProtocol,
-                   0,
-                   "the service's answer has more than " +
-                       base::format_byte_count(base::ByteCount(kBodyBytesMax)),
-                   {}});
-    }
-    answer.body += piece;
-    return true;
-  }
+  bool go_on(base::Status taken) { return taken ? true : stop(std::move(taken).error()); }
 
   bool look_around() {
     if (!options.interrupted || !options.interrupted()) return true;
@@ -104,20 +48,18 @@ struct Transfer::State {
 
   // What libcurl calls; `self` is the State that was given to it.
   static std::size_t on_header(char* data, std::size_t, std::size_t size, void* self) {
-    return static_cast<State*>(self)->take_header({data, size}) ? size : 0;
+    auto& state = *static_cast<State*>(self);
+    return state.go_on(artifact::take_head_line(state.answer, {data, size}, kLimits)) ? size : 0;
   }
   static std::size_t on_body(char* data, std::size_t, std::size_t size, void* self) {
-    return static_cast<State*>(self)->take_body({data, size}) ? size : CURL_WRITEFUNC_ERROR;
+    auto& state = *static_cast<State*>(self);
+    auto taken = artifact::take_body(state.answer, {data, size}, state.sink, kLimits);
+    return state.go_on(std::move(taken)) ? size : CURL_WRITEFUNC_ERROR;
   }
   static int on_progress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
     return static_cast<State*>(self)->look_around() ? 0 : 1;
   }
 };
-
-std::string ClientAnswer::header(std::string_view name) const {
-  const auto found = headers.find(name);
-  return found == headers.end() ? std::string() : found->second;
-}
 
 void Transfer::Free::operator()(void* handle) const { ::curl_easy_cleanup(handle); }
 
@@ -234,14 +176,14 @@ base::Error Transfer::error_of(int curl_code) const {
   }
 }
 
-base::Result<ClientAnswer> Transfer::finish(int curl_code) {
-  ClientAnswer& answer = state_->answer;
+base::Result<HttpAnswer> Transfer::finish(int curl_code) {
+  HttpAnswer& answer = state_->answer;
   // A server that refuses may do so before it has read all, and close.
   const bool refused = answer.status >= 400;
   if (state_->stopped || (curl_code != CURLE_OK && !refused)) {
     return base::fail(error_of(curl_code));
   }
-  if (!is_success(answer.status)) return base::fail(answer_error(answer.status, answer.body));
+  if (!answer.is_success()) return base::fail(answer_error(answer.status, answer.body));
   return std::move(answer);
 }
 

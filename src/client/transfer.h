@@ -1,6 +1,6 @@
 // Transfer: one request over libcurl, bounded on every side; what HttpClient and EventStream share.
 //
-// A 2xx body goes to the sink, or is kept up to `body_bytes_max`; of another, the beginning is
+// A 2xx body goes to the sink, or is kept up to `kBodyBytesMax`; of another, the beginning is
 // kept for the error. No redirect is followed (a key would go with it), no cookie or password file
 // is read, only http and https are spoken, and nothing on loopback goes through a proxy. libcurl
 // holds pointers into it: it never moves. One thread.
@@ -8,20 +8,16 @@
 
 #include <chrono>
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
-#include <string_view>
 
+#include "artifact/http_answer.h"
 #include "base/result.h"
 #include "client/server_url.h"
 
 namespace airlock::client {
 
-inline constexpr std::size_t kBodyBytesMax = 64u << 20;     // a job with its outputs
-inline constexpr std::size_t kRefusalBytesMax = 64u << 10;  // of an answer that is not 2xx
-inline constexpr std::size_t kHeadersMax = 100;
-inline constexpr std::size_t kHeaderBytesMax = 8u << 10;
+inline constexpr std::size_t kBodyBytesMax = 64u << 20;  // a job with its outputs
 
 struct ClientOptions {
   ServerUrl server;
@@ -42,15 +38,8 @@ struct ClientRequest {
   bool wants_events = false;
 };
 
-struct ClientAnswer {
-  int status = 0;
-  std::map<std::string, std::string, std::less<>> headers;  // lower-case names; the last one wins
-  std::string body;
-
-  std::string header(std::string_view name) const;  // empty if there is none
-};
-
-using Sink = std::function<base::Status(const ClientAnswer& head, std::string_view piece)>;
+using artifact::HttpAnswer;
+using Sink = artifact::AnswerSink;
 
 class Transfer {
  public:
@@ -63,7 +52,7 @@ class Transfer {
   void* handle() const { return handle_.get(); }  // a CURL*
   // Once libcurl has said how it went. kUnavailable: the same may work later; kIo: the connection
   // broke, and nobody knows what the service did; kCancelled: somebody interrupted it.
-  base::Result<ClientAnswer> finish(int curl_code);
+  base::Result<HttpAnswer> finish(int curl_code);
 
  private:
   struct Free {

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/ascii.h"
 #include "model/limits.h"
 
 namespace airlock::config {
@@ -61,10 +62,7 @@ base::Result<std::uint32_t> parse_cores(std::string_view text) {
 }
 
 base::Result<bool> parse_switch(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
+  const std::string lower = base::ascii_lower(text);
   constexpr std::array<std::string_view, 4> kOn = {"true", "1", "yes", "on"};
   constexpr std::array<std::string_view, 4> kOff = {"false", "0", "no", "off"};
   if (std::ranges::find(kOn, lower) != kOn.end()) return true;

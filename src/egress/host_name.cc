@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/ascii.h"
 #include "base/host_port.h"
 #include "egress/address.h"
 
@@ -13,8 +14,6 @@ constexpr std::size_t kLabelBytesMax = 63;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f'); }
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 bool is_label(std::string_view label) {
   const auto fits = [](char c) {
@@ -30,8 +29,7 @@ std::string_view last_label(std::string_view name) {
 }
 
 std::string lowered(std::string_view text) {
-  std::string result(text);
-  std::ranges::transform(result, result.begin(), lower);
+  std::string result = base::ascii_lower(text);
   if (result.ends_with('.')) result.pop_back();
   return result;
 }

@@ -4,10 +4,13 @@
 #include <charconv>
 #include <utility>
 
+#include "base/ascii.h"
+
 namespace airlock::egress {
 namespace {
 
 constexpr std::uint64_t kLengthMax = std::uint64_t{1} << 53;
+constexpr std::string_view kBlanks = " \t";
 constexpr std::string_view kScheme = "http://";
 constexpr std::uint16_t kHttpPort = 80;
 
@@ -15,16 +18,10 @@ std::unexpected<HeadError> refuse(std::string text, int status = 400) {
   return std::unexpected(HeadError{status, std::move(text)});
 }
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-bool same(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
-}
-
 bool is_token(std::string_view text) {
   constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
   return !text.empty() && std::ranges::all_of(text, [&](char c) {
-    return (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') ||
+    return (base::ascii_lower(c) >= 'a' && base::ascii_lower(c) <= 'z') || (c >= '0' && c <= '9') ||
            kMarks.find(c) != std::string_view::npos;
   });
 }
@@ -35,13 +32,6 @@ bool is_value(std::string_view text) {
     const auto byte = static_cast<unsigned char>(c);
     return byte == '\t' || (byte >= 0x20 && byte != 0x7f);
   });
-}
-
-std::string_view trimmed(std::string_view text) {
-  const auto blank = [](char c) { return c == ' ' || c == '\t'; };
-  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
-  return text;
 }
 
 // The first line and the fields of a head whose lines are known to end properly.
@@ -65,7 +55,7 @@ HeadResult<Parts> split(std::string_view head) {
     if (colon == std::string_view::npos || !is_token(line.substr(0, colon))) {
       return refuse("a header line that is no field");
     }
-    const std::string_view value = trimmed(line.substr(colon + 1));
+    const std::string_view value = base::trimmed(line.substr(colon + 1), kBlanks);
     if (!is_value(value)) return refuse("a control character in a header field");
     parts.fields.push_back({std::string(line.substr(0, colon)), std::string(value)});
   }
@@ -76,11 +66,11 @@ HeadResult<Parts> split(std::string_view head) {
 std::vector<std::string> list_of(const std::vector<Field>& fields, std::string_view name) {
   std::vector<std::string> words;
   for (const Field& field : fields) {
-    if (!same(field.name, name)) continue;
+    if (!base::equal_ignoring_case(field.name, name)) continue;
     std::string_view rest = field.value;
     while (true) {
       const std::size_t comma = rest.find(',');
-      const std::string_view word = trimmed(rest.substr(0, comma));
+      const std::string_view word = base::trimmed(rest.substr(0, comma), kBlanks);
       if (!word.empty()) words.emplace_back(word);
       if (comma == std::string_view::npos) break;
       rest.remove_prefix(comma + 1);
@@ -90,7 +80,7 @@ std::vector<std::string> list_of(const std::vector<Field>& fields, std::string_v
 }
 
 bool lists(const std::vector<std::string>& words, std::string_view word) {
-  return std::ranges::any_of(words, [&](const std::string& each) { return same(each, word); });
+  return std::ranges::any_of(words, [&](const std::string& each) { return base::equal_ignoring_case(each, word); });
 }
 
 // Between us and one neighbour, and not for the other.
@@ -115,7 +105,7 @@ HeadResult<std::vector<Field>> end_to_end_fields(std::vector<Field> fields) {
       return refuse("a Connection field that names " + std::string(name));
   }
   std::erase_if(fields, [&](const Field& field) {
-    const auto is_field = [&](std::string_view name) { return same(field.name, name); };
+    const auto is_field = [&](std::string_view name) { return base::equal_ignoring_case(field.name, name); };
     return std::ranges::any_of(kHopByHop, is_field) || lists(connection, field.name);
   });
   return fields;
@@ -124,11 +114,11 @@ HeadResult<std::vector<Field>> end_to_end_fields(std::vector<Field> fields) {
 HeadResult<std::optional<BodyFraming>> framing_of(const std::vector<Field>& fields) {
   std::optional<BodyFraming> framing;
   for (const Field& field : fields) {
-    if (same(field.name, "Transfer-Encoding")) {
+    if (base::equal_ignoring_case(field.name, "Transfer-Encoding")) {
       if (framing) return refuse("more than one length of the body");
-      if (!same(field.value, "chunked")) return refuse("a Transfer-Encoding other than chunked");
+      if (!base::equal_ignoring_case(field.value, "chunked")) return refuse("a Transfer-Encoding other than chunked");
       framing = {BodyKind::kChunked, 0};
-    } else if (same(field.name, "Content-Length")) {
+    } else if (base::equal_ignoring_case(field.name, "Content-Length")) {
       if (framing) return refuse("more than one length of the body");
       std::uint64_t length = 0;
       const char* const last = field.value.data() + field.value.size();
@@ -158,10 +148,10 @@ HeadResult<Uri> parse_uri(std::string_view target) {
   if (target.starts_with('/') || target == "*") {
     return refuse("this is a proxy: it needs a whole URI, such as http://example.com/");
   }
-  if (target.size() > 8 && same(target.substr(0, 8), "https://")) {
+  if (target.size() > 8 && base::equal_ignoring_case(target.substr(0, 8), "https://")) {
     return refuse("https through a proxy needs CONNECT");
   }
-  if (target.size() <= kScheme.size() || !same(target.substr(0, kScheme.size()), kScheme)) {
+  if (target.size() <= kScheme.size() || !base::equal_ignoring_case(target.substr(0, kScheme.size()), kScheme)) {
     return refuse("a URI that is not http://");
   }
   std::string_view rest = target.substr(kScheme.size());
@@ -178,7 +168,7 @@ HeadResult<Uri> parse_uri(std::string_view target) {
 
 // Exactly one, and the same place as the URI's.
 HeadResult<void> check_host(const RequestHead& head, const std::vector<Field>& fields) {
-  const auto is_host = [](const Field& field) { return same(field.name, "Host"); };
+  const auto is_host = [](const Field& field) { return base::equal_ignoring_case(field.name, "Host"); };
   const auto count = std::ranges::count_if(fields, is_host);
   if (count > 1) return refuse("more than one Host");
   if (count == 0) {
@@ -278,7 +268,7 @@ HeadResult<RequestHead> parse_request_head(std::string_view bytes) {
   head.keep_alive = !lists(connection, "close") && (*minor == 1 || lists(connection, "keep-alive"));
   auto fields = end_to_end_fields(std::move(parts->fields));
   if (!fields) return std::unexpected(std::move(fields).error());
-  std::erase_if(*fields, [](const Field& field) { return same(field.name, "Host"); });
+  std::erase_if(*fields, [](const Field& field) { return base::equal_ignoring_case(field.name, "Host"); });
   head.fields = std::move(*fields);
   return head;
 }

@@ -1,6 +1,7 @@
 // Memory, and the settings of the host that change what a guest can see, reach or get.
 #include <string>
 
+#include "base/ascii.h"
 #include "base/units.h"
 #include "host/checks.h"
 #include "host/proc_files.h"
@@ -65,7 +66,7 @@ Finding check_security_modules(HostProbe& probe) {
   std::string seen;
   const auto add = [&seen](const std::string& text) { seen += (seen.empty() ? "" : ", ") + text; };
   if (const auto label = probe.read("/proc/self/attr/apparmor/current")) {
-    add("AppArmor: " + std::string(trimmed(*label)));
+    add("AppArmor: " + std::string(base::trimmed(*label)));
   } else if (probe.facts("/sys/kernel/security/apparmor")) {
     add("AppArmor");
   }

@@ -12,6 +12,7 @@
 #include <memory>
 #include <system_error>
 
+#include "base/ascii.h"
 #include "base/unique_fd.h"
 #include "host/proc_files.h"
 #include "host/trials.h"
@@ -140,7 +141,7 @@ std::optional<std::string> LiveProbe::find_socket_owner(std::uint64_t inode) {
     if (++looked_at > kProcessesMax) break;
     if (!has_socket("/proc/" + pid + "/fd", link)) continue;
     const std::string name = read("/proc/" + pid + "/comm").value_or("?");
-    return printable(trimmed(name)) + " (pid " + pid + ")";
+    return printable(base::trimmed(name)) + " (pid " + pid + ")";
   }
   return std::nullopt;
 }

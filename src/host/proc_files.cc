@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/ascii.h"
+
 namespace airlock::host {
 
 namespace {
@@ -12,15 +14,9 @@ constexpr std::string_view kTcpListen = "0A";  // TCP_LISTEN of include/net/tcp_
 
 }  // namespace
 
-std::string_view trimmed(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(kSpace);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
-}
-
 std::vector<std::string_view> fields_of(std::string_view text) {
   std::vector<std::string_view> fields;
-  while (!(text = trimmed(text)).empty()) {
+  while (!(text = base::trimmed(text)).empty()) {
     const std::size_t end = std::min(text.find_first_of(kSpace), text.size());
     fields.push_back(text.substr(0, end));
     text.remove_prefix(end);
@@ -40,12 +36,12 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
 
 std::vector<std::string_view> lines_of(std::string_view text) {
   std::vector<std::string_view> lines = split(text, '\n');
-  std::erase_if(lines, [](std::string_view line) { return trimmed(line).empty(); });
+  std::erase_if(lines, [](std::string_view line) { return base::trimmed(line).empty(); });
   return lines;
 }
 
 std::optional<std::uint64_t> parse_number(std::string_view text, int base) {
-  text = trimmed(text);
+  text = base::trimmed(text);
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
@@ -90,7 +86,7 @@ bool IdRange::overlaps(std::uint64_t other_first, std::uint64_t other_count) con
 std::vector<IdRange> parse_id_ranges(std::string_view text) {
   std::vector<IdRange> ranges;
   for (const std::string_view line : lines_of(text)) {
-    const std::vector<std::string_view> parts = split(trimmed(line), ':');
+    const std::vector<std::string_view> parts = split(base::trimmed(line), ':');
     if (parts.size() != 3) continue;
     const auto first = parse_number(parts[1]);
     const auto count = parse_number(parts[2]);

@@ -13,8 +13,6 @@
 
 namespace airlock::host {
 
-// Without the white space at both ends.
-std::string_view trimmed(std::string_view text);
 // At white space, without empty fields.
 std::vector<std::string_view> fields_of(std::string_view text);
 // At every `separator`, empty parts included.

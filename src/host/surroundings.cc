@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "host/proc_files.h"
 
 namespace airlock::host {
@@ -53,8 +54,8 @@ ContainerKind find_container(HostProbe& probe) {
     if (probe.facts("/.dockerenv")) return ContainerKind::kDocker;
     if (probe.facts("/run/.containerenv")) return ContainerKind::kPodman;
   }
-  if (const auto name = probe.read("/run/systemd/container"); name && !trimmed(*name).empty()) {
-    return container_by_name(trimmed(*name));
+  if (const auto name = probe.read("/run/systemd/container"); name && !base::trimmed(*name).empty()) {
+    return container_by_name(base::trimmed(*name));
   }
   if (const auto environment = probe.read("/proc/1/environ")) {
     for (const std::string_view entry : split(*environment, '\0')) {
@@ -78,7 +79,7 @@ bool apparmor_restricts_user_namespaces(HostProbe& probe) {
 }
 
 bool selinux_is_enforcing(HostProbe& probe) {
-  return trimmed(probe.read("/sys/fs/selinux/enforce").value_or("")) == "1";
+  return base::trimmed(probe.read("/sys/fs/selinux/enforce").value_or("")) == "1";
 }
 
 bool systemd_is_running(HostProbe& probe) {
@@ -88,7 +89,7 @@ bool systemd_is_running(HostProbe& probe) {
 std::string read_sysctl(HostProbe& probe, std::string_view name) {
   std::string path = "/proc/sys/" + std::string(name);
   std::ranges::replace(path, '.', '/');
-  return std::string(trimmed(probe.read(path).value_or("")));
+  return std::string(base::trimmed(probe.read(path).value_or("")));
 }
 
 std::string sysctl_fix(HostProbe& probe, std::string_view name, std::string_view value) {

@@ -5,6 +5,7 @@
 #include <boost/json/serialize.hpp>
 #include <utility>
 
+#include "base/ascii.h"
 #include "http/json_reader.h"
 #include "http/run_limits.h"
 #include "http/text_encoding.h"
@@ -19,12 +20,6 @@ constexpr const char* kAmonPwd = "PWD=/work";
 constexpr std::string_view kBlanks = " \t\n\v\f\r\x1c\x1d\x1e\x1f";
 // CPU time is bounded by the rate; this only stops what a host without a rate lets through.
 constexpr int kCpuTimePerWallTime = 2;
-
-std::string_view trimmed(std::string_view text) {
-  const auto first = text.find_first_not_of(kBlanks);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
-}
 
 // What is no request at all, or has members of a wrong type.
 template <typename T>
@@ -57,10 +52,7 @@ ApiResult<int> read_timeout(const JsonObject& request, const AmonLimits& limits)
 
 ApiResult<std::string> read_language(const JsonObject& request) {
   AIRLOCK_ASSIGN(const std::string text, read_text(request, "language"));
-  std::string language(trimmed(text));
-  std::ranges::transform(language, language.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
+  std::string language = base::ascii_lower(base::trimmed(text, kBlanks));
   if (language != "python" && language != "bash") {
     return refuse_request("目前僅支援 language=python|bash");
   }
@@ -131,7 +123,7 @@ ApiStatus set_up(AmonRun& amon, std::string_view code, const RunCatalog& catalog
 }  // namespace
 
 ApiResult<std::string> normalise_amon_path(std::string_view path) {
-  path = trimmed(path);
+  path = base::trimmed(path, kBlanks);
   if (path.empty()) return refuse_request("path 不可為空");
   if (path.find('\0') != std::string_view::npos) return refuse_request("path 不可包含 NUL");
   std::string slashed(path);

@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "base/ascii.h"
 #include "http/server/message.h"
 
 namespace airlock::http {
@@ -13,19 +14,12 @@ constexpr int kLevel = Z_BEST_SPEED;
 constexpr int kGzipWindowBits = 15 + 16;  // zlib.h: 16 more is a gzip header and not zlib's own
 constexpr int kMemoryLevel = 8;           // zlib's default
 
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kBlanks = " \t";
-  const std::size_t first = text.find_first_not_of(kBlanks);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
-}
-
 // Cuts `rest` at the first `separator` and gives what stood before it.
 std::string_view take_part(std::string_view& rest, char separator) {
   const std::size_t end = rest.find(separator);
   const std::string_view part = rest.substr(0, end);
   rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
-  return trimmed(part);
+  return base::trimmed(part, " \t");
 }
 
 // "q=0", "q=0.000": not wanted (RFC 9110, 12.4.2). What is no weight counts as wanted.

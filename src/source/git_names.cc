@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/utf8.h"
 #include "model/job.h"
 
@@ -52,18 +53,7 @@ bool is_branch(std::string_view branch) {
          });
 }
 
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(), [](char c) {
-    return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return lower;
-}
-
-bool is_git_folder(std::string_view part) {
-  return part.size() == 4 && part[0] == '.' && (part[1] == 'g' || part[1] == 'G') &&
-         (part[2] == 'i' || part[2] == 'I') && (part[3] == 't' || part[3] == 'T');
-}
+bool is_git_folder(std::string_view part) { return base::equal_ignoring_case(part, ".git"); }
 
 }  // namespace
 
@@ -75,7 +65,7 @@ base::Status check_branch(std::string_view branch) {
 }
 
 base::Result<std::string> parse_commit(std::string_view commit) {
-  std::string lower = lower_case(commit);
+  std::string lower = base::ascii_lower(commit);
   if (lower.size() < kCommitHexMin || lower.size() > kCommitHexMax ||
       lower.find_first_not_of(kHexDigits) != std::string::npos) {
     return refuse("a commit is 7 to 64 hexadecimal digits",

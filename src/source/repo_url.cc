@@ -4,6 +4,7 @@
 #include <charconv>
 #include <optional>
 
+#include "base/ascii.h"
 #include "base/host_port.h"
 #include "model/job.h"
 
@@ -27,14 +28,6 @@ std::unexpected<base::Error> refuse(std::string message, std::string hint = {}) 
   return base::fail(base::ErrorCode::kInvalidArgument, std::move(message), std::move(hint));
 }
 
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return lower;
-}
-
 std::optional<std::uint16_t> parse_port(std::string_view text) {
   std::uint16_t port = 0;
   const char* const end = text.data() + text.size();
@@ -47,7 +40,7 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
 bool is_allowed(const std::string& entry, const std::string& host, std::uint16_t port,
                 std::uint16_t default_port) {
   const base::HostPort parts = base::split_host_port(entry);
-  if (lower_case(parts.host) != host) return false;
+  if (base::ascii_lower(parts.host) != host) return false;
   return parts.port ? parse_port(*parts.port) == port : port == default_port;
 }
 
@@ -97,7 +90,7 @@ Authority split_authority(std::string_view authority) {
 base::Status take_host(std::string_view host_port, std::uint16_t default_port,
                        const RepoUrlPolicy& policy, RepoUrl& url) {
   const base::HostPort parts = base::split_host_port(host_port);
-  url.host = lower_case(parts.host);
+  url.host = base::ascii_lower(parts.host);
   if (url.host.ends_with('.')) url.host.pop_back();
   if (!is_plain_host(url.host)) {
     return refuse("the repository URL has no proper host name",
@@ -242,7 +235,7 @@ base::Result<RepoUrl> parse_repo_url(std::string_view text, const RepoUrlPolicy&
   }
   const std::size_t scheme_end = text.find("://");
   if (scheme_end != std::string_view::npos) {
-    const std::string scheme = lower_case(text.substr(0, scheme_end));
+    const std::string scheme = base::ascii_lower(text.substr(0, scheme_end));
     const std::string_view rest = text.substr(scheme_end + 3);
     if (scheme == "https") return parse_https(rest, policy);
     if (scheme == "ssh") return parse_ssh(rest, policy);

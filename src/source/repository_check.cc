@@ -4,6 +4,8 @@
 #include <array>
 #include <cctype>
 
+#include "base/ascii.h"
+
 namespace airlock::source {
 namespace {
 
@@ -31,17 +33,11 @@ constexpr Pattern kDockerfilePatterns[] = {
     {"rm -rf /", "removes from the root"},
     {"chmod 777", "lets everybody write"},
 };
+constexpr std::string_view kBlanks = " \t\r\f";
 
 std::unexpected<base::Error> invalid(const std::string& reason, std::string hint = {}) {
   return base::fail(base::ErrorCode::kInvalidArgument, std::string(kValidationFailed) + reason,
                     std::move(hint));
-}
-
-std::string_view trimmed(std::string_view text) {
-  const auto is_space = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\f'; };
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
-  return text;
 }
 
 template <typename Use>
@@ -112,7 +108,7 @@ base::Status check_requirements(std::string_view text, std::vector<std::string>&
                    std::to_string(kRequirementsMax));
   }
   for_lines(text, [&warnings](std::string_view line) {
-    line = trimmed(line);
+    line = base::trimmed(line, kBlanks);
     if (line.starts_with('-') && warnings.size() < kRequirementsMax) {
       warnings.push_back("requirements.txt has the option " + std::string(line.substr(0, 64)));
     }
@@ -121,7 +117,7 @@ base::Status check_requirements(std::string_view text, std::vector<std::string>&
 }
 
 bool is_from(std::string_view line) {
-  line = trimmed(line);
+  line = base::trimmed(line, kBlanks);
   constexpr std::string_view kFrom = "FROM";
   return line.size() > kFrom.size() && (line[4] == ' ' || line[4] == '\t') &&
          std::ranges::equal(line.substr(0, 4), kFrom, [](char a, char b) {
@@ -135,7 +131,7 @@ base::Status check_dockerfile(std::string_view text, std::vector<std::string>& w
     has_from = has_from || is_from(line);
     const std::size_t pipe = line.find('|');
     if (pipe == std::string_view::npos) return;
-    const std::string_view to = trimmed(line.substr(pipe + 1));
+    const std::string_view to = base::trimmed(line.substr(pipe + 1), kBlanks);
     const bool fetches = line.find("curl") < pipe || line.find("wget") < pipe;
     if (fetches && (to.starts_with("bash") || to.starts_with("sh"))) {
       warnings.emplace_back("Dockerfile pipes a download into a shell");
@@ -152,7 +148,7 @@ base::Status check_dockerfile(std::string_view text, std::vector<std::string>& w
 std::vector<std::string> requirement_lines(std::string_view text) {
   std::vector<std::string> lines;
   for_lines(text, [&lines](std::string_view line) {
-    line = trimmed(line);
+    line = base::trimmed(line, kBlanks);
     if (!line.empty() && line.front() != '#' && line.front() != '-') lines.emplace_back(line);
   });
   return lines;

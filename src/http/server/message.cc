@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
+
 namespace airlock::http {
 namespace {
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 struct StatusName {
   int status;
@@ -41,7 +41,7 @@ constexpr StatusName kStatusNames[] = {
 }  // namespace
 
 bool equals_ignoring_case(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
+  return base::equal_ignoring_case(a, b);
 }
 
 std::string_view Request::header(std::string_view name) const {

@@ -6,6 +6,8 @@
 #include <map>
 #include <utility>
 
+#include "base/ascii.h"
+
 namespace airlock::queue {
 namespace {
 
@@ -21,13 +23,6 @@ std::unexpected<base::Error> refuse(std::size_t line, const std::string& message
 std::string quoted(std::string_view text) {
   const bool is_long = text.size() > kShownBytesMax;
   return "\"" + std::string(text.substr(0, kShownBytesMax)) + (is_long ? "..." : "") + "\"";
-}
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kBlank = " \t\r";
-  const std::size_t first = text.find_first_not_of(kBlank);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
 }
 
 // The cells of a line. A cell in double quotes may hold commas, and "" for a quote.
@@ -47,7 +42,7 @@ std::vector<std::string> cells_of(std::string_view line) {
       cells.back() += line[i];
     }
   }
-  for (std::string& cell : cells) cell = std::string(trimmed(cell));
+  for (std::string& cell : cells) cell = std::string(base::trimmed(cell));
   return cells;
 }
 
@@ -59,7 +54,7 @@ class TraceReader {
     if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
     while (!text.empty()) {
       const std::size_t end = text.find('\n');
-      const std::string_view line = trimmed(text.substr(0, end));
+      const std::string_view line = base::trimmed(text.substr(0, end));
       text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
       ++line_;
       if (line.empty()) continue;
