@@ -266,9 +266,9 @@ base::Result<std::vector<Notice>> put_aliases(Values& values, const Environment&
 
 std::vector<Notice> find_unknown_variables(const Values& values, const Environment& environment) {
   // Of other programs of ours, and of the tests.
-  constexpr std::string_view kOthers[] = {"AIRLOCK_JAIL",   "AIRLOCK_DAEMON_FDS", "AIRLOCK_JAIL_*",
-                                          "AIRLOCK_TEST_*", "AIRLOCK_SOAK_*",     "AIRLOCK_BENCH_*",
-                                          "AIRLOCK_VERSION", "AIRLOCK_SERVER"};
+  constexpr std::string_view kOthers[] = {
+      "AIRLOCK_JAIL",   "AIRLOCK_DAEMON_FDS", "AIRLOCK_JAIL_*",  "AIRLOCK_TEST_*",
+      "AIRLOCK_SOAK_*", "AIRLOCK_BENCH_*",    "AIRLOCK_VERSION", "AIRLOCK_SERVER"};
   std::vector<std::string> known;
   for (const config::Setting& setting : values.settings()) known.push_back(variable_of(setting));
   for (const Alias& alias : kAmonAliases) known.emplace_back(alias.variable);

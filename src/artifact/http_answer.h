@@ -19,7 +19,7 @@ inline constexpr std::size_t kAnswerHeadersMax = 100;
 inline constexpr std::size_t kAnswerHeaderBytesMax = 8u << 10;  // of one line
 
 struct HttpAnswer {
-  int status = 0;  // 0: nothing came yet
+  int status = 0;                                           // 0: nothing came yet
   std::map<std::string, std::string, std::less<>> headers;  // lower-case names, the last one wins
   std::string body;
 
@@ -30,7 +30,7 @@ struct HttpAnswer {
 using AnswerSink = std::function<base::Status(const HttpAnswer& head, std::string_view piece)>;
 
 struct AnswerLimits {
-  std::string_view server;  // as an error names it: "the server"
+  std::string_view server;         // as an error names it: "the server"
   std::size_t body_bytes_max = 0;  // of a 2xx body without a sink
 };
 

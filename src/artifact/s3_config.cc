@@ -165,7 +165,8 @@ base::Result<S3Credentials> parse_credentials_file(std::string_view text, std::s
     text.remove_prefix(std::min(end + 1, text.size()));
     if (line.empty() || line.front() == '#' || line.front() == ';') continue;
     if (line.front() == '[') {
-      is_in_profile = line.ends_with(']') && base::trimmed(line.substr(1, line.size() - 2)) == profile;
+      is_in_profile =
+          line.ends_with(']') && base::trimmed(line.substr(1, line.size() - 2)) == profile;
       was_found = was_found || is_in_profile;
       continue;
     }

@@ -80,7 +80,8 @@ std::vector<std::string> list_of(const std::vector<Field>& fields, std::string_v
 }
 
 bool lists(const std::vector<std::string>& words, std::string_view word) {
-  return std::ranges::any_of(words, [&](const std::string& each) { return base::equal_ignoring_case(each, word); });
+  return std::ranges::any_of(
+      words, [&](const std::string& each) { return base::equal_ignoring_case(each, word); });
 }
 
 // Between us and one neighbour, and not for the other.
@@ -105,7 +106,9 @@ HeadResult<std::vector<Field>> end_to_end_fields(std::vector<Field> fields) {
       return refuse("a Connection field that names " + std::string(name));
   }
   std::erase_if(fields, [&](const Field& field) {
-    const auto is_field = [&](std::string_view name) { return base::equal_ignoring_case(field.name, name); };
+    const auto is_field = [&](std::string_view name) {
+      return base::equal_ignoring_case(field.name, name);
+    };
     return std::ranges::any_of(kHopByHop, is_field) || lists(connection, field.name);
   });
   return fields;
@@ -116,7 +119,8 @@ HeadResult<std::optional<BodyFraming>> framing_of(const std::vector<Field>& fiel
   for (const Field& field : fields) {
     if (base::equal_ignoring_case(field.name, "Transfer-Encoding")) {
       if (framing) return refuse("more than one length of the body");
-      if (!base::equal_ignoring_case(field.value, "chunked")) return refuse("a Transfer-Encoding other than chunked");
+      if (!base::equal_ignoring_case(field.value, "chunked"))
+        return refuse("a Transfer-Encoding other than chunked");
       framing = {BodyKind::kChunked, 0};
     } else if (base::equal_ignoring_case(field.name, "Content-Length")) {
       if (framing) return refuse("more than one length of the body");
@@ -151,7 +155,8 @@ HeadResult<Uri> parse_uri(std::string_view target) {
   if (target.size() > 8 && base::equal_ignoring_case(target.substr(0, 8), "https://")) {
     return refuse("https through a proxy needs CONNECT");
   }
-  if (target.size() <= kScheme.size() || !base::equal_ignoring_case(target.substr(0, kScheme.size()), kScheme)) {
+  if (target.size() <= kScheme.size() ||
+      !base::equal_ignoring_case(target.substr(0, kScheme.size()), kScheme)) {
     return refuse("a URI that is not http://");
   }
   std::string_view rest = target.substr(kScheme.size());
@@ -168,7 +173,9 @@ HeadResult<Uri> parse_uri(std::string_view target) {
 
 // Exactly one, and the same place as the URI's.
 HeadResult<void> check_host(const RequestHead& head, const std::vector<Field>& fields) {
-  const auto is_host = [](const Field& field) { return base::equal_ignoring_case(field.name, "Host"); };
+  const auto is_host = [](const Field& field) {
+    return base::equal_ignoring_case(field.name, "Host");
+  };
   const auto count = std::ranges::count_if(fields, is_host);
   if (count > 1) return refuse("more than one Host");
   if (count == 0) {
@@ -268,7 +275,8 @@ HeadResult<RequestHead> parse_request_head(std::string_view bytes) {
   head.keep_alive = !lists(connection, "close") && (*minor == 1 || lists(connection, "keep-alive"));
   auto fields = end_to_end_fields(std::move(parts->fields));
   if (!fields) return std::unexpected(std::move(fields).error());
-  std::erase_if(*fields, [](const Field& field) { return base::equal_ignoring_case(field.name, "Host"); });
+  std::erase_if(*fields,
+                [](const Field& field) { return base::equal_ignoring_case(field.name, "Host"); });
   head.fields = std::move(*fields);
   return head;
 }

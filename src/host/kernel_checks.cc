@@ -101,8 +101,9 @@ Finding check_seccomp(HostProbe& probe) {
 std::string landlock_boot_fix(HostProbe& probe) {
   const std::string sudo = sudo_prefix(probe);
   const std::string active = probe.read("/sys/kernel/security/lsm").value_or("lockdown,yama");
-  return sudo + "sed -i 's/^GRUB_CMDLINE_LINUX=\"/&lsm=landlock," + std::string(base::trimmed(active)) +
-         " /' /etc/default/grub && " + sudo + "update-grub && " + sudo + "reboot";
+  return sudo + "sed -i 's/^GRUB_CMDLINE_LINUX=\"/&lsm=landlock," +
+         std::string(base::trimmed(active)) + " /' /etc/default/grub && " + sudo +
+         "update-grub && " + sudo + "reboot";
 }
 
 Finding check_landlock(HostProbe& probe) {
@@ -122,7 +123,8 @@ Finding check_landlock(HostProbe& probe) {
 Finding check_core_scheduling(HostProbe& probe) {
   const Attempt attempt = probe.attempt(Trial::kCoreScheduling);
   if (attempt.worked()) return ok_finding(kGroup, "core_scheduling", "available");
-  const bool no_smt = base::trimmed(probe.read("/sys/devices/system/cpu/smt/active").value_or("")) == "0";
+  const bool no_smt =
+      base::trimmed(probe.read("/sys/devices/system/cpu/smt/active").value_or("")) == "0";
   if (no_smt) {
     return ok_finding(kGroup, "core_scheduling", "not to be had, and not needed: SMT is off",
                       "no two programs ever share a core at the same time");

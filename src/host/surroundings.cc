@@ -54,7 +54,8 @@ ContainerKind find_container(HostProbe& probe) {
     if (probe.facts("/.dockerenv")) return ContainerKind::kDocker;
     if (probe.facts("/run/.containerenv")) return ContainerKind::kPodman;
   }
-  if (const auto name = probe.read("/run/systemd/container"); name && !base::trimmed(*name).empty()) {
+  if (const auto name = probe.read("/run/systemd/container");
+      name && !base::trimmed(*name).empty()) {
     return container_by_name(base::trimmed(*name));
   }
   if (const auto environment = probe.read("/proc/1/environ")) {
