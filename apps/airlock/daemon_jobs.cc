@@ -15,7 +15,6 @@
 #include "base/ids.h"
 #include "gpu/nvml.h"
 #include "gpu/pool.h"
-#include "jail/launcher_host.h"
 #include "receipt/digest.h"
 #include "receipt/signing_key.h"
 #include "runner/jobs/job_files.h"
@@ -31,11 +30,6 @@ namespace fs = std::filesystem;
 constexpr const char* kHostCertificates = "/etc/ssl/certs/ca-certificates.crt";
 constexpr std::size_t kCertificatesMax = 4u << 20;
 constexpr std::size_t kPackageListMax = 64u << 20;
-
-fs::path state_of(const ServeOptions& options) {
-  return options.state_directory.empty() ? jail::default_state_directory()
-                                         : options.state_directory;
-}
 
 // Of this host, less a tenth that is for everybody else.
 base::ByteCount most_of(std::uint64_t bytes) { return base::ByteCount(bytes / 10 * 9); }
@@ -60,6 +54,21 @@ base::Result<model::Resources> measure_host(const runner::JobSettings& settings)
     host.disk = most_of(std::uint64_t{status.f_bavail} * status.f_frsize);
   }
   return host;
+}
+
+// The service has a user of its own, and what a run as root made before is closed to it. Passing is
+// all that this allows: each folder in it says for itself who may look in.
+base::Status let_pass(const fs::path& folder) {
+  const base::UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  struct stat status{};
+  if (!fd.valid() || ::fstat(fd.get(), &status) != 0) {
+    return base::fail_errno("open " + folder.string());
+  }
+  if (::geteuid() != 0 || status.st_uid != 0) return {};
+  if (::fchmod(fd.get(), (status.st_mode & 07777) | 0111) != 0) {
+    return base::fail_errno("let the service pass through " + folder.string());
+  }
+  return {};
 }
 
 base::Status make_owned(const fs::path& folder, mode_t mode, uid_t uid, gid_t gid) {
@@ -141,7 +150,7 @@ base::Status OpenJobs::open_gpus(const ServeOptions& options, const backend::Bac
 base::Status OpenJobs::open(const ServeOptions& options, backend::Backend& backend,
                             egress::Gateway& gateway, const base::Clock& clock,
                             const telemetry::Log& log) {
-  const fs::path state = state_of(options);
+  const fs::path state = options.state_directory;
   settings_.directory = state / "service";
   if (settings_.file_roots.empty()) settings_.file_roots = {(state / "files").string()};
   storage_.file_roots = settings_.file_roots;
@@ -149,8 +158,8 @@ base::Status OpenJobs::open(const ServeOptions& options, backend::Backend& backe
   // Nobody below us can have more of them than we.
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
-    settings_.limits.open_files = static_cast<std::uint32_t>(
-        std::min<rlim_t>(settings_.limits.open_files, files.rlim_max));
+    settings_.limits.open_files =
+        static_cast<std::uint32_t>(std::min<rlim_t>(settings_.limits.open_files, files.rlim_max));
   }
   if (!options.jobs_ca_file.empty()) {
     AIRLOCK_ASSIGN(const std::string more,
@@ -205,10 +214,11 @@ base::Result<std::unique_ptr<DaemonJobs>> DaemonJobs::open(const ServeOptions& o
 }
 
 base::Status prepare_state(const ServeOptions& options, uid_t uid, gid_t gid) {
-  const fs::path state = state_of(options);
+  const fs::path state = options.state_directory;
   std::error_code error;
   fs::create_directories(state, error);
   if (error) return base::fail(base::errno_error("make " + state.string(), error.value()));
+  AIRLOCK_TRY(let_pass(state));
   AIRLOCK_TRY(make_owned(state / "service", 0700, uid, gid));
   return make_owned(state / "files", 0755, uid, gid);
 }

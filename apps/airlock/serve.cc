@@ -90,8 +90,7 @@ base::Result<std::string> read_own_key(int fd, const std::string& path) {
 // Who can be reached from other machines has a key; one that nobody chose is kept for the next
 // start and shown once.
 base::Result<std::string> make_key(const ServeOptions& options, const telemetry::Log& log) {
-  const std::string directory =
-      options.state_directory.empty() ? jail::default_state_directory() : options.state_directory;
+  const std::string& directory = options.state_directory;
   const std::string path = directory + "/api-key";
   std::error_code error;
   std::filesystem::create_directories(directory, error);
@@ -180,6 +179,11 @@ std::string find_devices(const ServeOptions& options, const telemetry::Log& log)
 base::Result<SupervisorOptions> prepare(config::Values& values, ServeOptions& options,
                                         const telemetry::Log& log) {
   SupervisorOptions supervisor;
+  // Where that is depends on who asks, and the daemon of root becomes somebody else.
+  if (options.state_directory.empty()) {
+    options.state_directory = jail::default_state_directory();
+    values.put("state_dir", {{options.state_directory}, config::Layer::kFlag, "the supervisor"});
+  }
   AIRLOCK_ASSIGN(supervisor.listeners, take_activated_sockets());
   if (supervisor.listeners.empty()) {
     AIRLOCK_ASSIGN(supervisor.listeners, open_listeners(options));
@@ -204,10 +208,8 @@ base::Result<SupervisorOptions> prepare(config::Values& values, ServeOptions& op
   const char* const launcher = std::getenv("AIRLOCK_JAIL");
   supervisor.launcher_words = {
       launcher != nullptr ? std::string(launcher) : (self.parent_path() / "airlock-jail").string()};
-  if (!options.state_directory.empty()) {
-    supervisor.launcher_words.insert(supervisor.launcher_words.end(),
-                                     {"--state-dir", options.state_directory});
-  }
+  supervisor.launcher_words.insert(supervisor.launcher_words.end(),
+                                   {"--state-dir", options.state_directory});
   for (const std::string& folder : options.folders) {
     supervisor.launcher_words.insert(supervisor.launcher_words.end(), {"--folder", folder});
   }

@@ -28,7 +28,7 @@ namespace airlock::apps {
 struct ServeOptions {
   std::vector<ListenAddress> listen;
   std::vector<std::string> origins;  // of web pages that may use the service
-  std::string state_directory;       // empty: the default
+  std::string state_directory;       // empty: the default, until prepare() has found it
   std::string api_key;               // empty: none
   std::string user;                  // whom the daemon becomes; empty: an id of its own
   std::string allow_tier;            // "process", or empty

@@ -34,7 +34,7 @@ ApiError no_jobs() {
   return {.status = 503,
           .code = "jobs_off",
           .message = "this service takes no jobs",
-          .hint = "start it without --no-jobs",
+          .hint = "if nobody set jobs to false, its log says why: serve.no_jobs",
           .field = {}};
 }
 

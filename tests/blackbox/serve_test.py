@@ -428,6 +428,18 @@ class Life(unittest.TestCase):
             self.assertEqual(os.stat(state + "/api-key").st_mode & 0o777, 0o600)
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_on_its_defaults_it_takes_jobs(self):
+        # As `airlock run` leaves it for root: closed to the user that the daemon becomes.
+        script = 'mount -t tmpfs tmpfs /var/lib && mkdir -m 700 /var/lib/airlock && exec "$@"'
+        program = ["unshare", "--mount", "sh", "-c", script, "sh", airlock.binary(), "serve"]
+        with Service(program=program) as service:
+            self.assertEqual(service.count("serve.no_jobs"), 0, service.log)
+            self.assertEqual(service.ask_json("GET", "/v1/jobs")[0], 200)
+            root = f"/proc/{service.process.pid}/root/var/lib/airlock"
+            self.assertEqual(os.stat(root).st_mode & 0o777, 0o711)
+            self.assertEqual(os.stat(root + "/service").st_mode & 0o777, 0o700)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
     def test_the_daemon_of_root_has_no_privilege(self):
         with Service() as service:
             status = open(f"/proc/{service.children()['daemon']}/status").read()
