@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "apps/airlock/setting_row.h"
+#include "jail/durable_keepers.h"
 
 namespace airlock::apps {
 // A name of its own: the lambdas below are arguments of templates, and those of another file's
@@ -174,7 +175,7 @@ constexpr SettingRow kRows[] = {
      take_count<AIRLOCK_AT(jobs.attempts_max), 1, 100>},
     {{.name = "execution.max_active_jobs", .value = "N", .group = kExecution, .help = "",
       .fallback = "64", .places = Places::kNotInFlags},
-     take_count<AIRLOCK_AT(jobs.active_max), 1, 256>},
+     take_count<AIRLOCK_AT(jobs.active_max), 1, jail::kDurableMax>},
 
     {{.name = "security.network_policy.prep_allow_internet", .value = "true|false",
       .group = kNetwork, .help = "", .fallback = "true", .places = Places::kNotInFlags},

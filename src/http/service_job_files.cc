@@ -278,6 +278,7 @@ asio::awaitable<Response> Service::events(Exchange& exchange) {
   std::uint64_t since = kOffsetMax;
   const std::string_view last_seen = request.header("Last-Event-ID");
   std::from_chars(last_seen.data(), last_seen.data() + last_seen.size(), since);
+  since = std::min(since, kOffsetMax);
   const auto wanted = query_number(request.query, "since", since, kOffsetMax);
   if (!wanted) co_return error_response(wanted.error());
   since = *wanted;

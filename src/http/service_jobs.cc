@@ -305,8 +305,11 @@ asio::awaitable<Response> Service::job_metrics(Exchange& exchange) {
 asio::awaitable<Response> Service::job_receipt(Exchange& exchange) {
   const auto record = co_await find_job(exchange);
   if (!record) co_return error_response(record.error());
-  base::Result<std::string> receipt = std::string();
-  co_await background_.run([&] { receipt = jobs_->receipt(record->id); });
+  // The file is there before the end of the job, and may be written again until then.
+  base::Result<std::string> receipt = base::fail(base::ErrorCode::kNotFound, "none yet");
+  if (record->has_receipt) {
+    co_await background_.run([&] { receipt = jobs_->receipt(record->id); });
+  }
   if (!receipt) {
     co_return error_response({.status = 404,
                               .code = "not_found",

@@ -107,6 +107,12 @@ TEST_P(JobStoreContract, TheFeedHasEveryChangeInOrder) {
   EXPECT_EQ(page.last, page.changes.back().sequence);
   EXPECT_TRUE(must(&JobStore::changes_since, ChangesRequest{.since = page.last, .owner = {}})
                   .changes.empty());
+  // Whoever knows nothing of the past asks from beyond the newest, and then from there.
+  const auto end =
+      must(&JobStore::changes_since, ChangesRequest{.since = std::uint64_t{1} << 62, .owner = {}});
+  EXPECT_TRUE(end.changes.empty());
+  EXPECT_EQ(end.last, page.last);
+  EXPECT_FALSE(end.lost);
 }
 
 TEST_P(JobStoreContract, TheFeedOfOneOwnerHasNobodyElsesJobs) {

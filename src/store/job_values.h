@@ -160,7 +160,7 @@ struct ChangeEvent {
 };
 
 struct ChangesRequest {
-  std::uint64_t since = 0;           // the sequence that is known already
+  std::uint64_t since = 0;           // known already; beyond the newest: nothing but what comes
   std::optional<std::string> owner;  // of this one only
   std::size_t limit = kChangesMax;
 };

@@ -378,6 +378,23 @@ if not os.path.islink("/output/link"): os.symlink("/etc/passwd", "/output/link")
         self.assertEqual(
             self.runner.call("GET", f"/v1/jobs/{job}/outputs/..%2f..%2fjobs.db")[0], 404)
 
+    def test_events_are_those_that_come_unless_one_says_since_when(self):
+        self.runner.commit()
+        before = self.runner.submit()
+        self.runner.wait(before, ("completed",))
+        request = urllib.request.Request(self.runner.service.url + "/v1/events")
+        with urllib.request.urlopen(request, timeout=30 * SLOW) as stream:
+            time.sleep(1)  # it has looked where the newest is; what is older is not told
+            job = self.runner.submit()
+            told = []
+            for line in stream:
+                if line.startswith(b"data: "):
+                    told.append(json.loads(line[6:]))
+                    if told[-1].get("status") in ENDED:
+                        break
+        self.assertEqual({event["job_id"] for event in told}, {job})
+        self.assertEqual(told[-1]["status"], "completed")
+
     def test_the_same_key_is_the_same_job(self):
         self.runner.commit()
         body, key = self.runner.servers.job(), {"Idempotency-Key": "k-1"}
@@ -439,33 +456,6 @@ for i in range(3):
             if all(state in ENDED for state in states):
                 break
         self.assertEqual(states, ["completed", "completed"])
-
-
-class Restart(case.Case):
-    """A job goes on when daemon and launcher are killed, and when the service is ended."""
-
-    def test_a_running_job_is_adopted_with_its_logs(self):
-        with Runner(self.folder) as runner:
-            runner.commit(inference_py="""
-import sys, time
-for i in range(40):
-    print(sys.argv[2], i, flush=True); time.sleep(0.1)
-open("/output/done", "w").write("yes")
-""")
-            job = runner.submit()
-            runner.wait(job, ("prep",))
-            while "prep 3" not in runner.log_text(job):
-                time.sleep(0.05)
-            runner.service.stop()
-            runner.start()
-            self.assertTrue([line for line in runner.service.log
-                             if line["event"] == "job.adopt" and line["job_id"] == job])
-            record = runner.wait(job, ("completed",))
-            self.assertEqual(record["attempts"], 1)
-            text = runner.log_text(job)
-            for phase in ("prep", "inference"):
-                for i in range(40):
-                    self.assertEqual(text.count(f"{phase} {i}\n"), 1, (phase, i))
 
 
 if __name__ == "__main__":

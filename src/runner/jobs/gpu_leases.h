@@ -19,6 +19,7 @@ struct GpuCounts {
   std::uint32_t free = 0;   // that can be leased now
   std::string type;         // "H200"; empty: there are none
   std::string note;         // why there are none, or fewer than the host has
+  bool known = true;        // false: the driver does not answer, and there may be some
 };
 
 class GpuLeases {
@@ -41,7 +42,9 @@ class GpuLeases {
 class NoGpus final : public GpuLeases {
  public:
   explicit NoGpus(std::string why) : why_(std::move(why)) {}
-  GpuCounts counts() override { return {.total = 0, .free = 0, .type = {}, .note = why_}; }
+  GpuCounts counts() override {
+    return {.total = 0, .free = 0, .type = {}, .note = why_, .known = true};
+  }
   base::Result<std::vector<model::AssignedGpu>> lease(std::uint32_t count,
                                                       const std::string&) override {
     if (count == 0) return std::vector<model::AssignedGpu>();

@@ -65,11 +65,7 @@ Went<void> JobDriver::open(bool adopt) {
   // What an earlier attempt left is not this one's.
   if (const auto removed = parts_.files.remove(record_.id); !removed) return lost(removed.error());
   if (const auto made = parts_.files.create(record_.id); !made) return lost(made.error());
-  record_.phases.erase(std::remove_if(record_.phases.begin(), record_.phases.end(),
-                                      [this](const model::PhaseRecord& phase) {
-                                        return phase.attempt == record_.attempts;
-                                      }),
-                       record_.phases.end());
+  if (record_.attempts > 1) AIRLOCK_TRY(forget_earlier_attempt());
   const auto opened = workspace_.open({.disk = held_.disk,
                                        .inodes = settings_.limits.inodes,
                                        .memory = held_.memory,
@@ -78,6 +74,24 @@ Went<void> JobDriver::open(bool adopt) {
   if (!opened) return lost(opened.error());
   base::crash_point("job_workspace_opened");
   return {};
+}
+
+// Phases and what was reached stay, as history; what is asked of the record to know how far this
+// attempt is must not be of another, whose files and workspace are gone.
+Went<void> JobDriver::forget_earlier_attempt() {
+  record_.resolved_commit.clear();
+  record_.source_digest.clear();
+  record_.build_digest.clear();
+  record_.build_cached = false;
+  record_.seal = {};
+  record_.inputs.clear();
+  record_.outputs.clear();
+  store::JobChange change;
+  change.resolved_commit = change.source_digest = change.build_digest = "";
+  change.build_cached = false;
+  change.seal = record_.seal;
+  change.inputs = change.outputs = std::vector<model::ArtifactDigest>();
+  return save(std::move(change));
 }
 
 // --- steps ---------------------------------------------------------------------------------------
@@ -246,26 +260,14 @@ Went<void> JobDriver::enter(model::JobState state, const std::string& phase, dou
   return {};
 }
 
-// A disk that is full or a database that is locked is waited for: what runs goes on meanwhile.
 Went<void> JobDriver::save(store::JobChange change) {
-  for (std::chrono::milliseconds pause{50};;
-       pause = std::min<std::chrono::milliseconds>(pause * 2, std::chrono::seconds(5))) {
-    auto head = store::wait_for(&store::JobStore::update, parts_.store,
-                                store::JobClaim{record_.id, record_.fencing_token}, change);
-    if (head) {
-      if (head->cancel_requested) control_.cancel();
-      return {};
-    }
-    const base::ErrorCode code = head.error().code;
-    if (code == base::ErrorCode::kPermissionDenied || code == base::ErrorCode::kNotFound) {
-      fenced_ = true;
-      return stop(JobStop::Kind::kDetached, "", "");
-    }
-    if (code == base::ErrorCode::kInvalidArgument) return lost(head.error());
-    parts_.log("job.save_failed", record_.id, head.error().to_string());
-    if (control_.is_detached()) return stop(JobStop::Kind::kDetached, "", "");
-    parts_.sleep(pause);
-  }
+  const auto head = ask_store("job.save_failed", Refusal::kIsFinal, [&] {
+    return store::wait_for(&store::JobStore::update, parts_.store,
+                           store::JobClaim{record_.id, record_.fencing_token}, change);
+  });
+  if (!head) return std::unexpected(head.error());
+  if (head->cancel_requested) control_.cancel();
+  return {};
 }
 
 }  // namespace airlock::runner

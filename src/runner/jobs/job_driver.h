@@ -8,8 +8,13 @@
 // back to the queue while it has attempts left; then it ends as `runner_lost`.
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "model/job.h"
@@ -31,6 +36,9 @@ enum class JobEnd {
 // In `source/` of the job, once the repository has been checked.
 inline constexpr const char* kKeptMark = ".checked";
 inline constexpr std::uint32_t kRepositoryFilesMax = 10'000;
+// How soon a store that cannot answer is asked again: twice as long each time.
+inline constexpr std::chrono::milliseconds kAskAgainLeast{50};
+inline constexpr std::chrono::milliseconds kAskAgainMost{5'000};
 
 // Of the attempt that holds the claim: a later one never meets what an earlier one left.
 std::string workspace_name(const model::JobRecord& record);
@@ -48,6 +56,7 @@ class JobDriver {
  private:
   Went<void> drive(bool adopt);
   Went<void> open(bool adopt);
+  Went<void> forget_earlier_attempt();
   Went<void> clone();
   Went<void> check();
   Went<void> build();
@@ -80,12 +89,19 @@ class JobDriver {
                                          const base::Error& error) const;
   void note(const std::string& tag, std::string_view text) const;
 
-  // The store.
+  // The store. A disk that is full or a database that is locked is waited for, since what runs goes
+  // on meanwhile. kDetached: the claim is somebody else's, or we are to let go; kLost: it refuses
+  // the change itself, and that is final.
+  enum class Refusal { kIsFinal, kIsAskedAgain };
+  template <typename Ask>
+  auto ask_store(std::string_view event, Refusal refusal, Ask ask)
+      -> Went<typename std::invoke_result_t<Ask>::value_type>;
   Went<void> enter(model::JobState state, const std::string& phase, double progress);
   Went<void> save(store::JobChange change);
   JobEnd finish(const std::optional<JobStop>& stopped);
   JobEnd end_as(model::JobState state, std::string code, std::string message);
-  base::Status end_with_receipt(store::JobChange change);
+  base::Result<store::JobHead> end_with_receipt(store::JobChange change);
+  JobEnd let_go();
   JobEnd hand_back(const JobStop& stopped);
   void clean_up();
 
@@ -101,5 +117,28 @@ class JobDriver {
   std::vector<model::EgressEntry> told_egress_;  // what the store knows of the step that runs
   bool fenced_ = false;
 };
+
+template <typename Ask>
+auto JobDriver::ask_store(std::string_view event, Refusal refusal, Ask ask)
+    -> Went<typename std::invoke_result_t<Ask>::value_type> {
+  for (std::chrono::milliseconds pause = kAskAgainLeast;;
+       pause = std::min(pause * 2, kAskAgainMost)) {
+    auto answer = ask();
+    if (answer) return std::move(*answer);
+    const base::ErrorCode code = answer.error().code;
+    if (code == base::ErrorCode::kPermissionDenied || code == base::ErrorCode::kNotFound) {
+      fenced_ = true;
+      return stop(JobStop::Kind::kDetached, "", "");
+    }
+    const bool refused =
+        code == base::ErrorCode::kInvalidArgument || code == base::ErrorCode::kLimitExceeded;
+    if (refused && refusal == Refusal::kIsFinal) return lost(answer.error());
+    // Busy for a moment is nobody's concern: several jobs may end at once.
+    const bool is_news = code != base::ErrorCode::kBusy || pause == kAskAgainMost;
+    if (is_news) parts_.log(event, record_.id, answer.error().to_string());
+    if (control_.is_detached()) return stop(JobStop::Kind::kDetached, "", "");
+    parts_.sleep(pause);
+  }
+}
 
 }  // namespace airlock::runner

@@ -20,7 +20,6 @@ using Kind = JobStop::Kind;
 using store::JobStore;
 
 constexpr std::size_t kHashedLogBytes = 1u << 20;
-constexpr std::chrono::milliseconds kAgainAfter{100};
 
 std::string_view contract_status(JobState state) {
   if (state == JobState::kCompleted) return "completed";
@@ -119,9 +118,7 @@ Went<void> JobDriver::push_outputs() {
 JobEnd JobDriver::finish(const std::optional<JobStop>& stopped) {
   if (!stopped) return end_as(JobState::kCompleted, "", "");
   switch (stopped->kind) {
-    case Kind::kDetached:
-      if (fenced_) workspace_.end();
-      return JobEnd::kLetGo;
+    case Kind::kDetached: return let_go();
     case Kind::kCancelled: return end_as(JobState::kCancelled, "cancelled", "Job cancelled");
     case Kind::kTimeout: return end_as(JobState::kTimeout, stopped->code, stopped->message);
     case Kind::kFailed: return end_as(JobState::kFailed, stopped->code, stopped->message);
@@ -149,20 +146,9 @@ JobEnd JobDriver::end_as(JobState state, std::string code, std::string message) 
   record_.error_message = std::move(message);
   record_.completed_at =
       std::chrono::time_point_cast<std::chrono::microseconds>(parts_.clock.wall_now());
-  for (;;) {
-    const auto ended = end_with_receipt(change);
-    if (ended) break;
-    const base::ErrorCode code_now = ended.error().code;
-    if (code_now == base::ErrorCode::kPermissionDenied || code_now == base::ErrorCode::kNotFound) {
-      workspace_.end();
-      return JobEnd::kLetGo;
-    }
-    if (code_now != base::ErrorCode::kBusy) {
-      parts_.log("job.end_failed", record_.id, ended.error().to_string());
-    }
-    if (control_.is_detached()) return JobEnd::kLetGo;
-    parts_.sleep(kAgainAfter);
-  }
+  const auto ended =
+      ask_store("job.end_failed", Refusal::kIsAskedAgain, [&] { return end_with_receipt(change); });
+  if (!ended) return let_go();
   base::crash_point("job_ended");
   clean_up();
   parts_.log("job.end", record_.id, model::job_state_name(state));
@@ -170,7 +156,7 @@ JobEnd JobDriver::end_as(JobState state, std::string code, std::string message) 
 }
 
 // The receipt is on disk before the state says that there is one.
-base::Status JobDriver::end_with_receipt(store::JobChange change) {
+base::Result<store::JobHead> JobDriver::end_with_receipt(store::JobChange change) {
   AIRLOCK_ASSIGN(const std::optional<store::RunnerRecord> runner,
                  store::wait_for(&JobStore::find_runner, parts_.store, record_.runner_id));
   receipt::StatementFacts facts;
@@ -193,34 +179,34 @@ base::Status JobDriver::end_with_receipt(store::JobChange change) {
                                  logs);
   AIRLOCK_ASSIGN(const receipt::SignedReceipt signed_receipt,
                  receipt::make_receipt(record_, facts, parts_.key));
-  AIRLOCK_TRY(parts_.files.create(record_.id));
-  AIRLOCK_TRY(write_whole(parts_.files.receipt(record_.id), signed_receipt.envelope));
+  auto written = parts_.files.create(record_.id);
+  if (written) { written = write_whole(parts_.files.receipt(record_.id), signed_receipt.envelope); }
+  if (!written) {
+    written.error().code = base::ErrorCode::kIo;  // says nothing of the claim, whatever it was
+    return base::fail(std::move(written).error());
+  }
   base::crash_point("job_receipt_written");
   change.receipt = store::ReceiptLink{facts.previous, signed_receipt.digest};
-  AIRLOCK_TRY(store::wait_for(&JobStore::update, parts_.store,
-                              store::JobClaim{record_.id, record_.fencing_token},
-                              std::move(change)));
-  return {};
+  return store::wait_for(&JobStore::update, parts_.store,
+                         store::JobClaim{record_.id, record_.fencing_token}, std::move(change));
 }
 
 JobEnd JobDriver::hand_back(const JobStop& stopped) {
   parts_.log("job.retry", record_.id, stopped.message);
   workspace_.end();
-  for (;;) {
-    const auto head = store::wait_for(&JobStore::release, parts_.store,
-                                      store::JobClaim{record_.id, record_.fencing_token},
-                                      std::string(stopped.message));
-    if (head) {
-      clean_up();
-      return model::is_terminal(head->state) ? JobEnd::kEnded : JobEnd::kHandedBack;
-    }
-    const base::ErrorCode code = head.error().code;
-    if (code == base::ErrorCode::kPermissionDenied || code == base::ErrorCode::kNotFound) {
-      return JobEnd::kLetGo;
-    }
-    if (control_.is_detached()) return JobEnd::kLetGo;
-    parts_.sleep(kAgainAfter);
-  }
+  const auto head = ask_store("job.release_failed", Refusal::kIsAskedAgain, [&] {
+    return store::wait_for(&JobStore::release, parts_.store,
+                           store::JobClaim{record_.id, record_.fencing_token}, stopped.message);
+  });
+  if (!head) return let_go();
+  clean_up();
+  return model::is_terminal(head->state) ? JobEnd::kEnded : JobEnd::kHandedBack;
+}
+
+// What runs goes on under whoever comes next, unless somebody else has the job by now.
+JobEnd JobDriver::let_go() {
+  if (fenced_) workspace_.end();
+  return JobEnd::kLetGo;
 }
 
 // Logs, outputs and the receipt stay; inputs and what was kept of the source do not.

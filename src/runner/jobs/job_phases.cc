@@ -73,6 +73,12 @@ Went<void> JobDriver::run_clone(const source::ClonePlan& plan) {
   Step step = make_step("clone", clone_script(plan), settings_.timeouts.clone);
   step.env = plan.env;
   if (plan.bind) {
+    const fs::path folder = fs::path(plan.bind->root) / plan.bind->below;
+    std::error_code error;
+    if (!workspace_.has_begun("clone") && !fs::is_directory(folder, error)) {
+      return failed("clone_failed",
+                    "Git clone failed: there is no repository " + folder.string() + " here");
+    }
     step.prepare = [&plan] { return repository_files(*plan.bind); };
   } else {
     std::vector<std::string> hosts;
@@ -314,7 +320,10 @@ Went<void> JobDriver::prep() {
   if (file)
     timeouts.prep = std::min(timeouts.prep, file->limits.prep_timeout.value_or(timeouts.prep));
   Step step = make_phase(source::Phase::kPrep, timeouts.prep);
-  if (step.argv.empty()) return seal(std::nullopt);
+  if (step.argv.empty()) {
+    // Whoever adopts the job finds inference in the sandbox that sealing would end.
+    return record_.seal.sealed_at ? Went<void>() : seal(std::nullopt);
+  }
   if (ended_phase("prep") == nullptr) {
     if (settings_.prep_sees_input) step.prepare = [this] { return open_inputs(); };
     if (settings_.network.prep_allow_internet) {

@@ -269,8 +269,18 @@ void JobService::start_next() {
     const std::size_t room = settings_.active_max - active_.size();
     if (decision.start.size() > room) decision.start.resize(room);
   }
-  for (const queue::Impossible& impossible : decision.impossible) end_impossible(impossible);
+  for (const queue::Impossible& impossible : decision.impossible) {
+    if (can_tell(impossible.id)) end_impossible(impossible);
+  }
   for (const std::string& id : decision.start) start_job(id);
+}
+
+// A driver that does not answer says nothing of how many GPUs the host has.
+bool JobService::can_tell(const std::string& id) {
+  if (parts_.gpus.counts().known) return true;
+  const std::lock_guard lock(mutex_);
+  const queue::WaitingJob* const job = waiting_.find(id);
+  return job == nullptr || job->ask.gpus == 0;
 }
 
 // The host has become smaller than it was when the job was accepted.
@@ -278,17 +288,37 @@ void JobService::end_impossible(const queue::Impossible& impossible) {
   auto claimed = store::wait_for(
       &store::JobStore::claim, parts_.store,
       store::ClaimRequest{.id = impossible.id, .runner_id = parts_.store.runner_id(), .gpus = {}});
-  {
-    const std::lock_guard lock(mutex_);
-    waiting_.remove(impossible.id);
+  if (!claimed) {
+    if (!still_waits(impossible.id)) forget(impossible.id);
+    return;
   }
-  if (!claimed) return;
+  forget(impossible.id);
   store::JobChange change;
   change.state = model::JobState::kFailed;
   change.error_code = "impossible";
   change.error_message = "This runner can no longer run the job: " + impossible.reason;
-  (void)store::wait_for(&store::JobStore::update, parts_.store,
-                        store::JobClaim{claimed->id, claimed->fencing_token}, std::move(change));
+  const auto ended =
+      store::wait_for(&store::JobStore::update, parts_.store,
+                      store::JobClaim{claimed->id, claimed->fencing_token}, std::move(change));
+  if (ended) return;
+  // It is ours now, and a driver gives it back once the store answers again.
+  parts_.log("job.end_failed", claimed->id, ended.error().to_string());
+  queue::RunningJob nothing;
+  nothing.id = impossible.id;
+  drive(std::move(*claimed), std::move(nothing), /*adopt=*/true);
+}
+
+// Why a claim failed is no answer: kBusy is a job that has ended, and a store that is locked.
+bool JobService::still_waits(const std::string& id) {
+  const auto record = store::wait_for(&store::JobStore::find, parts_.store, id);
+  if (!record) return true;  // asked again with the next decision
+  return *record && (*record)->state == model::JobState::kPending;
+}
+
+void JobService::forget(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  waiting_.remove(id);
+  if (reserved_ == id) reserved_.clear();
 }
 
 void JobService::start_job(const std::string& id) {
@@ -310,17 +340,13 @@ void JobService::start_job(const std::string& id) {
       &store::JobStore::claim, parts_.store,
       store::ClaimRequest{
           .id = id, .runner_id = parts_.store.runner_id(), .gpus = std::move(*leased)});
-  const bool retry_later = !record && record.error().code == base::ErrorCode::kIo;
-  if (!retry_later) {
-    const std::lock_guard lock(mutex_);
-    waiting_.remove(id);
-    if (reserved_ == id) reserved_.clear();
-  }
   if (!record) {
     parts_.gpus.release(id);
     parts_.log("job.claim_failed", id, record.error().to_string());
+    if (!still_waits(id)) forget(id);
     return;
   }
+  forget(id);
   base::crash_point("job_claimed");
   drive(std::move(*record), std::move(running), /*adopt=*/false);
 }

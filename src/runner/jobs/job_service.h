@@ -75,7 +75,10 @@ class JobService final : public JobApi {
   void drive(model::JobRecord record, queue::RunningJob running, bool adopt);
   void finished(const std::string& id);
   void take_back(const model::JobRecord& record);
+  bool can_tell(const std::string& id);  // whether a job is impossible
   void end_impossible(const queue::Impossible& impossible);
+  bool still_waits(const std::string& id);
+  void forget(const std::string& id);  // of the queue in memory
   void keep_house();
   void prune_history();
   void prune_builds();

@@ -111,6 +111,7 @@ std::string PoolLeases::type() const {
 
 GpuCounts PoolLeases::counts() {
   GpuCounts counts{.total = 0, .free = 0, .type = type(), .note = pool_.unavailable()};
+  counts.known = counts.note.empty();
   std::size_t notes = 0;
   const auto note = [&](const std::string& text) {
     if (++notes > kNotesMax + 1) return;

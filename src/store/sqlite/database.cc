@@ -14,12 +14,13 @@ base::ErrorCode code_of(int primary) {
   switch (primary) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED: return base::ErrorCode::kBusy;
-    case SQLITE_FULL:
-    case SQLITE_NOMEM: return base::ErrorCode::kUnavailable;
+    // Not kPermissionDenied, which of a store means that a claim is not held.
     case SQLITE_PERM:
     case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
-    case SQLITE_AUTH: return base::ErrorCode::kPermissionDenied;
+    case SQLITE_AUTH:
+    case SQLITE_FULL:
+    case SQLITE_NOMEM: return base::ErrorCode::kUnavailable;
     case SQLITE_TOOBIG: return base::ErrorCode::kLimitExceeded;
     default: return base::ErrorCode::kIo;
   }

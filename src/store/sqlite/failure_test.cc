@@ -220,6 +220,18 @@ TEST(StoreFailureTest, AStateDirectoryThatCannotBeWrittenIsRefusedByName) {
   EXPECT_EQ(wait_for(&JobStore::list, **store.opened, JobFilter{})->jobs.size(), 1U);
 }
 
+// kPermissionDenied says that a claim is not held, and whoever hears that lets go of the job.
+TEST(StoreFailureTest, ADiskThatHasBecomeReadOnlyIsNotAClaimThatIsLost) {
+  const TestFolder folder;
+  { SystemStore store(folder); }
+  auto database = Database::open(folder.database(), milliseconds(1'000));
+  ASSERT_TRUE(database.has_value());
+  ASSERT_TRUE((*database)->run_script("PRAGMA query_only = 1").has_value());
+  const base::Status written = (*database)->run_script("DELETE FROM jobs");
+  ASSERT_FALSE(written.has_value());
+  EXPECT_EQ(written.error().code, ErrorCode::kUnavailable) << written.error().to_string();
+}
+
 TEST(StoreFailureTest, TheFilesAreForTheirUserAlone) {
   const TestFolder folder;
   SystemStore store(folder);

@@ -102,9 +102,8 @@ base::Result<ChangesPage> changes_since(Database& database, const ChangesRequest
                    read_change(rows).with_context(database.path() + ": changes"));
     page.changes.push_back(std::move(change));
   }
-  page.last = page.changes.size() == limit
-                  ? page.changes.back().sequence
-                  : std::max(request.since, static_cast<std::uint64_t>(last.value_or(0)));
+  page.last = page.changes.size() == limit ? page.changes.back().sequence
+                                           : static_cast<std::uint64_t>(last.value_or(0));
   return page;
 }
 
