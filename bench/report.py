@@ -3,15 +3,30 @@
 import datetime
 import os
 import platform
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from gateway_report import gateway_budgets, gateway_section
 from measure import Series
 from peers import Peer
 from queue_report import QueueFigures, queue_budgets, queue_section
 from service_figures import ServiceFigures
 from service_report import (beside_table, burst_table, client_table, language_table, memory_table,
                             service_budgets, size_table, where_table)
+from store import StoreFigures, store_budgets, store_section
 from tables import Budget, at_most, budget_table, compare, ms, ratio, samples_text
+
+
+@dataclass
+class JobFigures:
+    """What jobs stand on, each with its own program that measures it."""
+    queue: QueueFigures = field(default_factory=QueueFigures)
+    store: StoreFigures = field(default_factory=StoreFigures)
+    gateway: dict = field(default_factory=dict)
+
+    def budgets(self) -> list[Budget]:
+        return [*queue_budgets(self.queue), *store_budgets(self.store),
+                *gateway_budgets(self.gateway)]
 
 
 def describe_machine() -> dict:
@@ -77,7 +92,7 @@ def step_table(steps: dict[str, float]) -> str:
 
 
 def check_budgets(table: dict[int, dict[str, Series]], figures: ServiceFigures,
-                  queue: QueueFigures, realtime: bool) -> list[Budget]:
+                  jobs: JobFigures, realtime: bool) -> list[Budget]:
     one, two = table[1], table[2]
     rate = None
     if {"protocol", "floor"} <= two.keys():
@@ -100,7 +115,7 @@ def check_budgets(table: dict[int, dict[str, Series]], figures: ServiceFigures,
                "not measured" if docker is None else f"{docker:.0f}x",
                None if docker is None else docker >= 100),
         *service_budgets(figures),
-        *queue_budgets(queue),
+        *jobs.budgets(),
     ]
 
 
@@ -112,7 +127,7 @@ def command_table(peers: list[Peer]) -> str:
 
 
 def render(machine: dict, peers: list[Peer], table: dict, rested: dict, steps: dict,
-           figures: ServiceFigures, queue: QueueFigures, budgets: list[Budget]) -> str:
+           figures: ServiceFigures, jobs: JobFigures, budgets: list[Budget]) -> str:
     template = Path(__file__).with_name("performance.template.md").read_text()
     return template.format(
         **machine,
@@ -127,15 +142,17 @@ def render(machine: dict, peers: list[Peer], table: dict, rested: dict, steps: d
         burst=burst_table(figures),
         languages=language_table(figures),
         sizes=size_table(figures),
-        queue=queue_section(queue),
+        queue=queue_section(jobs.queue),
+        store=store_section(jobs.store),
+        gateway=gateway_section(jobs.gateway),
         service_memory=memory_table(figures),
         commands=command_table(peers + figures.peers),
     )
 
 
-def render_service(machine: dict, peers: list[Peer], figures: ServiceFigures,
-                   budgets: list[Budget]) -> str:
-    """What was measured of the service alone, for whoever works on it."""
+def render_parts(machine: dict, peers: list[Peer], figures: ServiceFigures, jobs: JobFigures,
+                 budgets: list[Budget]) -> str:
+    """What was measured of the service and of jobs alone, for whoever works on them."""
     parts = [f"load average {machine['load']}"]
     parts += [make(figures) for measured, make in (
         (figures.beside, lambda found: beside_table(found, peers, {})),
@@ -145,5 +162,9 @@ def render_service(machine: dict, peers: list[Peer], figures: ServiceFigures,
         (figures.languages, language_table),
         (figures.sizes, size_table),
         (figures.memory is not None, memory_table)) if measured]
+    parts += [make(found) for found, make in (
+        (jobs.queue.decisions and jobs.queue, queue_section),
+        (jobs.store.submits and jobs.store, store_section),
+        (jobs.gateway, gateway_section)) if found]
     parts.append(budget_table([budget for budget in budgets if budget.holds is not None]))
     return "\n\n".join(parts)

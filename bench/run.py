@@ -6,8 +6,8 @@
 
 --only names peers (fork, floor, airlock, bwrap, docker, ...) or parts of what is measured of
 `airlock serve`: http (runs over HTTP beside fork + exec, floor and bwrap), clients, where (by
-step), burst, languages, sizes, memory; "service" is all of these. Parts of the service alone are
-printed without the page around them.
+step), burst, languages, sizes, memory; "service" is all of these. queue, store and gateway are
+what jobs stand on. Parts without a peer are printed without the page around them.
 
 Every round starts each peer a few times, one peer after the other, so that noise of the machine
 hits all alike; the order is another one in every round, since the kernel still tidies up after one
@@ -30,13 +30,16 @@ import time
 from pathlib import Path
 
 import report
+from gateway_report import measure_gateway
 from measure import MeasureError, Series, kill_all_of, run_measurer
 from peers import (Peer, cgroup_parent, docker_peer, own_peers, process_peers, runtime_peers,
                    write_view)
-from queue_report import QueueFigures, measure_queue
+from queue_report import measure_queue
 from service_figures import SECTIONS, ServiceFigures, measure_service
+from store import measure_store
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+JOB_PARTS = ("queue", "store", "gateway")
 CONCURRENCIES = (1, 2)
 REST_MS = 100
 REST_SAMPLES = 30
@@ -126,11 +129,25 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def choose(only: str) -> tuple[set[str], set[str]]:
-    """The peers and the parts of the service that were asked for; all peers: an empty set."""
+def choose(only: str) -> tuple[set[str], set[str], set[str]]:
+    """The peers, the parts of the service and those of jobs that were asked for; all peers: an
+    empty set."""
     words = {word for word in only.split(",") if word}
     sections = set(SECTIONS) if not words or "service" in words else words & set(SECTIONS)
-    return words - set(SECTIONS) - {"service"}, sections
+    jobs = words & set(JOB_PARTS) if words else set(JOB_PARTS)
+    return words - set(SECTIONS) - set(JOB_PARTS) - {"service"}, sections, jobs
+
+
+def measure_jobs(bin_dir: Path, folder: Path, parts: set[str]) -> report.JobFigures:
+    """What jobs stand on, one after the other; the store on the disk that `folder` is on."""
+    figures = report.JobFigures()
+    if "queue" in parts:
+        figures.queue = measure_queue(bin_dir)
+    if "store" in parts:
+        figures.store = measure_store(bin_dir, folder)
+    if "gateway" in parts:
+        figures.gateway = measure_gateway(bin_dir)
+    return figures
 
 
 def complaint(arguments: argparse.Namespace, harness: str) -> str:
@@ -151,8 +168,8 @@ def main() -> int:
     if reason := complaint(arguments, harness):
         print(f"bench/run.py: {reason}", file=sys.stderr)
         return 2
-    wanted, sections = choose(arguments.only)
-    service_only = bool(sections) and not wanted and bool(arguments.only)
+    wanted, sections, job_parts = choose(arguments.only)
+    parts_only = bool(arguments.only) and not wanted
     machine = report.describe_machine()
     if arguments.realtime:
         machine["load"] += (
@@ -167,7 +184,7 @@ def main() -> int:
         noop = Path(shutil.copy(bin_dir / "bench-noop", folder / "noop" / "bench-noop"))
         view = write_view(folder, REPOSITORY / "policies" / "host-view.yaml")
         everybody = own_peers(bin_dir, noop, view) + process_peers(noop)
-        peers = [] if service_only else everybody + runtime_peers(folder, noop)
+        peers = [] if parts_only else everybody + runtime_peers(folder, noop)
         if not arguments.only or "docker" in wanted:
             peers.append(stack.enter_context(docker_peer(folder, noop)))
         peers = [peer for peer in peers if not wanted or peer.key in wanted]
@@ -185,12 +202,12 @@ def main() -> int:
         figures = ServiceFigures()
         if sections:
             figures = measure_service(sections, bin_dir, folder, noop, everybody, take_turns)
-    queue = QueueFigures() if arguments.only else measure_queue(bin_dir)
-    budgets = report.check_budgets(table, figures, queue, arguments.realtime)
-    if service_only:
-        page = report.render_service(machine, everybody, figures, budgets)
+    jobs = measure_jobs(bin_dir, arguments.build, job_parts)
+    budgets = report.check_budgets(table, figures, jobs, arguments.realtime)
+    if parts_only:
+        page = report.render_parts(machine, everybody, figures, jobs, budgets)
     else:
-        page = report.render(machine, peers, table, rested, steps, figures, queue, budgets)
+        page = report.render(machine, peers, table, rested, steps, figures, jobs, budgets)
     print(page)
     if arguments.json:
         found = {str(workers): {key: series.summary()

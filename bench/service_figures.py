@@ -13,7 +13,8 @@ from pathlib import Path
 from measure import MeasureError, Series, run_measurer
 from peers import Peer
 from service_memory import Memory, measure_memory
-from service_peer import (Service, file_member, program_request, service_peers, start_service)
+from service_peer import (Service, file_member, host_copy, program_request, service_peers,
+                          start_service)
 
 SECTIONS = ("http", "clients", "where", "burst", "languages", "sizes", "memory")
 # Whom the service takes turns with. All the others are in the tables before.
@@ -171,8 +172,9 @@ def measure_service(sections: set[str], bin_dir: Path, folder: Path, noop: Path,
         figures.memory = measure_memory(bin_dir, folder, noop)
     if not sections - {"memory"}:
         return figures
-    with start_service(bin_dir, folder) as service:
-        figures.peers = service_peers(service, noop, bin_dir / "bench-noop-libc")
+    libc = bin_dir / "bench-noop-libc"
+    with host_copy(libc) as host_libc, start_service(bin_dir, folder) as service:
+        figures.peers = service_peers(service, noop, libc, host_libc)
         if "http" in sections:
             # The service has ordinary priority, whatever the others had among themselves.
             figures.others = [replace(peer, priority=[]) for peer in others if peer.key in BESIDE]

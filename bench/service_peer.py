@@ -3,8 +3,10 @@
 import base64
 import contextlib
 import json
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +81,18 @@ def start_service(bin_dir: Path, folder: Path, *words: str):
         process.stderr.close()
 
 
-def service_peers(service: Service, noop: Path, libc: Path) -> list[Peer]:
+@contextlib.contextmanager
+def host_copy(program: Path):
+    """Where every sandbox sees it without being sent it: below /usr/local."""
+    folder = Path(tempfile.mkdtemp(prefix="airlock-bench-", dir="/usr/local/lib"))
+    try:
+        folder.chmod(0o755)
+        yield Path(shutil.copy(program, folder))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def service_peers(service: Service, noop: Path, libc: Path, host_libc: Path) -> list[Peer]:
     true = "/usr/bin/true"
     return [
         service.peer("http", "airlock serve, POST /v1/run",
@@ -88,6 +101,8 @@ def service_peers(service: Service, noop: Path, libc: Path) -> list[Peer]:
         service.peer("http_libc", "airlock serve, glibc static",
                      f"the same with NOOP_LIBC ({libc.stat().st_size // 1024} KiB)",
                      program_request(libc)),
+        service.peer("http_host", "airlock serve, glibc static of the host",
+                     "the same with NOOP_LIBC below /usr/local", {"argv": [str(host_libc)]}),
         Peer("fork_true", "fork + exec, true", [true], true, 10),
         service.peer("http_true", "airlock serve, true", f"the same with {true} of the host",
                      {"argv": [true]}),

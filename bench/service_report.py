@@ -162,10 +162,9 @@ def service_budgets(figures: ServiceFigures) -> list[Budget]:
     if {"http", "floor"} <= two.keys():
         rate = two["http"].rate / two["floor"].rate
     return [
-        at_most("`POST /v1/run` of NOOP_LIBC, one client, at most 4x fork + exec of it",
-                compare(one, "http_libc", "fork_libc"), 4.0),
-        at_most("`POST /v1/run` of NOOP, one client, at most 4x fork + exec of it",
-                compare(one, "http", "fork"), 4.0),
+        at_most("`POST /v1/run` of NOOP_LIBC that lies on the host, one client, at most 4x fork + "
+                "exec of it",
+                compare(one, "http_host", "fork_libc"), 4.0),
         at_most("`POST /v1/run` of the host's `/usr/bin/true`, one client, at most 4x fork + exec "
                 "of it",
                 compare(one, "http_true", "fork_true"), 4.0),
