@@ -224,7 +224,7 @@ base::Status Daemon::open_service(std::size_t descriptors) {
 // Where jobs cannot be had, programs can be run all the same.
 base::Status Daemon::open_jobs() {
   if (!options_.takes_jobs) return {};
-  auto jobs = DaemonJobs::open(options_, backend_->other(), *gateway_, clock_, log_);
+  auto jobs = DaemonJobs::open(options_, backend_->other(), *gateway_, *catalog_, clock_, log_);
   if (jobs) {
     jobs_ = std::move(*jobs);
     service_->serve_jobs(jobs_->api());

@@ -104,7 +104,8 @@ class OpenJobs final : public DaemonJobs {
   ~OpenJobs() override { stop(); }
 
   base::Status open(const ServeOptions& options, backend::Backend& backend,
-                    egress::Gateway& gateway, const base::Clock& clock, const telemetry::Log& log);
+                    egress::Gateway& gateway, const http::RunCatalog& catalog,
+                    const base::Clock& clock, const telemetry::Log& log);
   runner::JobApi& api() override { return *service_; }
   void stop() override {
     if (service_ != nullptr) service_->stop();
@@ -148,8 +149,8 @@ base::Status OpenJobs::open_gpus(const ServeOptions& options, const backend::Bac
 }
 
 base::Status OpenJobs::open(const ServeOptions& options, backend::Backend& backend,
-                            egress::Gateway& gateway, const base::Clock& clock,
-                            const telemetry::Log& log) {
+                            egress::Gateway& gateway, const http::RunCatalog& catalog,
+                            const base::Clock& clock, const telemetry::Log& log) {
   const fs::path state = options.state_directory;
   settings_.directory = state / "service";
   if (settings_.file_roots.empty()) settings_.file_roots = {(state / "files").string()};
@@ -193,6 +194,7 @@ base::Status OpenJobs::open(const ServeOptions& options, backend::Backend& backe
           .clock = clock,
           .random = random_,
           .files = *files_,
+          .check_language = [&catalog](std::string_view name) { return catalog.check(name); },
           .log =
               [&log](std::string_view event, std::string_view job, std::string_view detail) {
                 log.info(event, {{"job_id", job}, {"detail", detail}});
@@ -203,13 +205,11 @@ base::Status OpenJobs::open(const ServeOptions& options, backend::Backend& backe
 
 }  // namespace
 
-base::Result<std::unique_ptr<DaemonJobs>> DaemonJobs::open(const ServeOptions& options,
-                                                           backend::Backend& backend,
-                                                           egress::Gateway& gateway,
-                                                           const base::Clock& clock,
-                                                           const telemetry::Log& log) {
+base::Result<std::unique_ptr<DaemonJobs>> DaemonJobs::open(
+    const ServeOptions& options, backend::Backend& backend, egress::Gateway& gateway,
+    const http::RunCatalog& catalog, const base::Clock& clock, const telemetry::Log& log) {
   auto jobs = std::make_unique<OpenJobs>(options);
-  AIRLOCK_TRY(jobs->open(options, backend, gateway, clock, log).with_context("jobs"));
+  AIRLOCK_TRY(jobs->open(options, backend, gateway, catalog, clock, log).with_context("jobs"));
   return jobs;
 }
 

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "egress/gateway.h"
+#include "http/run_catalog.h"
 #include "runner/jobs/job_api.h"
 #include "telemetry/log.h"
 
@@ -23,11 +24,9 @@ namespace airlock::apps {
 class DaemonJobs {
  public:
   // All borrowed. Opens what is there, and adopts what still runs.
-  static base::Result<std::unique_ptr<DaemonJobs>> open(const ServeOptions& options,
-                                                        backend::Backend& backend,
-                                                        egress::Gateway& gateway,
-                                                        const base::Clock& clock,
-                                                        const telemetry::Log& log);
+  static base::Result<std::unique_ptr<DaemonJobs>> open(
+      const ServeOptions& options, backend::Backend& backend, egress::Gateway& gateway,
+      const http::RunCatalog& catalog, const base::Clock& clock, const telemetry::Log& log);
   virtual ~DaemonJobs() = default;
   virtual runner::JobApi& api() = 0;
   // Nothing more is started, what runs is let go of.

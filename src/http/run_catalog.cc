@@ -39,17 +39,34 @@ void RunCatalog::refresh() {
   found_.swap(fresh);
 }
 
-base::Result<language::RunPlan> RunCatalog::plan(std::string_view language_name,
-                                                 const language::PlanRequest& request) const {
+struct RunCatalog::Toolchain {
+  const language::Language* language = nullptr;
+  std::shared_ptr<Found> found;  // holds what `installed` points to
+  const language::InstalledToolchain* installed = nullptr;
+};
+
+base::Result<RunCatalog::Toolchain> RunCatalog::require(std::string_view language_name) const {
   AIRLOCK_ASSIGN(const language::Language* const language, table_.require(language_name));
   const auto index = static_cast<std::size_t>(language - table_.languages().data());
-  const std::shared_ptr<Found> current = found();
+  std::shared_ptr<Found> current = found();
   Found::Entry& entry = current->entries[index];
   std::call_once(entry.searched, [this, language, &entry] {
     entry.toolchain = language::require_toolchain(*language, options_);
   });
   if (!entry.toolchain->has_value()) return base::fail(entry.toolchain->error());
-  return language::make_plan(*language, **entry.toolchain, request);
+  const language::InstalledToolchain* const installed = &**entry.toolchain;
+  return Toolchain{language, std::move(current), installed};
+}
+
+base::Result<language::RunPlan> RunCatalog::plan(std::string_view language_name,
+                                                 const language::PlanRequest& request) const {
+  AIRLOCK_ASSIGN(const Toolchain toolchain, require(language_name));
+  return language::make_plan(*toolchain.language, *toolchain.installed, request);
+}
+
+base::Status RunCatalog::check(std::string_view language_name) const {
+  AIRLOCK_TRY(require(language_name));
+  return {};
 }
 
 bool RunCatalog::knows(std::string_view language_name) const {

@@ -30,6 +30,8 @@ class RunCatalog {
   base::Result<language::RunPlan> plan(std::string_view language_name,
                                        const language::PlanRequest& request) const;
 
+  // Whether plan() would find a toolchain; the same errors.
+  base::Status check(std::string_view language_name) const;
   bool knows(std::string_view language_name) const;  // by name or alias
   // Every name, without aliases, in the order of the table.
   std::vector<std::string> names() const;
@@ -41,7 +43,9 @@ class RunCatalog {
 
  private:
   struct Found;
+  struct Toolchain;
   std::shared_ptr<Found> found() const;
+  base::Result<Toolchain> require(std::string_view language_name) const;
 
   const language::LanguageTable table_;
   const language::ToolSearchOptions options_;

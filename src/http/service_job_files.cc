@@ -175,6 +175,7 @@ asio::awaitable<Response> Service::follow_log(Exchange& exchange, model::JobReco
       continue;
     }
     if (ended) break;
+    if (draining_) co_return Response{};  // says no end: whoever follows asks the next service
     co_await rest(executor, kLookEvery);
     auto found = co_await await_done<std::optional<model::JobRecord>>(
         executor, [&](auto done) { jobs_->find(record.id, std::move(done)); });
@@ -196,21 +197,24 @@ asio::awaitable<Response> Service::job_log_tail(Exchange& exchange) {
   if (!lines) co_return error_response(lines.error(), job_error_json);
   const auto phase = query_value(exchange.request().query, "phase");
   LogTail tail(std::max<std::uint64_t>(*lines, 1));
-  bool found = false;
-  co_await background_.run([&] {
-    for (const std::string& step : jobs_->log_steps(record->id)) {
-      if (phase && *phase != step) continue;
-      found = true;
-      for (std::uint64_t offset = 0;;) {
-        const auto piece = jobs_->read_log(record->id, step, offset, kLogBytesAtOnce);
-        if (!piece || piece->records.empty()) break;
+  std::vector<std::string> steps;
+  co_await background_.run([&] { steps = jobs_->log_steps(record->id); });
+  if (phase) std::erase_if(steps, [&](const std::string& step) { return step != *phase; });
+  for (const std::string& step : steps) {
+    // Piece by piece, so that a long log keeps others waiting for no more than one.
+    for (std::uint64_t offset = 0;;) {
+      base::Result<runner::LogPiece> piece;
+      co_await background_.run([&] {
+        piece = jobs_->read_log(record->id, step, offset, kLogBytesAtOnce);
+        if (!piece) return;
         for (const runner::LogRecord& one : piece->records) tail.add(step, one);
-        offset = piece->next;
-      }
-      tail.end_phase();
+      });
+      if (!piece || piece->records.empty()) break;
+      offset = piece->next;
     }
-  });
-  if (!found) {
+    tail.end_phase();
+  }
+  if (steps.empty()) {
     co_return error_response({.status = 404, .message = "No logs found for job"}, job_error_json);
   }
   array entries = tail.entries(record->id);

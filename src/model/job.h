@@ -89,7 +89,7 @@ inline constexpr std::size_t kJobNameBytesMax = 256;  // branch, commit, hotkeys
 inline constexpr std::size_t kJobEnvMax = 128;
 inline constexpr base::ByteCount kJobEnvBytesMax = base::kibibytes(64);
 
-// A step of a job that ran something: "clone", "build", "prep", "inference".
+// A step of a job that ran something: "clone", "check", "build", "prep", "inference".
 struct PhaseRecord {
   std::string name;
   std::uint32_t attempt = 1;

@@ -206,6 +206,14 @@ std::string utc_time(model::WallTime time) {
   return text + "Z";
 }
 
+base::Status check_artifact_list(const std::vector<model::ArtifactDigest>& files) {
+  if (canonical_json(artifacts(files)).size() <= kArtifactListBytesMax.count()) return {};
+  return base::fail(base::ErrorCode::kLimitExceeded,
+                    "a receipt cannot name " + std::to_string(files.size()) +
+                        " files with names this long: their list is larger than " +
+                        base::format_byte_count(kArtifactListBytesMax));
+}
+
 std::string make_manifest(const model::JobRecord& record) {
   return canonical_json(manifest_object(record));
 }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/units.h"
 #include "model/job.h"
 #include "receipt/contract_hashes.h"
 #include "receipt/signing_key.h"
@@ -24,6 +25,12 @@ inline constexpr std::string_view kStatementType = "https://in-toto.io/Statement
 inline constexpr std::string_view kPredicateType = "urn:airlock:receipt:v1";
 // The manifest's name among the outputs, where it is written last: with it they are complete.
 inline constexpr std::string_view kManifestName = "airlock-manifest.json";
+
+// Inputs, and as much of outputs, as JSON: with both the statement still fits into an envelope.
+inline constexpr base::ByteCount kArtifactListBytesMax = base::mebibytes(16);
+
+// kLimitExceeded for inputs or outputs whose names are too long, or too many, to be in a receipt.
+base::Status check_artifact_list(const std::vector<model::ArtifactDigest>& files);
 
 // What a statement says and a JobRecord does not hold.
 struct StatementFacts {

@@ -88,6 +88,21 @@ TEST(StatementTest, AJobThatNeverStartedHasOne) {
   EXPECT_TRUE(verified->predicate.at("contract_hashes").is_null());
 }
 
+// A guest chooses the names: what they cost most is a byte that is no UTF-8.
+TEST(StatementTest, ListsAtTheirLimitFitIntoAnEnvelope) {
+  model::JobRecord record = test_record();
+  record.inputs.clear();
+  const std::string name(4'000, '\xff');
+  while (check_artifact_list(record.inputs)) {
+    record.inputs.push_back({name, base::ByteCount(1), std::string(64, 'a')});
+  }
+  EXPECT_GT(record.inputs.size(), 100u);
+  EXPECT_EQ(check_artifact_list(record.inputs).error().code, base::ErrorCode::kLimitExceeded);
+  record.inputs.pop_back();
+  record.outputs = record.inputs;
+  EXPECT_TRUE(make_receipt(record, test_facts(), test_key()).has_value());
+}
+
 // tests/blackbox checks the same file with another implementation.
 TEST(StatementTest, TheCommittedReceiptIsMadeFromTheSameFacts) {
   const auto receipt = make_receipt(test_record(), test_facts(), test_key());

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 
-#include "language/nearest_name.h"
 #include "language/yaml_document.h"
 #include "language/yaml_reader.h"
 #include "model/limits.h"
@@ -16,6 +15,7 @@ namespace {
 using language::YamlNode;
 using language::YamlReader;
 
+constexpr std::uint32_t kCpuMillisMin = 10;
 constexpr std::uint32_t kCpuMillisMax = 1'024'000;
 constexpr std::size_t kNameBytesMax = 64;
 
@@ -72,7 +72,8 @@ base::Result<std::uint32_t> parse_cores(std::string_view text) {
 
 base::Result<std::uint32_t> read_cores(const YamlReader& reader, const YamlNode& node,
                                        std::string_view what) {
-  return read_value(reader, node, what, Range<std::uint32_t>{1, kCpuMillisMax}, parse_cores,
+  return read_value(reader, node, what, Range<std::uint32_t>{kCpuMillisMin, kCpuMillisMax},
+                    parse_cores,
                     [](std::uint32_t millis) { return std::to_string(millis) + "/1000"; });
 }
 
@@ -85,8 +86,8 @@ base::Result<std::uint32_t> read_pids(const YamlReader& reader, const YamlNode& 
 }
 
 base::Result<LimitWishes> read_limits(const YamlReader& reader, const YamlNode& node) {
-  static const std::vector<std::string> kKeys = {"cpus", "memory",       "disk",
-                                                 "pids", "prep_timeout", "inference_timeout"};
+  static const std::vector<std::string> kKeys = {"cpus", "memory", "pids", "prep_timeout",
+                                                 "inference_timeout"};
   AIRLOCK_TRY(reader.check_mapping(node, "limits", kKeys));
   LimitWishes limits;
   if (const YamlNode* const cpus = node.find("cpus")) {
@@ -95,10 +96,6 @@ base::Result<LimitWishes> read_limits(const YamlReader& reader, const YamlNode& 
   if (const YamlNode* const memory = node.find("memory")) {
     AIRLOCK_ASSIGN(limits.memory,
                    read_bytes(reader, *memory, "memory", {model::kMemoryMin, model::kMemoryMax}));
-  }
-  if (const YamlNode* const disk = node.find("disk")) {
-    AIRLOCK_ASSIGN(limits.disk,
-                   read_bytes(reader, *disk, "disk", {model::kDiskMin, model::kDiskMax}));
   }
   if (const YamlNode* const pids = node.find("pids")) {
     AIRLOCK_ASSIGN(limits.pids, read_pids(reader, *pids, "pids"));
@@ -190,16 +187,18 @@ base::Status check_host(std::string_view text) {
 }
 
 base::Result<std::string> read_language(const YamlReader& reader, const YamlNode& node,
-                                        std::span<const std::string> languages) {
+                                        const LanguageCheck& check) {
   AIRLOCK_ASSIGN(std::string name, reader.read_text(node, "language"));
-  if (languages.empty() ? name.size() <= kNameBytesMax
-                        : std::ranges::find(languages, name) != languages.end()) {
-    return name;
+  if (name.size() > kNameBytesMax) {
+    return base::fail(reader.error(node.at, "the name of the language is too long",
+                                   "`airlock languages` lists them"));
   }
-  return base::fail(reader.error(node.at,
-                                 "there is no language \"" + name.substr(0, kNameBytesMax) + "\"" +
-                                     language::did_you_mean(name, languages),
-                                 "`airlock languages` lists them"));
+  if (check) {
+    if (const base::Status status = check(name); !status) {
+      return base::fail(reader.error_at(node.at, status.error()));
+    }
+  }
+  return name;
 }
 
 base::Status read_network(const YamlReader& reader, const YamlNode& node, JobFile& file) {
@@ -224,8 +223,7 @@ base::Status read_phases(const YamlReader& reader, const YamlNode& root, JobFile
 
 }  // namespace
 
-base::Result<JobFile> parse_job_file(std::string_view text,
-                                     std::span<const std::string> languages) {
+base::Result<JobFile> parse_job_file(std::string_view text, const LanguageCheck& check_language) {
   static const std::vector<std::string> kKeys = {
       "language", "image", "build", "prep", "inference", "inputs", "outputs", "limits", "network"};
   if (text.size() > kJobFileBytesMax.count()) {
@@ -242,7 +240,7 @@ base::Result<JobFile> parse_job_file(std::string_view text,
   }
   JobFile file;
   if (const YamlNode* const name = root.find("language")) {
-    AIRLOCK_ASSIGN(file.language, read_language(reader, *name, languages));
+    AIRLOCK_ASSIGN(file.language, read_language(reader, *name, check_language));
   }
   AIRLOCK_TRY(read_phases(reader, root, file));
   if (const YamlNode* const inputs = root.find("inputs")) {

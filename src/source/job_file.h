@@ -7,8 +7,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,7 +30,6 @@ using Command = std::vector<std::string>;
 struct LimitWishes {
   std::optional<std::uint32_t> cpu_millis;
   std::optional<base::ByteCount> memory;
-  std::optional<base::ByteCount> disk;
   std::optional<std::uint32_t> pids;
   std::optional<std::chrono::milliseconds> prep_timeout;
   std::optional<std::chrono::milliseconds> inference_timeout;
@@ -47,8 +46,11 @@ struct JobFile {
   LimitWishes limits;
 };
 
-// `languages` are the names that `language` can have; empty: any plain name.
+// Says whether the host has a language; the error is told with the place in the file.
+using LanguageCheck = std::function<base::Status(std::string_view name)>;
+
+// Without `check_language` any short name is taken.
 base::Result<JobFile> parse_job_file(std::string_view text,
-                                     std::span<const std::string> languages = {});
+                                     const LanguageCheck& check_language = {});
 
 }  // namespace airlock::source

@@ -8,7 +8,6 @@
 #pragma once
 
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -34,7 +33,7 @@ struct CheckedRepository {
 };
 
 base::Result<CheckedRepository> check_repository(const RepositoryView& view,
-                                                 std::span<const std::string> languages = {});
+                                                 const LanguageCheck& check_language = {});
 
 // Lines that name a package: no comments, blanks or options.
 std::vector<std::string> requirement_lines(std::string_view text);

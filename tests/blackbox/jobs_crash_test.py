@@ -99,9 +99,8 @@ class Killed(case.Case):
         self.assertTrue(record["has_receipt"] or record["status"] == "cancelled", record)
         outputs = {output["path"]: output for output in record["outputs"]}
         if record["status"] != "completed":
-            self.assertIn(record["status"], ("failed", "cancelled"))
-            if record["status"] == "failed":
-                self.assertEqual(record["error_code"], "runner_lost", record)
+            # With as many attempts as there are here, no kill makes a job fail.
+            self.assertEqual(record["status"], "cancelled", record)
             return
         self.assertEqual(set(outputs), {"done", "large"})
         self.assertEqual(outputs["large"]["sha256"], LARGE)
@@ -164,16 +163,18 @@ class Random(Killed):
             finally:
                 stop.set()
                 killer.join()
-            ends = {}
+            ends, attempts = {}, 0
             for job in jobs:
                 record = self.ended(runner, job, 300)
                 self.check(runner, record)
                 ends[record["status"]] = ends.get(record["status"], 0) + 1
+                attempts = max(attempts, record["attempts"])
                 if record["status"] == "cancelled":
                     self.assertIn(job, cancelled)
                 # An end is an end.
                 self.assertEqual(runner.job(job)["status"], record["status"])
-            print(f"{KILLS} kills, {len(jobs)} jobs: {json.dumps(ends)}", flush=True)
+            print(f"{KILLS} kills, {len(jobs)} jobs: {json.dumps(ends)}, at most {attempts} "
+                  "attempts", flush=True)
             self.assertEqual(sum(ends.values()), len(set(jobs)))
             status = runner.json("GET", "/v1/status")
             self.assertEqual(status["active_jobs"], 0)

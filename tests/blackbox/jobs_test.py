@@ -363,6 +363,22 @@ sys.exit(there != ([] if sys.argv[2] == "prep" else ["input_data"]))
         again = self.runner.wait(self.runner.submit(), ("completed",))
         self.assertTrue(again["build_cached"], again)
 
+    def test_a_language_that_the_host_lacks_is_refused_before_anything_is_built(self):
+        self.runner.commit(airlock_yaml="inference: cobc\nlanguage: pyton\n")
+        record = self.fails(self.runner.submit(), "validation_failed",
+                            "Validation failed: airlock.yaml:2:11: ", "pyton", "python")
+        self.assertNotIn("build", [phase["name"] for phase in record["phases"]])
+
+    def test_a_repository_may_want_less_of_a_core_than_it_was_given(self):
+        self.runner.commit(
+            airlock_yaml="inference: [python3, inference.py]\nlimits: {cpus: 0.25}\n",
+            inference_py="import time\nend = time.monotonic() + 2\n"
+                         "while time.monotonic() < end: pass\n"
+                         "open('/output/spent', 'w').write(str(time.process_time()))\n")
+        job = self.runner.submit()
+        self.runner.wait(job, ("completed",))
+        self.assertLess(float(self.runner.output(job, "spent")), 1)  # a half of what it could be
+
     def test_outputs_are_regular_files_only(self):
         self.runner.commit(inference_py="""
 import os, pathlib

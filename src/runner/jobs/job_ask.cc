@@ -43,8 +43,15 @@ model::Resources resources_of(const model::JobSpec& spec, const JobSettings& set
           .disk = spec.disk.value_or(bytes(host.disk, kDiskLeast, most.disk))};
 }
 
+std::uint32_t cpu_rate_percent(std::uint32_t cpu_millis) {
+  return std::max(cpu_millis, kCpuMillisMin) / 10;
+}
+
 base::Status check_wishes(const model::JobSpec& spec, const JobSettings& settings) {
   const JobLimits& most = settings.limits;
+  if (spec.cpu_millis && *spec.cpu_millis < kCpuMillisMin) {
+    return base::fail(base::ErrorCode::kInvalidArgument, "cpu_cores is below 0.01");
+  }
   if (spec.cpu_millis && *spec.cpu_millis > most.cpu_millis) {
     return refuse("CPU cores", std::to_string(most.cpu_millis / 1'000));
   }

@@ -16,6 +16,11 @@ namespace airlock::runner {
 model::Resources resources_of(const model::JobSpec& spec, const JobSettings& settings,
                               std::uint32_t host_gpus);
 
+inline constexpr std::uint32_t kCpuMillisMin = 10;
+
+// For model::Limits. Never 0, which would be no limit.
+std::uint32_t cpu_rate_percent(std::uint32_t cpu_millis);
+
 // kInvalidArgument names a wish above what the operator allows.
 base::Status check_wishes(const model::JobSpec& spec, const JobSettings& settings);
 

@@ -66,6 +66,17 @@ TEST(JobAskTest, WhoAsksGetsWhatIsAskedForUpToTheLimits) {
   EXPECT_NE(refused.error().message.find("256 GiB"), std::string::npos) << refused.error().message;
 }
 
+TEST(JobAskTest, AlmostNothingOfACoreIsNoWayToAllOfThem) {
+  model::JobSpec spec = of_class("0x");
+  spec.cpu_millis = kCpuMillisMin - 1;
+  EXPECT_FALSE(check_wishes(spec, large_host()));
+  spec.cpu_millis = kCpuMillisMin;
+  EXPECT_TRUE(check_wishes(spec, large_host()));
+  EXPECT_EQ(cpu_rate_percent(0), 1u);
+  EXPECT_EQ(cpu_rate_percent(kCpuMillisMin), 1u);
+  EXPECT_EQ(cpu_rate_percent(2'500), 250u);
+}
+
 TEST(JobAskTest, TimeoutsAreTheOperatorsOrLess) {
   model::JobSpec spec = of_class("0x");
   spec.prep_timeout = std::chrono::seconds(10);

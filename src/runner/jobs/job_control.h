@@ -31,7 +31,6 @@ class JobControl {
   }
   bool is_cancelled() const { return cancelled_; }
   bool is_detached() const { return detached_; }
-  bool must_stop() const { return cancelled_ || detached_; }
   // For what can only be told to stop: transfers. Set by both.
   const std::atomic<bool>& stop_flag() const { return stop_; }
   // Readable for good once either was called.

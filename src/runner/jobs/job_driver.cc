@@ -4,14 +4,15 @@
 #include <utility>
 
 #include "base/crash_point.h"
+#include "model/egress_key.h"
 #include "runner/guest_environment.h"
+#include "runner/jobs/job_ask.h"
 #include "runner/jobs/job_log.h"
 #include "store/blocking.h"
 
 namespace airlock::runner {
 namespace {
 
-constexpr const char* kTrustFile = "tmp/airlock-ca.pem";
 // Where programs look for the certificates that they trust.
 constexpr std::string_view kTrustVariables[] = {
     "SSL_CERT_FILE", "GIT_SSL_CAINFO",      "CURL_CA_BUNDLE",   "REQUESTS_CA_BUNDLE",
@@ -95,12 +96,20 @@ Went<void> JobDriver::forget_earlier_attempt() {
 }
 
 // --- steps ---------------------------------------------------------------------------------------
-const model::PhaseRecord* JobDriver::ended_phase(const std::string& tag) const {
+const model::PhaseRecord* JobDriver::find_phase(const std::string& tag) const {
   for (const model::PhaseRecord& phase : record_.phases) {
-    if (phase.name == tag && phase.attempt == record_.attempts && phase.outcome) return &phase;
+    if (phase.name == tag && phase.attempt == record_.attempts) return &phase;
   }
   return nullptr;
 }
+
+const model::PhaseRecord* JobDriver::ended_phase(const std::string& tag) const {
+  const model::PhaseRecord* const phase = find_phase(tag);
+  return phase != nullptr && phase->outcome ? phase : nullptr;
+}
+
+// The store knows of a step before it is begun.
+bool JobDriver::has_begun(const std::string& tag) const { return find_phase(tag) != nullptr; }
 
 // Whose cache of builds it is.
 std::string JobDriver::tenant() const {
@@ -116,15 +125,18 @@ void JobDriver::connect(Step& step, egress::Policy policy) const {
   step.network = StepNetwork{std::move(policy), budget};
   add_missing_variables(step.env, gateway_environment());
   if (settings_.ca_certificates.empty()) return;
+  // /tmp lives on from step to step: under a name that is known before, a step could leave a link.
+  const std::string trust_file = "tmp/airlock-ca-" + base::make_hex(8, parts_.random) + ".pem";
   for (const std::string_view name : kTrustVariables) {
-    add_missing_variables(step.env, {std::string(name) + "=/" + kTrustFile});
+    add_missing_variables(step.env, {std::string(name) + "=/" + trust_file});
   }
-  step.prepare =
-      [this, others = std::move(step.prepare)]() -> base::Result<std::vector<backend::InputFile>> {
+  step.prepare = [this, trust_file,
+                  others =
+                      std::move(step.prepare)]() -> base::Result<std::vector<backend::InputFile>> {
     std::vector<backend::InputFile> files;
     if (others) { AIRLOCK_ASSIGN(files, others()); }
     AIRLOCK_ASSIGN(base::UniqueFd content, memory_file(settings_.ca_certificates));
-    files.push_back({.path = kTrustFile, .content = std::move(content), .executable = false});
+    files.push_back({.path = trust_file, .content = std::move(content), .executable = false});
     return files;
   };
 }
@@ -144,11 +156,30 @@ Step JobDriver::make_step(const std::string& tag, std::vector<std::string> argv,
   step.limits.cpu_time = timeout * std::max(1u, (held_.cpu_millis + 999) / 1'000);
   step.limits.memory = held_.memory;
   step.limits.pids = settings_.limits.pids;
-  step.limits.cpu_rate_percent = held_.cpu_millis / 10;
+  step.limits.cpu_rate_percent = cpu_rate_percent(held_.cpu_millis);
   step.limits.open_files = settings_.limits.open_files;
   step.log = parts_.files.log(record_.id, tag);
   step.log_bytes_max = settings_.limits.log;
   return step;
+}
+
+std::vector<model::EgressEntry> JobDriver::add_known(
+    const std::string& tag, std::vector<model::EgressEntry> entries) const {
+  for (model::EgressEntry& entry : entries) entry.phase = tag;
+  for (const model::EgressEntry& known : record_.egress) {
+    if (known.phase != tag) continue;
+    const auto same =
+        std::ranges::find(entries, model::egress_key(known),
+                          [](const model::EgressEntry& entry) { return model::egress_key(entry); });
+    if (same == entries.end()) {
+      entries.push_back(known);
+      continue;
+    }
+    same->connections += known.connections;
+    same->bytes_out += known.bytes_out;
+    same->bytes_in += known.bytes_in;
+  }
+  return entries;
 }
 
 // Runs it, keeps what became of it in the store, and gives it back.
@@ -172,11 +203,10 @@ Went<StepEnd> JobDriver::run_step(Step step) {
   }
   // What went through the gateway is kept as it goes: should we die, it is not forgotten.
   const auto look = [this, &tag](std::vector<model::EgressEntry> entries) {
-    for (model::EgressEntry& entry : entries) entry.phase = tag;
     if (entries == told_egress_) return;
     told_egress_ = entries;
     store::JobChange seen;
-    seen.egress = std::move(entries);
+    seen.egress = add_known(tag, std::move(entries));
     (void)save(std::move(seen));
   };
   auto end = workspace_.run(std::move(step), control_, look);
@@ -195,12 +225,14 @@ Went<StepEnd> JobDriver::run_step(Step step) {
   }
   store::JobChange change;
   change.phases = {phase};
-  change.egress = end->egress;
+  change.egress = add_known(tag, std::move(end->egress));
+  std::vector<model::EgressEntry> egress = change.egress;
   AIRLOCK_TRY(save(std::move(change)));
   std::ranges::find_if(record_.phases, [&](const model::PhaseRecord& one) {
     return one.name == tag && one.attempt == record_.attempts;
   })->operator=(phase);
-  record_.egress.insert(record_.egress.end(), end->egress.begin(), end->egress.end());
+  std::erase_if(record_.egress, [&](const auto& entry) { return entry.phase == tag; });
+  record_.egress.insert(record_.egress.end(), egress.begin(), egress.end());
   const bool failed = phase.outcome->kind == model::OutcomeKind::kExited ||
                       phase.outcome->kind == model::OutcomeKind::kSignalled;
   if (end->interrupted && failed && phase.outcome->exit_code != 0 &&

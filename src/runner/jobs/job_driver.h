@@ -83,11 +83,18 @@ class JobDriver {
   std::string tenant() const;
   std::vector<std::string> environment(const std::vector<std::string>& more) const;
   base::Result<std::vector<backend::InputFile>> open_inputs() const;
+  // Of this attempt.
+  const model::PhaseRecord* find_phase(const std::string& tag) const;
   const model::PhaseRecord* ended_phase(const std::string& tag) const;
+  bool has_begun(const std::string& tag) const;
   Went<void> judge(const std::string& tag, const std::string& code, const std::string& message);
   std::unexpected<JobStop> transfer_stop(const std::string& code, const std::string& text,
                                          const base::Error& error) const;
   void note(const std::string& tag, std::string_view text) const;
+  // `entries` of this service's session in that phase, with what the record has of it from an
+  // earlier attempt, and from the service before this one.
+  std::vector<model::EgressEntry> add_known(const std::string& tag,
+                                            std::vector<model::EgressEntry> entries) const;
 
   // The store. A disk that is full or a database that is locked is waited for, since what runs goes
   // on meanwhile. kDetached: the claim is somebody else's, or we are to let go; kLost: it refuses

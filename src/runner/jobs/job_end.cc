@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "artifact/file_store.h"
 #include "base/crash_point.h"
 #include "receipt/contract_hashes.h"
 #include "receipt/digest.h"
@@ -24,6 +25,12 @@ constexpr std::size_t kHashedLogBytes = 1u << 20;
 std::string_view contract_status(JobState state) {
   if (state == JobState::kCompleted) return "completed";
   return state == JobState::kTimeout ? "timeout" : "failed";
+}
+
+// A file store keeps what is half written under such names, and shows them to nobody.
+bool names_unfinished(std::string_view path) {
+  return ("/" + std::string(path)).find("/" + std::string(artifact::kPartPrefix)) !=
+         std::string::npos;
 }
 
 int last_exit_code(const model::JobRecord& record) {
@@ -57,6 +64,10 @@ Went<void> JobDriver::take_outputs() {
   for (const backend::CollectedFile& output : collected->files) {
     AIRLOCK_TRY(take_output(output));
   }
+  if (const auto listed = receipt::check_artifact_list(record_.outputs); !listed) {
+    record_.outputs.clear();
+    return stop(Kind::kFailed, "output_limit", "The job's outputs: " + listed.error().message);
+  }
   store::JobChange change;
   change.outputs = record_.outputs;
   return save(std::move(change));
@@ -65,8 +76,14 @@ Went<void> JobDriver::take_outputs() {
 Went<void> JobDriver::take_output(const backend::CollectedFile& output) {
   if (control_.is_detached()) return stop(Kind::kDetached, "", "");
   if (control_.is_cancelled()) return stop(Kind::kCancelled, "", "");
-  if (output.path == receipt::kManifestName) {
-    note("inference", "not an output: " + output.path + " is the name of the manifest");
+  // Nor below it: a file cannot be written where a folder of its name is.
+  const std::string_view first = std::string_view(output.path).substr(0, output.path.find('/'));
+  if (first == receipt::kManifestName) {
+    note("inference", "not an output: " + output.path + " has the name of the manifest");
+    return {};
+  }
+  if (names_unfinished(output.path)) {
+    note("inference", "not an output: " + output.path + " has a name of files half written");
     return {};
   }
   const fs::path folder = parts_.files.outputs(record_.id);

@@ -17,6 +17,7 @@
 #include "receipt/signing_key.h"
 #include "runner/jobs/gpu_leases.h"
 #include "runner/jobs/job_files.h"
+#include "source/job_file.h"
 #include "store/job_store.h"
 
 namespace airlock::runner {
@@ -31,6 +32,9 @@ struct JobParts {
   const base::Clock& clock;
   base::RandomSource& random;  // safe from any thread
   const JobFiles& files;
+  // Whether this host has what a language of an airlock.yaml needs. May run a tool's version
+  // command.
+  source::LanguageCheck check_language;
   // Waits; a test need not.
   std::function<void(std::chrono::milliseconds)> sleep = [](std::chrono::milliseconds duration) {
     std::this_thread::sleep_for(duration);

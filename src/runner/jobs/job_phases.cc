@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/crash_point.h"
+#include "receipt/statement.h"
 #include "runner/guest_environment.h"
 #include "runner/jobs/collected_view.h"
 #include "runner/jobs/job_ask.h"
@@ -158,7 +159,7 @@ Went<void> JobDriver::check() {
 }
 
 Went<void> JobDriver::plan_from(const source::RepositoryView& view) {
-  auto program = plan_program(view);
+  auto program = plan_program(view, parts_.check_language);
   if (!program) {
     std::string text = program.error().message;
     if (!text.starts_with(source::kValidationFailed)) text = "Validation failed: " + text;
@@ -202,6 +203,8 @@ Went<void> JobDriver::build() {
     layer_ = layer;
     return {};
   }
+  // A phase could write to a /build that is not a layer: what others trust is not made of that.
+  if (has_begun("prep") || has_begun("inference")) return {};
   const auto kept = workspace_.keep_layer(layer);
   base::crash_point("job_layer_kept");
   if (kept) {
@@ -251,6 +254,9 @@ Went<void> JobDriver::fetch_inputs() {
   options.control.cancelled = &control_.stop_flag();
   auto inputs = artifact::fetch_input(*opened, sink, options);
   if (!inputs) return transfer_stop("input_failed", "S3 download failed: ", inputs.error());
+  if (const auto listed = receipt::check_artifact_list(*inputs); !listed) {
+    return failed("input_failed", "S3 download failed: " + listed.error().message);
+  }
   record_.inputs = std::move(*inputs);
   store::JobChange change;
   change.inputs = record_.inputs;
@@ -298,6 +304,10 @@ Step JobDriver::make_phase(source::Phase phase, std::chrono::milliseconds timeou
     const source::LimitWishes& wishes = file->limits;
     step.limits.memory = std::min(step.limits.memory, wishes.memory.value_or(step.limits.memory));
     step.limits.pids = std::min(step.limits.pids, wishes.pids.value_or(step.limits.pids));
+    if (wishes.cpu_millis) {
+      step.limits.cpu_rate_percent =
+          std::min(step.limits.cpu_rate_percent, cpu_rate_percent(*wishes.cpu_millis));
+    }
   }
   return step;
 }

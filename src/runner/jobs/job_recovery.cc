@@ -1,5 +1,6 @@
 // JobService at its start and its end: what ran before is found again, what runs is let go of.
 #include <algorithm>
+#include <filesystem>
 #include <set>
 #include <utility>
 
@@ -26,7 +27,6 @@ void JobService::stop() {
     wake_.notify_one();
   }
   if (scheduler_.joinable()) scheduler_.join();
-  std::map<std::string, std::unique_ptr<Active>> active;
   for (;;) {
     std::vector<std::unique_ptr<Active>> ended;
     {
@@ -45,9 +45,10 @@ base::Status JobService::load_queue() {
   store::JobFilter filter;
   filter.states = {model::JobState::kPending};
   filter.limit = store::kListMax;
+  const std::uint32_t gpus = parts_.gpus.counts().total;
   for (;;) {
     AIRLOCK_ASSIGN(store::JobPage page, wait_for(&JobStore::list, parts_.store, filter));
-    for (const model::JobRecord& record : page.jobs) take_back(record);
+    for (const model::JobRecord& record : page.jobs) take_back(record, gpus);
     if (page.next.empty()) return {};
     filter.cursor = page.next;
   }
@@ -77,7 +78,7 @@ void JobService::reconcile_one(model::JobRecord record, bool alive) {
     const auto restored = parts_.gpus.restore(record.id, record.gpus);
     if (!restored) parts_.log("job.gpu_lost", record.id, restored.error().to_string());
   }
-  queue::WaitingJob job = waiting_job(record);
+  queue::WaitingJob job = waiting_job(record, parts_.gpus.counts().total);
   queue::RunningJob running{
       .id = record.id,
       .tenant = std::move(job.tenant),
@@ -89,6 +90,7 @@ void JobService::reconcile_one(model::JobRecord record, bool alive) {
 void JobService::keep_house() {
   prune_history();
   prune_builds();
+  sweep_files();
 }
 
 void JobService::prune_history() {
@@ -105,6 +107,23 @@ void JobService::prune_history() {
       }
     }
     more = pruned->more;
+  }
+}
+
+// Folders of jobs that history has forgotten, should we have died between the two. What is younger
+// than history stays: the store may have been put back from a copy, and nothing else has them.
+void JobService::sweep_files() {
+  const auto oldest = std::filesystem::file_time_type::clock::now() - settings_.history.age;
+  for (const std::string& id : parts_.files.ids()) {
+    std::error_code error;
+    const auto changed = std::filesystem::last_write_time(parts_.files.of(id), error);
+    if (error || changed > oldest) continue;
+    const auto record = wait_for(&JobStore::find, parts_.store, id);
+    if (!record || *record) continue;
+    parts_.log("job.orphan", id, "nobody knows this job: its files are removed");
+    if (const auto removed = parts_.files.remove(id); !removed) {
+      parts_.log("job.remove_failed", id, removed.error().to_string());
+    }
   }
 }
 

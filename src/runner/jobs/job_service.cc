@@ -59,7 +59,8 @@ base::Status JobService::check(const model::JobSpec& spec) const {
   record.spec = spec;
   queue::Host whole{.total = settings_.host, .free = settings_.host, .gpu_type = gpus.type};
   whole.total.gpus = gpus.total;
-  if (std::string why = queue::why_impossible(waiting_job(record), whole); !why.empty()) {
+  if (std::string why = queue::why_impossible(waiting_job(record, gpus.total), whole);
+      !why.empty()) {
     return base::fail(base::ErrorCode::kInvalidArgument, std::move(why));
   }
   return parts_.backend.level() >= spec.min_isolation.value_or(model::IsolationLevel::kProcess)
@@ -69,11 +70,12 @@ base::Status JobService::check(const model::JobSpec& spec) const {
                           "the direct backend gives \"container\" at most");
 }
 
-queue::WaitingJob JobService::waiting_job(const model::JobRecord& record) const {
+queue::WaitingJob JobService::waiting_job(const model::JobRecord& record,
+                                          std::uint32_t host_gpus) const {
   return {.id = record.id,
           .tenant = record.owner.empty() ? record.spec.validator_hotkey : record.owner,
           .gpu_type = record.spec.weight_class.gpu_type,
-          .ask = resources_of(record.spec, settings_, parts_.gpus.counts().total),
+          .ask = resources_of(record.spec, settings_, host_gpus),
           .priority = record.spec.priority,
           .submitted_at = record.submitted_at,
           .bound = timeouts_of(record.spec, settings_).sum()};
@@ -137,15 +139,15 @@ void JobService::submit(JobSubmission submission, Done<JobSubmitted> done) {
                           record.spec = spec;
                           record.owner = owner;
                           record.submitted_at = now(parts_.clock);
-                          take_back(record);
+                          take_back(record, parts_.gpus.counts().total);
                         }
                         done(accepted(spec, *submitted));
                       });
 }
 
 // Into the queue, from its submission or from an attempt that was lost.
-void JobService::take_back(const model::JobRecord& record) {
-  queue::WaitingJob job = waiting_job(record);
+void JobService::take_back(const model::JobRecord& record, std::uint32_t host_gpus) {
+  queue::WaitingJob job = waiting_job(record, host_gpus);
   const std::lock_guard lock(mutex_);
   waiting_.add(std::move(job));
   look_ = true;
@@ -241,11 +243,11 @@ void JobService::schedule() {
     std::vector<std::unique_ptr<Active>> ended = std::exchange(ended_, {});
     lock.unlock();
     ended.clear();  // joins
+    start_next();
     if (parts_.clock.steady_now() - house_kept >= settings_.house_every) {
       keep_house();
       house_kept = parts_.clock.steady_now();
     }
-    start_next();
     lock.lock();
     wake_.wait_for(lock, kDecideEvery, [this] { return look_ || stopping_; });
   }
@@ -366,7 +368,7 @@ void JobService::drive(model::JobRecord record, queue::RunningJob running, bool 
         const JobEnd end = driver.run(adopt);
         parts_.gpus.release(id);
         finished(id);
-        if (end == JobEnd::kHandedBack) take_back(driver.record());
+        if (end == JobEnd::kHandedBack) take_back(driver.record(), parts_.gpus.counts().total);
       });
   active_.insert_or_assign(id, std::move(active));
 }

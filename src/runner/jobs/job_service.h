@@ -61,7 +61,7 @@ class JobService final : public JobApi {
   };
 
   base::Status check(const model::JobSpec& spec) const;
-  queue::WaitingJob waiting_job(const model::JobRecord& record) const;
+  queue::WaitingJob waiting_job(const model::JobRecord& record, std::uint32_t host_gpus) const;
   queue::Host host();                              // with `mutex_` held
   std::vector<queue::RunningJob> running() const;  // with `mutex_` held
   JobSubmitted accepted(const model::JobSpec& spec, const store::Submitted& submitted);
@@ -74,7 +74,7 @@ class JobService final : public JobApi {
   void start_job(const std::string& id);
   void drive(model::JobRecord record, queue::RunningJob running, bool adopt);
   void finished(const std::string& id);
-  void take_back(const model::JobRecord& record);
+  void take_back(const model::JobRecord& record, std::uint32_t host_gpus);
   bool can_tell(const std::string& id);  // whether a job is impossible
   void end_impossible(const queue::Impossible& impossible);
   bool still_waits(const std::string& id);
@@ -82,6 +82,7 @@ class JobService final : public JobApi {
   void keep_house();
   void prune_history();
   void prune_builds();
+  void sweep_files();
 
   JobParts parts_;
   const JobSettings settings_;

@@ -92,9 +92,10 @@ base::Result<std::vector<backend::InputFile>> repository_files(const source::Rep
   return files;
 }
 
-base::Result<JobProgram> plan_program(const source::RepositoryView& view) {
+base::Result<JobProgram> plan_program(const source::RepositoryView& view,
+                                      const source::LanguageCheck& check_language) {
   JobProgram program;
-  AIRLOCK_ASSIGN(program.checked, source::check_repository(view));
+  AIRLOCK_ASSIGN(program.checked, source::check_repository(view, check_language));
   AIRLOCK_ASSIGN(program.build, source::make_build_plan(view, program.checked.job_file));
   return program;
 }

@@ -40,7 +40,8 @@ std::string clone_error_prefix(const source::ClonePlan& plan, int exit_code);
 // Every file of a repository on this host, to be put at kRepositoryPlace.
 base::Result<std::vector<backend::InputFile>> repository_files(const source::RepositoryBind& bind);
 
-base::Result<JobProgram> plan_program(const source::RepositoryView& view);
+base::Result<JobProgram> plan_program(const source::RepositoryView& view,
+                                      const source::LanguageCheck& check_language);
 
 std::vector<std::string> build_script(const source::BuildPlan& plan);
 

@@ -98,7 +98,6 @@ Went<StepEnd> JobWorkspace::run(Step step, JobControl& control, const Look& look
   end.egress = session_.record();
   end.denials = session_.denials();
   session_ = {};
-  for (model::EgressEntry& entry : end.egress) entry.phase = step.tag;
   return end;
 }
 

@@ -45,8 +45,8 @@ struct Step {
 
 struct StepEnd {
   backend::ProcessReport report;
-  std::vector<model::EgressEntry> egress;
-  std::vector<model::Denial> denials;  // of the gateway
+  std::vector<model::EgressEntry> egress;  // without the name of a phase
+  std::vector<model::Denial> denials;      // of the gateway
   egress::SessionEnd network;
   // Its gateway ended with whoever drove the job before us: connections may have been cut.
   bool interrupted = false;
@@ -61,7 +61,6 @@ class JobWorkspace {
   base::Status open(backend::WorkspaceSpec spec);
   // kNotFound: nothing is left of it.
   base::Status adopt(const std::string& name);
-  bool is_open() const { return workspace_ != nullptr; }
   bool has_begun(const std::string& tag) const;
 
   // To its end. Cancelling climbs the ladder of signals and still gives the report; detaching

@@ -113,7 +113,6 @@ class Database {
   // Several statements, without values.
   base::Status run_script(const std::string& sql);
 
-  std::int64_t changed_rows() const { return sqlite3_changes64(connection_); }
   std::int64_t last_row_id() const { return sqlite3_last_insert_rowid(connection_); }
   // SQLite ends a transaction by itself after some errors (a full disk is one of them).
   bool in_transaction() const { return sqlite3_get_autocommit(connection_) == 0; }

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <optional>
 #include <string>
-#include <tuple>
 
+#include "model/egress_key.h"
 #include "store/sqlite/job_codec.h"
 
 namespace airlock::store::sqlite {
@@ -30,10 +30,7 @@ bool is_same(const model::PhaseRecord& a, const model::PhaseRecord& b) {
 }
 
 bool is_same(const model::EgressEntry& a, const model::EgressEntry& b) {
-  const auto key = [](const model::EgressEntry& entry) {
-    return std::tie(entry.phase, entry.host, entry.port, entry.allowed, entry.reason);
-  };
-  return key(a) == key(b);
+  return model::egress_key(a) == model::egress_key(b);
 }
 
 base::Status check_count(std::string_view what, std::size_t count, std::size_t count_max) {
