@@ -1,8 +1,8 @@
 // Theory of operation: a launcher holds a shared lock on its skeleton for as long as it or a keeper
 // of it lives. Who needs one that does not exist makes it under a passing name (locked as well) and
-// renames it; a rename that finds the name taken leaves the work of another. Then whatever nobody
-// holds a lock on is renamed out of the way and removed: skeletons of old stamps, and what a killed
-// builder left. So no name ever stands for half a skeleton.
+// renames it; a rename that finds the name taken leaves the work of another, and removes its own.
+// Then whatever nobody holds a lock on is renamed out of the way and removed: skeletons of old
+// stamps, and what a killed builder left. So no name ever stands for half a skeleton.
 #include "jail/root_skeleton.h"
 
 #include <fcntl.h>
@@ -280,9 +280,14 @@ base::Status build(const HostView& view, const std::string& name,
     }
     const UniqueFd root(openat(top.get(), kSkeletonRoot, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (error == 0) error = fill(root.get(), copied, view.trees, view.points);
-    if (error == 0 && rename(path.c_str(), (roots + "/" + name).c_str()) != 0 && errno != EEXIST &&
-        errno != ENOTEMPTY) {
-      error = errno;
+    bool named = false;
+    if (error == 0) {
+      named = rename(path.c_str(), (roots + "/" + name).c_str()) == 0;
+      if (!named && errno != EEXIST && errno != ENOTEMPTY) error = errno;
+    }
+    if (!named && top.valid()) {  // ours alone: the lock keeps others away
+      sys::remove_tree_below(top.get());
+      rmdir(path.c_str());
     }
   }
   umask(umask_before);
