@@ -6,6 +6,7 @@
 The programs must be built already (./dev test does that). The last line is `N passed, N failed`,
 with `, N skipped` if there are any; the exit status is 0 exactly when at least one test passed and
 none failed. A suite that is missing, crashes, hangs past its limit or prints no sum is one failed.
+Above the sum stands one line for each test that failed, so that the end of a log is enough.
 """
 
 import argparse
@@ -22,6 +23,13 @@ import xml.etree.ElementTree
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SUM_LINE = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
 JOBS = str(os.cpu_count() or 1)
+# How the suites name a test that failed: those with a runner of their own and unittest, then
+# GoogleTest in the test machine. The sums that both print alike are no names.
+FAILED_LINE = re.compile(r"(?:FAIL(?:ED)?(?::| (?!\())|ERROR: |\[  FAILED  \] (?!\d+ tests?, ))")
+GTEST_DURATION = re.compile(r" \(\d+ ms\)$")
+PART_LINE = re.compile(r"--- (\S+)")  # what runs suites of suites says before each of them
+FAILED_LINES_MAX = 50
+FAILED_LINE_LENGTH_MAX = 300
 
 
 @dataclasses.dataclass
@@ -78,6 +86,33 @@ def parse_arguments():
     return arguments
 
 
+class FailedLines:
+    """The lines of a suite's output that name a failed test: each once, shortened, not too many."""
+
+    def __init__(self):
+        self.part = ""
+        self.names = {}  # a set that keeps its order
+        self.left_out = 0
+
+    def see(self, line):
+        if part := PART_LINE.match(line):
+            self.part = f"{part[1]}: "
+        elif FAILED_LINE.match(line):
+            self.add(self.part + GTEST_DURATION.sub("", line))
+
+    def add(self, name):
+        name = name[:FAILED_LINE_LENGTH_MAX]
+        if len(self.names) < FAILED_LINES_MAX:
+            self.names[name] = None
+        elif name not in self.names:
+            self.left_out += 1
+
+    def __iter__(self):
+        yield from self.names
+        if self.left_out:
+            yield f"and {self.left_out} more"
+
+
 def kill_group(process):
     try:
         os.killpg(process.pid, signal.SIGKILL)
@@ -85,7 +120,7 @@ def kill_group(process):
         pass
 
 
-def run_streamed(command, timeout_seconds):
+def run_streamed(command, timeout_seconds, failed_lines):
     """Passes output through as it comes; gives (exit status or None for a timeout, last lines)."""
     def on_alarm(*_):
         raise TimeoutError
@@ -100,6 +135,7 @@ def run_streamed(command, timeout_seconds):
             line = raw.decode("utf-8", "replace").rstrip("\n")
             print(line, flush=True)
             last_lines = (last_lines + [line])[-20:]
+            failed_lines.see(line)
         return process.wait(), last_lines
     except TimeoutError:
         # Something that left the group may hold the pipe open, so its end is not waited for.
@@ -111,7 +147,7 @@ def run_streamed(command, timeout_seconds):
         process.wait()
 
 
-def count_junit(path):
+def count_junit(path, failed_lines):
     """The sum of a ctest run; None if it left no report.
 
     What ctest could not start (its program is not built) is `skipped` to ctest and failed to us.
@@ -130,6 +166,7 @@ def count_junit(path):
             count.skipped += 1
         else:
             count.failed += 1
+            failed_lines.add(case.get("name", "a test without a name"))
     return count if root.find("testcase") is not None else None
 
 
@@ -141,14 +178,14 @@ def count_sum_line(lines):
     return None
 
 
-def run_suite(suite):
+def run_suite(suite, failed_lines):
     """The suite's count, and why it is not to be trusted if it is not."""
     if suite.program and not (ROOT / suite.program).is_file():
         return Count(failed=1), f"{suite.program} is missing"
     if not suite.program:
         suite.junit().unlink(missing_ok=True)
-    status, lines = run_streamed(suite.command(), suite.timeout_seconds)
-    count = count_sum_line(lines) if suite.program else count_junit(suite.junit())
+    status, lines = run_streamed(suite.command(), suite.timeout_seconds, failed_lines)
+    count = count_sum_line(lines) if suite.program else count_junit(suite.junit(), failed_lines)
     if status is None:
         count, problem = count or Count(), f"did not end within {suite.timeout_seconds} s"
     elif count is None:
@@ -172,11 +209,15 @@ def main():
     if arguments.presets:
         print("\n".join(dict.fromkeys(suite.preset for suite in chosen)))
         return 0
-    total, summary = Count(), []
+    total, summary, named = Count(), [], []
     for suite in chosen:
         print(f"\n=== {suite.name}", flush=True)
         started = time.monotonic()
-        count, problem = run_suite(suite)
+        failed_lines = FailedLines()
+        count, problem = run_suite(suite, failed_lines)
+        if problem:
+            failed_lines.add(problem)
+        named += [f"{suite.name}: {line}" for line in failed_lines]
         seconds = time.monotonic() - started
         total.passed += count.passed
         total.failed += count.failed
@@ -187,6 +228,8 @@ def main():
     if arguments.no_skips and total.skipped:
         print(f"{total.skipped} skipped tests count as failed here")
         total.failed, total.skipped = total.failed + total.skipped, 0
+    if named:
+        print("\n=== what failed\n" + "\n".join(named))
     print(total)
     return 0 if total.failed == 0 and total.passed > 0 else 1
 

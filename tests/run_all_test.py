@@ -4,8 +4,10 @@
 import contextlib
 import io
 import pathlib
+import sys
 import tempfile
 import unittest
+from unittest import mock
 
 import run_all
 
@@ -20,6 +22,71 @@ REPORT = """<testsuite name="(empty)" tests="6" failures="1" disabled="1" skippe
 <testcase name="f" status="disabled"/>
 </testsuite>"""
 
+# What the suites print, with the names of failed tests among it, and those names.
+OUTPUT = """--- first_test
+test_a (__main__.A.test_a) ... FAIL
+FAIL: test_a (__main__.A.test_a)
+ERROR: setUpClass (__main__.B)
+FAILED (failures=1, errors=1)
+--- security-root (as root, system cgroup)
+ok   T-01 a threat: contained
+FAIL T-02 a threat: ESCAPED
+FAILED memory_limit: nothing was killed
+FAILURE is no verdict, nor is what a program says: FAIL
+[  FAILED  ] JailTest.Holds (12 ms)
+[  FAILED  ] 1 test, listed below:
+[  FAILED  ] JailTest.Holds
+3 passed, 6 failed"""
+NAMED = ["first_test: FAIL: test_a (__main__.A.test_a)",
+         "first_test: ERROR: setUpClass (__main__.B)",
+         "security-root: FAIL T-02 a threat: ESCAPED",
+         "security-root: FAILED memory_limit: nothing was killed",
+         "security-root: [  FAILED  ] JailTest.Holds"]
+
+
+class FailedLinesTest(unittest.TestCase):
+    def test_every_failed_test_is_named_once(self):
+        named = run_all.FailedLines()
+        for line in OUTPUT.splitlines():
+            named.see(line)
+        self.assertEqual(list(named), NAMED)
+
+    def test_their_number_and_length_have_limits(self):
+        named = run_all.FailedLines()
+        for number in range(run_all.FAILED_LINES_MAX + 7):
+            named.see(f"FAIL {number} " + "x" * 1000)
+        lines = list(named)
+        self.assertEqual(len(lines), run_all.FAILED_LINES_MAX + 1)
+        self.assertEqual(len(lines[0]), run_all.FAILED_LINE_LENGTH_MAX)
+        self.assertEqual(lines[-1], "and 7 more")
+
+
+class EndOfOutputTest(unittest.TestCase):
+    def output_of(self, script, *options):
+        with tempfile.TemporaryDirectory() as folder:
+            program = pathlib.Path(folder) / "run.py"
+            program.write_text(script, encoding="utf-8")
+            suite = run_all.Suite("sample", "release", str(program), 60)
+            with (mock.patch.object(run_all, "SUITES", (suite,)),
+                  mock.patch.object(sys, "argv", ["run_all.py", *options]),
+                  contextlib.redirect_stdout(io.StringIO()) as out):
+                run_all.main()
+        return out.getvalue().splitlines()
+
+    def test_what_failed_stands_above_the_sum(self):
+        lines = self.output_of("print('FAIL a: b\\nok   c\\n1 passed, 1 failed'); exit(1)")
+        self.assertEqual(lines[-3:], ["=== what failed", "sample: FAIL a: b", "1 passed, 1 failed"])
+
+    def test_a_suite_that_broke_is_named_too(self):
+        lines = self.output_of("print('ok   c')")
+        self.assertEqual(lines[-2:], ["sample: ended with status 0 and without a sum",
+                                      "0 passed, 1 failed"])
+
+    def test_nothing_is_named_where_nothing_failed(self):
+        lines = self.output_of("print('ok   c\\n1 passed, 0 failed')")
+        self.assertNotIn("=== what failed", lines)
+        self.assertEqual(lines[-1], "1 passed, 0 failed")
+
 
 class RunSuiteTest(unittest.TestCase):
     def result_of(self, script, timeout_seconds=60):
@@ -29,7 +96,7 @@ class RunSuiteTest(unittest.TestCase):
             program.write_text(script, encoding="utf-8")
             suite = run_all.Suite("sample", "release", str(program), timeout_seconds)
             with contextlib.redirect_stdout(io.StringIO()):
-                count, problem = run_all.run_suite(suite)
+                count, problem = run_all.run_suite(suite, run_all.FailedLines())
         return (count.passed, count.failed, count.skipped), problem
 
     def assert_problem(self, words, counts, script, **options):
@@ -65,7 +132,7 @@ class RunSuiteTest(unittest.TestCase):
 
     def test_a_missing_suite_is_a_failure(self):
         suite = run_all.Suite("gone", "release", "/no/such/suite.py", 1)
-        count, problem = run_all.run_suite(suite)
+        count, problem = run_all.run_suite(suite, run_all.FailedLines())
         self.assertEqual(count.failed, 1)
         self.assertIn("is missing", problem)
 
@@ -73,11 +140,13 @@ class RunSuiteTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             report = pathlib.Path(folder) / "ctest.xml"
             report.write_text(REPORT, encoding="utf-8")
-            count = run_all.count_junit(report)
+            named = run_all.FailedLines()
+            count = run_all.count_junit(report, named)
             self.assertEqual((count.passed, count.failed, count.skipped), (2, 2, 2))
+            self.assertEqual(list(named), ["c", "d"])
             report.write_text('<testsuite tests="0" failures="0"/>', encoding="utf-8")
-            self.assertIsNone(run_all.count_junit(report))
-            self.assertIsNone(run_all.count_junit(pathlib.Path(folder) / "none.xml"))
+            self.assertIsNone(run_all.count_junit(report, named))
+            self.assertIsNone(run_all.count_junit(pathlib.Path(folder) / "none.xml", named))
 
 
 if __name__ == "__main__":

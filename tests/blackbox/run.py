@@ -11,6 +11,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 SUM_LINE = re.compile(r"^(\d+) passed, (\d+) failed$")
@@ -20,19 +21,21 @@ SUITE_SECONDS_MAX = 600
 def run_suite(path):
     """(passed, failed) of one suite; a suite without a sum is one failed."""
     print(f"--- {path.stem}", flush=True)
+    started = time.monotonic()
     try:
         done = subprocess.run([sys.executable, str(path)], stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               errors="replace", timeout=SUITE_SECONDS_MAX, check=False)
     except subprocess.TimeoutExpired as hung:
         print((hung.stdout or b"").decode("utf8", "replace"))
-        print(f"{path.stem} did not end within {SUITE_SECONDS_MAX} s")
+        print(f"FAILED {path.stem}: did not end within {SUITE_SECONDS_MAX} s")
         return 0, 1
     print(done.stdout, end="", flush=True)
+    print(f"{path.stem}: {time.monotonic() - started:.0f} s", flush=True)
     lines = done.stdout.strip().splitlines()
     match = SUM_LINE.match(lines[-1]) if lines else None
     if match is None:
-        print(f"{path.stem} ended with status {done.returncode} and without a sum")
+        print(f"FAILED {path.stem}: ended with status {done.returncode} and without a sum")
         return 0, 1
     return int(match[1]), int(match[2])
 

@@ -136,10 +136,10 @@ def run_machine(guest, timeout_seconds):
 
 
 def verdict(suite, results):
-    """Returns (passed, failed, skipped, remark) of one suite."""
+    """Returns (passed, failed, skipped, seconds, remark) of one suite."""
     reports = [record for record in results if record.get("suite") == suite.name]
     if not reports:
-        return 0, 1, 0, "did not report"
+        return 0, 1, 0, 0, "did not report"
     report = reports[0]
     passed, failed, skipped = report["passed"] or 0, report["failed"] or 0, report["skipped"] or 0
     remarks = []
@@ -153,7 +153,7 @@ def verdict(suite, results):
     # A suite that ends badly without counting it itself is one failure more.
     if remarks:
         failed += 1
-    return passed, failed, skipped, "; ".join(remarks)
+    return passed, failed, skipped, report["seconds"], "; ".join(remarks)
 
 
 def sum_line(passed, failed, skipped):
@@ -164,8 +164,10 @@ def print_verdicts(chosen, results, problem, console):
     passed_sum = failed_sum = skipped_sum = 0
     print("\n=== test machine")
     for suite in chosen:
-        passed, failed, skipped, remark = verdict(suite, results)
-        print(f"{suite.name}: {sum_line(passed, failed, skipped)}{': ' + remark if remark else ''}")
+        passed, failed, skipped, seconds, remark = verdict(suite, results)
+        print(f"{suite.name}: {sum_line(passed, failed, skipped)} in {seconds:.0f} s")
+        if remark:
+            print(f"FAILED {suite.name}: {remark}")
         passed_sum += passed
         failed_sum += failed
         skipped_sum += skipped
