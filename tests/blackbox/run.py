@@ -2,7 +2,6 @@
 """Runs every tests/blackbox/*_test.py, one process each, and adds up their sums.
 
     tests/blackbox/run.py [NAME...]     # run_cli doctor ...; default: all
-    tests/blackbox/run.py --without NAME...
 
 Every suite prints one line per test and `N passed, N failed` at its end; so does this.
 """
@@ -43,15 +42,12 @@ def run_suite(path):
 def main():
     suites = sorted(HERE.glob("*_test.py"))
     names = sys.argv[1:]
-    leaves_out = names[:1] == ["--without"]
-    names = names[leaves_out:]
     unknown = [name for name in names if not (HERE / f"{name}_test.py").is_file()]
     if unknown:
         known = ", ".join(path.stem.removesuffix("_test") for path in suites)
         print(f"there is no suite {', '.join(unknown)}; there are: {known}", file=sys.stderr)
         return 2
-    chosen = [path for path in suites
-              if not names or (path.stem.removesuffix("_test") in names) != leaves_out]
+    chosen = [path for path in suites if not names or path.stem.removesuffix("_test") in names]
     sums = [run_suite(path) for path in chosen]
     passed, failed = sum(p for p, _ in sums), sum(f for _, f in sums)
     print(f"{passed} passed, {failed} failed")

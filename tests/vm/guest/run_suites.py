@@ -6,6 +6,7 @@ line, so nothing that a suite prints can be taken for a verdict. After each suit
 compared with what it was before: a process, mount, cgroup or loop device left behind is a failure.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -26,7 +27,7 @@ SUITE_CGROUP = {"system": CGROUP / "system.slice/suite.service",
                 "delegated": CGROUP / "user.slice/user-1000.slice/user@1000.service/suite.scope"}
 VERDICT = re.compile(rb"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
 # Clean-up after a run may still be under way when its suite has ended.
-SETTLE_SECONDS = 5
+SETTLE_SECONDS = 5 * ORDER["slow"]
 
 sys.path.insert(0, str(PAYLOAD / "tests" / "vm"))
 from suites import Suite  # noqa: E402 (the path is known only here)
@@ -120,7 +121,11 @@ def run(suite, log):
 
     def end_suite(_signal, _frame):
         timed_out.append(True)
-        (SUITE_CGROUP[suite.cgroup] / "cgroup.kill").write_text("1")
+        # What the suite put into cgroups of its own holds its output open as well.
+        for path, _, _ in os.walk(CGROUP):
+            if f"cgroup {path}" not in before or path == str(SUITE_CGROUP[suite.cgroup]):
+                with contextlib.suppress(OSError):  # gone meanwhile
+                    pathlib.Path(path, "cgroup.kill").write_text("1")
 
     signal.signal(signal.SIGALRM, end_suite)
     signal.alarm(suite.timeout_seconds)
