@@ -35,6 +35,8 @@ LINE_SECONDS = 0.004
 KILL_AFTER_MAX = 0.5 * airlock.SLOW
 VICTIMS = (("caller",), ("launcher",), ("caller", "launcher"), ("launcher", "caller"), ("keeper",))
 NAME = "crash"
+# What the crash has left may still be on its way to its name when it is looked for.
+APPEARS_SECONDS = 1 * airlock.SLOW
 SCRIPT = (
     f"i=0; while [ $i -lt {LINES} ]; do echo line $i; i=$((i+1)); sleep {LINE_SECONDS}; done; "
     "exit 7"
@@ -115,10 +117,23 @@ def crash_once(caller, state, victims, seconds):
     return b"sent" not in said or "keeper" in victims, killed
 
 
-def report_of_adopted(channel):
+def adopt(launcher):
+    """(its channel, the answer) of the workspace; None for a channel where nobody has the name."""
+    until = time.monotonic() + APPEARS_SECONDS
+    while True:
+        channel = launcher.ask(wire.named("AdoptWorkspace", NAME))
+        packet, _ = wire.receive(channel)
+        if wire.kind_of(packet) == "Adopted":
+            return channel, packet
+        channel.close()
+        if time.monotonic() > until:
+            return None, packet
+        time.sleep(0.05)
+
+
+def report_of_adopted(channel, adopted):
     """The report of the one process; None where there is none."""
-    packet, _ = wire.receive(channel)
-    if wire.kind_of(packet) != "Adopted" or packet[-4:] != struct.pack("<I", 1):
+    if adopted[-4:] != struct.pack("<I", 1):
         return None
     packet, fds = wire.receive(channel)
     with wire.socket.socket(fileno=fds[0]) as process:
@@ -127,16 +142,18 @@ def report_of_adopted(channel):
 
 def judge(launcher, state, may_be_lost):
     """What is wrong with what the crash has left, or None."""
-    if NAME not in launcher.names():
+    channel, packet = adopt(launcher)
+    if channel is None:
         if not may_be_lost:
             return "it is lost"
-        said = launcher.answer(wire.named("AdoptWorkspace", NAME))
-        return None if said == ("WorkspaceAnswer", errno.ENOENT) else f"adopting gives {said}"
-    with contextlib.closing(launcher.ask(wire.named("AdoptWorkspace", NAME))) as channel:
-        report = report_of_adopted(channel)
-    wrong = None
+        answer = wire.answer_of(packet)
+        return None if answer == ("WorkspaceAnswer", errno.ENOENT) else f"adopting gives {answer}"
+    with contextlib.closing(channel):
+        listed = NAME in launcher.names()
+        report = report_of_adopted(channel, packet)
+    wrong = None if listed else "it is adopted but not listed"
     if report is None:
-        wrong = None if may_be_lost else "its process is lost"
+        wrong = wrong or (None if may_be_lost else "its process is lost")
     elif report["wait_status"] != 7 << 8:
         wrong = f"its process ended with {report}"
     elif read_log(state / "log") != (EXPECTED, True):

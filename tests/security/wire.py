@@ -148,6 +148,12 @@ def pair():
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
+def answer_of(said):
+    """The kind of an answer, and the errno of a WorkspaceAnswer."""
+    kind = kind_of(said)
+    return kind, struct.unpack_from("<i", said, 8)[0] if kind == "WorkspaceAnswer" else 0
+
+
 class Launcher:
     """airlock-jail with us as its caller."""
 
@@ -188,8 +194,7 @@ class Launcher:
             said, fds = receive(channel)
         for fd in fds:
             os.close(fd)
-        kind = kind_of(said)
-        return kind, struct.unpack_from("<i", said, 8)[0] if kind == "WorkspaceAnswer" else 0
+        return answer_of(said)
 
     def names(self):
         with contextlib.closing(self.ask(header("ListWorkspaces", 1))) as channel:
