@@ -1,7 +1,6 @@
 #include "egress/client_hello.h"
 
 #include <cstdint>
-#include <optional>
 
 #include "egress/host_name.h"
 
@@ -94,37 +93,38 @@ Hello read_body(std::string_view body) {
 
 }  // namespace
 
-Hello read_client_hello(std::string_view bytes) {
-  std::string handshake;
-  std::optional<std::size_t> wanted;
+Hello ClientHelloReader::read(std::string_view bytes) {
+  const auto not_tls = [this] {
+    return handshake_.empty() ? Hello{HelloKind::kNotTls, {}} : broken();
+  };
+  bytes.remove_prefix(seen_);
   while (true) {
     if (bytes.empty()) return {};
-    if (static_cast<std::uint8_t>(bytes[0]) != kHandshakeRecord) {
-      return handshake.empty() ? Hello{HelloKind::kNotTls, {}} : broken();
+    if (record_left_ == 0) {
+      if (static_cast<std::uint8_t>(bytes[0]) != kHandshakeRecord) return not_tls();
+      if (bytes.size() > 1 && bytes[1] != 3) return not_tls();
+      if (bytes.size() < kRecordHeaderBytes) return {};
+      record_left_ = Reader(bytes.substr(3, 2)).number(2);
+      if (record_left_ == 0 || record_left_ > kRecordBytesMax) return broken();
+      bytes.remove_prefix(kRecordHeaderBytes);
+      seen_ += kRecordHeaderBytes;
+      continue;
     }
-    if (bytes.size() > 1 && bytes[1] != 3) {
-      return handshake.empty() ? Hello{HelloKind::kNotTls, {}} : broken();
+    const std::string_view content = bytes.substr(0, record_left_);
+    handshake_ += content;
+    seen_ += content.size();
+    record_left_ -= content.size();
+    bytes.remove_prefix(content.size());
+    if (static_cast<std::uint8_t>(handshake_[0]) != kClientHello) return broken();
+    if (!wanted_ && handshake_.size() >= kHandshakeHeaderBytes) {
+      wanted_ = kHandshakeHeaderBytes + Reader(std::string_view(handshake_).substr(1, 3)).number(3);
+      if (*wanted_ > kHelloBytesMax) return broken();
     }
-    if (bytes.size() < kRecordHeaderBytes) return {};
-    const std::size_t length = Reader(bytes.substr(3, 2)).number(2);
-    if (length == 0 || length > kRecordBytesMax) return broken();
-    bytes.remove_prefix(kRecordHeaderBytes);
-    const std::string_view content = bytes.substr(0, length);
-    handshake += content;
-    if (static_cast<std::uint8_t>(handshake[0]) != kClientHello && !content.empty()) {
-      return broken();
-    }
-    if (!wanted && handshake.size() >= kHandshakeHeaderBytes) {
-      wanted = kHandshakeHeaderBytes + Reader(std::string_view(handshake).substr(1, 3)).number(3);
-      if (*wanted > kHelloBytesMax) return broken();
-    }
-    if (wanted && handshake.size() >= *wanted) {
+    if (wanted_ && handshake_.size() >= *wanted_) {
       // The first flight of a client is this one message.
-      if (handshake.size() > *wanted) return broken();
-      return read_body(std::string_view(handshake).substr(kHandshakeHeaderBytes));
+      if (handshake_.size() > *wanted_) return broken();
+      return read_body(std::string_view(handshake_).substr(kHandshakeHeaderBytes));
     }
-    if (content.size() < length) return {};
-    bytes.remove_prefix(length);
   }
 }
 

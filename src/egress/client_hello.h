@@ -2,9 +2,12 @@
 //
 // Reads the ClientHello (RFC 8446, 4.1.2; the same in older versions) out of one or more records
 // and gives the name of its server_name extension. Everything is bounded; what is no ClientHello,
-// or a broken one, is told apart from one that is not there yet. Pure; keeps nothing.
+// or a broken one, is told apart from one that is not there yet. In however small pieces it comes,
+// each byte is looked at once. One connection.
 #pragma once
 
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -26,6 +29,17 @@ struct Hello {
   std::string name;  // as it stands there, checked to be one: lower case
 };
 
-Hello read_client_hello(std::string_view bytes);
+class ClientHelloReader {
+ public:
+  // `bytes` is all that has come; what an earlier call saw stands at its front. Once anything but
+  // kIncomplete was said, nothing more is to be asked.
+  Hello read(std::string_view bytes);
+
+ private:
+  std::size_t seen_ = 0;
+  std::size_t record_left_ = 0;  // content of the record at hand that has not come
+  std::string handshake_;        // content so far
+  std::optional<std::size_t> wanted_;
+};
 
 }  // namespace airlock::egress

@@ -29,6 +29,7 @@ std::string handshake(const std::string& extensions) {
 std::string record(const std::string& content) { return "\x16\x03\x01" + vector(content, 2); }
 std::string hello(const std::string& extensions) { return record(handshake(extensions)); }
 
+Hello read_client_hello(const std::string& bytes) { return ClientHelloReader().read(bytes); }
 HelloKind kind_of(const std::string& bytes) { return read_client_hello(bytes).kind; }
 
 TEST(ClientHello, TellsTheHostThatIsMeant) {
@@ -47,6 +48,28 @@ TEST(ClientHello, IsReadAcrossRecordsAndWaitsForAllOfIt) {
       EXPECT_EQ(kind_of(bytes.substr(0, size)), HelloKind::kIncomplete) << cut << " " << size;
     }
   }
+}
+
+TEST(ClientHello, InPiecesIsWhatItIsInOne) {
+  const std::string message = handshake(extension(10, "abcd") + server_name("example.com"));
+  std::string bytes;
+  for (const char c : message) bytes += record(std::string(1, c));
+  for (const std::size_t piece : {1, 2, 5, 6, 7, 100}) {
+    ClientHelloReader reader;
+    for (std::size_t size = piece; size < bytes.size(); size += piece) {
+      ASSERT_EQ(reader.read(bytes.substr(0, size)).kind, HelloKind::kIncomplete) << size;
+    }
+    EXPECT_EQ(reader.read(bytes).name, "example.com") << piece;
+  }
+}
+
+// A client that sends its hello byte by byte makes each of them cost the same: what came before
+// need not even be there any more.
+TEST(ClientHello, WhatWasSeenIsNotLookedAtAgain) {
+  const std::string bytes = hello(server_name("example.com"));
+  ClientHelloReader reader;
+  ASSERT_EQ(reader.read(bytes.substr(0, 20)).kind, HelloKind::kIncomplete);
+  EXPECT_EQ(reader.read(std::string(20, 'x') + bytes.substr(20)).name, "example.com");
 }
 
 TEST(ClientHello, WithoutANameSaysSo) {

@@ -84,7 +84,7 @@ asio::awaitable<bool> Connection::forward(const RequestHead& head) {
     const bool keep = head.keep_alive && BodyScanner(head.body).done();
     const bool said = co_await answer(head.destination, *refusal, keep);
     if (!keep) co_await linger();
-    co_return said&& keep;
+    co_return (said && keep);
   }
   FlowMeter out(context_.ledger, *line_, Ledger::Direction::kOut, destination_, context_.clock,
                 context_.budget.idle_timeout, deadline_);
@@ -111,7 +111,7 @@ asio::awaitable<bool> Connection::forward(const RequestHead& head) {
   boost::system::error_code ignored;
   server_.close(ignored);
   if (!body.done() && !closed_) co_await linger();
-  co_return uploaded&& downloaded&& keep_alive;
+  co_return (uploaded && downloaded && keep_alive);
 }
 
 // The rest of the request. False: it did not all come, or is not what it said it was; unless it is

@@ -67,10 +67,11 @@ asio::awaitable<void> Connection::serve_connect(const RequestHead& head) {
 // Whether what the client says first may be passed on; it is in from_client_ then.
 asio::awaitable<bool> Connection::check_hello(const Destination& to) {
   wait_until(context_.budget.header_timeout);
-  Hello hello = read_client_hello(from_client_);
+  ClientHelloReader reader;
+  Hello hello = reader.read(from_client_);
   while (hello.kind == HelloKind::kIncomplete && from_client_.size() < kHelloBytesMax) {
     if (!co_await fill()) co_return false;
-    hello = read_client_hello(from_client_);
+    hello = reader.read(from_client_);
   }
   if (hello.kind == HelloKind::kName && hello.name == to.host) co_return true;
   Verdict verdict{.allowed = false,

@@ -97,15 +97,18 @@ void try_response(std::string_view bytes, std::size_t piece) {
 }
 
 void try_hello(std::string_view bytes, std::size_t piece) {
-  const Hello whole = read_client_hello(bytes);
+  const Hello whole = ClientHelloReader().read(bytes);
   if (whole.kind == HelloKind::kName) { AIRLOCK_CHECK(parse_host_name(whole.name) == whole.name); }
-  // What is decided of a beginning stays decided.
+  // What is decided of a beginning stays decided, and pieces make no difference.
+  ClientHelloReader reader;
   for (std::size_t size = piece; size < bytes.size(); size += piece * 7) {
-    const Hello part = read_client_hello(bytes.substr(0, size));
+    const Hello part = reader.read(bytes.substr(0, size));
     if (part.kind == HelloKind::kIncomplete) continue;
     if (part.kind == HelloKind::kName) AIRLOCK_CHECK(part.name == whole.name);
     AIRLOCK_CHECK(part.kind == whole.kind);
+    return;
   }
+  AIRLOCK_CHECK(reader.read(bytes).kind == whole.kind);
 }
 
 void try_socks(std::string_view bytes) {
