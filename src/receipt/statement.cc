@@ -171,13 +171,13 @@ object manifest_object(const model::JobRecord& record) {
 }
 
 object predicate_object(const model::JobRecord& record, const StatementFacts& facts,
-                        const PublicKey& key) {
+                        const PublicKey& key, object manifest) {
   array phases;
   for (const model::PhaseRecord& phase : record.phases) {
     phases.push_back(phase_object(phase, facts));
   }
   return {{"job", job_object(record)},
-          {"manifest", manifest_object(record)},
+          {"manifest", std::move(manifest)},
           {"source", source_object(record)},
           {"build",
            object{{"digest", text_or_null(record.build_digest)}, {"cached", record.build_cached}}},
@@ -220,18 +220,19 @@ std::string make_manifest(const model::JobRecord& record) {
 
 std::string make_statement(const model::JobRecord& record, const StatementFacts& facts,
                            const PublicKey& key) {
+  object manifest = manifest_object(record);
   const object subject{{"name", kManifestName},
-                       {"digest", object{{"sha256", sha256_hex(make_manifest(record))}}}};
-  return canonical_json(object{{"_type", kStatementType},
-                               {"subject", array{subject}},
-                               {"predicateType", kPredicateType},
-                               {"predicate", predicate_object(record, facts, key)}});
+                       {"digest", object{{"sha256", sha256_hex(canonical_json(manifest))}}}};
+  return canonical_json(
+      object{{"_type", kStatementType},
+             {"subject", array{subject}},
+             {"predicateType", kPredicateType},
+             {"predicate", predicate_object(record, facts, key, std::move(manifest))}});
 }
 
 base::Result<SignedReceipt> make_receipt(const model::JobRecord& record,
                                          const StatementFacts& facts, const SigningKey& key) {
   SignedReceipt receipt;
-  receipt.manifest = make_manifest(record);
   AIRLOCK_ASSIGN(receipt.envelope,
                  sign_envelope(make_statement(record, facts, key.public_key()), key));
   receipt.digest = sha256_hex(receipt.envelope);

@@ -49,7 +49,6 @@ std::string make_statement(const model::JobRecord& record, const StatementFacts&
                            const PublicKey& key);
 
 struct SignedReceipt {
-  std::string manifest;
   std::string envelope;
   std::string digest;  // of the envelope: `previous` of the next receipt
 };
