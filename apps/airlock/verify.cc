@@ -154,7 +154,7 @@ std::optional<Check> check_chain(const std::vector<Verdict>& verdicts, bool want
   }
   const bool from_start = !receipts.empty() && receipts[chain.order.front()].previous.empty();
   return Check{"chain", !receipts.empty(),
-               std::to_string(receipts.size()) + " in a row" +
+               std::to_string(chain.order.size()) + " in a row" +
                    (from_start ? ", from the runner's first" : "")};
 }
 

@@ -226,6 +226,8 @@ class Verify(case.Case):
         code, out, _ = self.verify(third, first, second, "--chain", "--key", self.key.public)
         self.assertEqual(code, 0, out)
         self.assertIn("3 in a row, from the runner's first", out)
+        _, out, _ = self.verify(first, second, first, third, second, "--chain")
+        self.assertIn("3 in a row", out)
         self.assertEqual(self.verify(first, third)[0], 0)
         self.assertEqual(self.verify(first, third, "--chain")[0], NOT_BELIEVED)
         fork = self.make("4.json", previous=sha256(first.read_bytes()), output_uri="s3://b/x")
