@@ -2,9 +2,8 @@
 //
 // What the server verifies is the SHA-256 of each request's content, which is part of its
 // signature: every piece is read twice, hashed and then sent, and a file that changes in between
-// is refused. // Parts grow with the file, so that at most 10,000 are needed up to 5 TiB. A
-// multipart upload that fails is aborted; one whose process dies is found by s3_sweep. One
-// thread.
+// is refused. Parts grow with the file, so that at most 10,000 are needed up to 5 TiB. A multipart
+// upload that fails is aborted; one whose process dies is found by s3_sweep. One thread.
 #pragma once
 
 #include <cstdint>

@@ -135,6 +135,16 @@ class Interrupted(Bucket):
         self.assertEqual(self.read(), {"big": (self.source / "big").read_bytes()})
         self.assertEqual(self.unfinished(), 0)
 
+    def assert_survives_the_server(self, running):
+        """`running` stands still: the server dies under it, and comes back."""
+        server.kill_gateway()
+        running.send(signal.SIGCONT)
+        time.sleep(1)
+        server.start_gateway()
+        done = running.finish()
+        self.assertEqual(done.status, 0, done.said())
+        self.assert_whole()
+
     def test_killed_nothing_is_seen_and_the_next_push_cleans_up(self):
         self.begin().kill()
         self.assertEqual(self.keys(), {})
@@ -170,13 +180,7 @@ class Interrupted(Bucket):
 
     def test_a_server_that_dies_and_comes_back_gets_the_rest(self):
         running = self.begin("--attempts", 10, "--wait-ms", 250)
-        server.kill_gateway()
-        running.send(signal.SIGCONT)
-        time.sleep(1)
-        server.start_gateway()
-        done = running.finish()
-        self.assertEqual(done.status, 0, done.said())
-        self.assert_whole()
+        self.assert_survives_the_server(running)
 
     def test_a_download_goes_on_after_the_server_came_back(self):
         self.write({"big": os.urandom(self.SIZE)})
@@ -185,13 +189,7 @@ class Interrupted(Bucket):
                                f"{self.uri}/", self.target)
         self.assertTrue(running.wait_for_bytes(PART))
         running.send(signal.SIGSTOP)
-        server.kill_gateway()
-        running.send(signal.SIGCONT)
-        time.sleep(1)
-        server.start_gateway()
-        done = running.finish()
-        self.assertEqual(done.status, 0, done.said())
-        self.assert_whole()
+        self.assert_survives_the_server(running)
 
     def test_a_download_that_was_killed_leaves_no_file_under_its_name(self):
         self.write({"big": os.urandom(self.SIZE)})
@@ -460,6 +458,16 @@ class Folders(Case):
             done = self.tool(*self.rooted, "push", f"file://{path}", self.source)
             self.assertTrue(done.status == 1 or done.stdout == "", done.said())
         self.assertEqual(self.read(), {})
+
+    def assert_survives_the_server(self, running):
+        """`running` stands still: the server dies under it, and comes back."""
+        server.kill_gateway()
+        running.send(signal.SIGCONT)
+        time.sleep(1)
+        server.start_gateway()
+        done = running.finish()
+        self.assertEqual(done.status, 0, done.said())
+        self.assert_whole()
 
     def test_killed_nothing_is_seen_and_the_next_push_cleans_up(self):
         self.write_hole("big", 400 * MEBIBYTE)
