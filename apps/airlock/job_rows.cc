@@ -19,6 +19,7 @@ using config::Value;
 constexpr std::string_view kJobs = "Jobs";
 constexpr std::string_view kHardware = "What there is for jobs";
 constexpr std::string_view kExecution = "What one job gets at most";
+constexpr std::string_view kSource = "Where repositories come from";
 constexpr std::string_view kNetwork = "What the prep phase may reach";
 constexpr std::string_view kStorage = "Inputs, outputs and history of jobs";
 constexpr std::string_view kScheduler = "Which job is next";
@@ -176,6 +177,22 @@ constexpr SettingRow kRows[] = {
     {{.name = "execution.max_active_jobs", .value = "N", .group = kExecution, .help = "",
       .fallback = "64", .places = Places::kNotInFlags},
      take_count<AIRLOCK_AT(jobs.active_max), 1, jail::kDurableMax>},
+
+    {{.name = "source.ssh_known_hosts_file", .value = "FILE", .group = kSource, .help = "",
+      .fallback = "", .unset = "none: no repositories over ssh", .places = Places::kNotInFlags},
+     nullptr},
+    {{.name = "source.ssh_key_file", .value = "FILE", .group = kSource, .help = "",
+      .fallback = "", .unset = "none", .places = Places::kNotInFlags}, nullptr},
+    {{.name = "source.ssh_key", .value = "KEY", .group = kSource, .help = "", .fallback = "",
+      .unset = "none", .places = Places::kVariableOnly}, nullptr},
+    {{.name = "source.submodules", .value = "true|false", .group = kSource, .help = "",
+      .fallback = "false", .places = Places::kNotInFlags},
+     take_flag<AIRLOCK_AT(jobs.clone_submodules)>},
+    {{.name = "source.depth", .value = "N", .group = kSource, .help = "", .fallback = "1",
+      .places = Places::kNotInFlags}, take_count<AIRLOCK_AT(jobs.clone_depth), 0, 1'000'000>},
+    {{.name = "source.max_size", .value = "SIZE", .group = kSource, .help = "", .fallback = "4g",
+      .places = Places::kNotInFlags},
+     take_bytes<AIRLOCK_AT(jobs.limits.repository), 1'024, base::gibibytes(1'024).count()>},
 
     {{.name = "security.network_policy.prep_allow_internet", .value = "true|false",
       .group = kNetwork, .help = "", .fallback = "true", .places = Places::kNotInFlags},

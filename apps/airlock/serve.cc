@@ -20,6 +20,8 @@
 #include "apps/airlock/listen_address.h"
 #include "apps/airlock/print.h"
 #include "apps/airlock/serve_options.h"
+#include "apps/airlock/serve_settings.h"
+#include "apps/airlock/ssh_settings.h"
 #include "apps/airlock/supervisor.h"
 #include "base/ids.h"
 #include "gpu/cdi.h"
@@ -137,10 +139,16 @@ base::Result<UniqueFd> seal(const char* name, const std::string& records) {
 // /proc/PID/environ shows the memory that a process was started with: what was secret there is
 // written over before it is unset.
 void forget_secrets() {
-  for (const char* const name : {"AIRLOCK_API_KEY", "AMON_SANDBOX_API_KEY"}) {
+  std::vector<std::string> names = {"AMON_SANDBOX_API_KEY"};
+  for (const config::Setting& setting : serve_settings()) {
+    if (setting.places == config::Places::kVariableOnly) names.push_back(variable_of(setting));
+  }
+  for (const std::string& name : names) {
     // Why safe: the value lies in the environment of this process, which has one thread.
-    if (char* const value = std::getenv(name)) ::explicit_bzero(value, std::strlen(value));
-    ::unsetenv(name);
+    if (char* const value = std::getenv(name.c_str())) {
+      ::explicit_bzero(value, std::strlen(value));
+    }
+    ::unsetenv(name.c_str());
   }
 }
 
@@ -199,6 +207,7 @@ base::Result<SupervisorOptions> prepare(config::Values& values, ServeOptions& op
   if (!options.api_key.empty()) {
     values.put("api_key", {{options.api_key}, config::Layer::kFlag, "the supervisor"});
   }
+  if (options.jobs.ssh) pass_ssh_key_on(values, *options.jobs.ssh);
   AIRLOCK_ASSIGN(supervisor.config, seal("airlock-config", values.encode()));
   AIRLOCK_ASSIGN(supervisor.devices, seal("airlock-devices", find_devices(options, log)));
   std::error_code error;

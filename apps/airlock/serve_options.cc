@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "apps/airlock/serve_settings.h"
+#include "apps/airlock/ssh_settings.h"
 #include "base/units.h"
 #include "config/config_file.h"
 #include "language/nearest_name.h"
@@ -308,6 +309,7 @@ base::Result<ServeOptions> make_serve_options(const Values& values) {
   ServeOptions options;
   AIRLOCK_TRY(take_serve_values(values, options));
   AIRLOCK_TRY(take_key(values, options));
+  AIRLOCK_ASSIGN(options.jobs.ssh, read_ssh_settings(values));
   AIRLOCK_TRY(check_pairs(values, options));
   AIRLOCK_TRY(size_bodies(values, options));
   AIRLOCK_TRY(http::validate(options.limits));

@@ -2,7 +2,7 @@
 //
 // serve_settings.h is the table of everything that can be said, serve_aliases.h has the variables
 // of other systems. Flag over environment over file over default. What cannot be obeyed is refused
-// with its place. Reads no file but the configuration and the one that holds the key.
+// with its place. Reads no file but the configuration and those that hold keys.
 #pragma once
 
 #include <chrono>

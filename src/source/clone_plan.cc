@@ -1,10 +1,10 @@
 #include "source/clone_plan.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "base/host_port.h"
 #include "source/git_names.h"
+#include "source/ssh_files.h"
 
 namespace airlock::source {
 namespace {
@@ -53,6 +53,8 @@ Words git_words(const ClonePlan& plan, const ClonePaths& paths) {
   return words;
 }
 
+std::string ssh_folder(const ClonePaths& paths) { return paths.scratch + "/airlock-ssh"; }
+
 Words git(const ClonePlan& plan, const ClonePaths& paths, Words rest) {
   Words words = git_words(plan, paths);
   words.insert(words.end(), std::make_move_iterator(rest.begin()),
@@ -94,6 +96,16 @@ void add_fetches(ClonePlan& plan, const ClonePaths& paths, const model::JobSpec&
        .when = is_full ? CloneStep::When::kPreviousFailed : CloneStep::When::kAlways});
 }
 
+void add_submodules(ClonePlan& plan, const ClonePaths& paths, const SourceKnobs& knobs) {
+  // What "../other" in .gitmodules begins from.
+  plan.steps.push_back({.argv = git(plan, paths, {"config", "remote.origin.url", plan.url.text}),
+                        .error_prefix = "Git checkout failed: "});
+  Words words = {"submodule", "update", "--quiet", "--init", "--recursive"};
+  if (knobs.depth > 0) words.push_back("--depth=" + std::to_string(knobs.depth));
+  plan.steps.push_back(
+      {.argv = git(plan, paths, std::move(words)), .error_prefix = "Git checkout failed: "});
+}
+
 void add_steps(ClonePlan& plan, const ClonePaths& paths, const model::JobSpec& spec,
                const SourceKnobs& knobs) {
   if (plan.url.scheme == RepoScheme::kFile) {
@@ -101,6 +113,11 @@ void add_steps(ClonePlan& plan, const ClonePaths& paths, const model::JobSpec& s
     plan.steps.push_back(
         {.argv = {"/bin/sh", "-c", "printf '[safe]\\n\\tdirectory = *\\n' >\"$GIT_CONFIG_GLOBAL\""},
          .error_prefix = "Git clone failed: "});
+  }
+  const bool is_ssh = plan.url.scheme == RepoScheme::kSsh;
+  if (is_ssh && !knobs.ssh->key.empty()) {
+    plan.steps.push_back({.argv = {"/bin/chmod", "600", "--", ssh_key_path(ssh_folder(paths))},
+                          .error_prefix = "Git clone failed: "});
   }
   plan.steps.push_back({.argv = git(plan, paths, {"init", "--quiet", "--template="}),
                         .error_prefix = "Git clone failed: "});
@@ -110,31 +127,17 @@ void add_steps(ClonePlan& plan, const ClonePaths& paths, const model::JobSpec& s
       {.argv = git(plan, paths,
                    {"checkout", "--quiet", "--force", "--detach", target + "^{commit}", "--"}),
        .error_prefix = "Git checkout failed: "});
-  if (knobs.submodules) {
-    plan.steps.push_back(
-        {.argv = git(plan, paths,
-                     {"submodule", "update", "--quiet", "--init", "--recursive", "--depth=1"}),
-         .error_prefix = "Git checkout failed: "});
-  }
+  if (knobs.submodules) add_submodules(plan, paths, knobs);
   plan.steps.push_back(
       {.argv = git(plan, paths, {"rev-parse", "--verify", "--quiet", "HEAD^{commit}"}),
        .error_prefix = "Git checkout failed: ",
        .output = CloneStep::Output::kCommit});
-  plan.steps.push_back({.argv = {"/bin/rm", "-rf", "--", paths.workspace + "/.git"},
-                        .error_prefix = "Git clone failed: "});
+  Words remove = {"/bin/rm", "-rf", "--", paths.workspace + "/.git"};
+  if (is_ssh) remove.push_back(ssh_folder(paths));
+  plan.steps.push_back({.argv = std::move(remove), .error_prefix = "Git clone failed: "});
 }
 
-std::string ssh_command(const SshKnobs& ssh) {
-  std::string command =
-      "ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=yes -o PasswordAuthentication=no "
-      "-o ForwardAgent=no -o PermitLocalCommand=no -o IdentitiesOnly=yes -o UserKnownHostsFile=" +
-      ssh.known_hosts + " -o GlobalKnownHostsFile=/dev/null";
-  if (!ssh.identity.empty()) command += " -i " + ssh.identity;
-  if (!ssh.proxy_command.empty()) command += " -o 'ProxyCommand=" + ssh.proxy_command + "'";
-  return command;
-}
-
-Words environment(const ClonePlan& plan, const ClonePaths& paths, const SourceKnobs& knobs) {
+Words environment(const ClonePlan& plan, const ClonePaths& paths) {
   const bool is_file = plan.url.scheme == RepoScheme::kFile;
   Words env = {
       "GIT_ALLOW_PROTOCOL=" + std::string(protocol_of(plan.url.scheme)),
@@ -150,7 +153,7 @@ Words environment(const ClonePlan& plan, const ClonePaths& paths, const SourceKn
       "SSH_ASKPASS=/bin/false",
   };
   if (plan.url.scheme == RepoScheme::kSsh) {
-    env.push_back("GIT_SSH_COMMAND=" + ssh_command(*knobs.ssh));
+    env.push_back("GIT_SSH_COMMAND=" + ssh_command(ssh_folder(paths)));
     env.emplace_back("GIT_SSH_VARIANT=ssh");
   }
   return env;
@@ -169,16 +172,6 @@ std::vector<Destination> destinations_of(const RepoUrl& url, const SourceKnobs& 
   return destinations;
 }
 
-model::Limits limits_of(const SourceKnobs& knobs) {
-  model::Limits limits;
-  limits.wall_time = knobs.clone_timeout;
-  limits.cpu_time = knobs.clone_timeout;
-  limits.memory = base::gibibytes(2);  // git unpacks deltas in memory
-  limits.disk = std::clamp(knobs.size_max, model::kDiskMin, model::kDiskMax);
-  limits.inodes = 1u << 20;
-  return limits;
-}
-
 }  // namespace
 
 base::Result<ClonePlan> make_clone_plan(const model::JobSpec& spec, const SourceKnobs& knobs,
@@ -188,23 +181,46 @@ base::Result<ClonePlan> make_clone_plan(const model::JobSpec& spec, const Source
                                                           .file_roots = knobs.file_roots}));
   if (plan.url.scheme == RepoScheme::kSsh && !knobs.ssh) {
     return base::fail(base::ErrorCode::kUnavailable, "repositories over ssh are not set up here",
-                      "use https://, or have the operator name a known_hosts file");
+                      "use https://; the operator's source.ssh_known_hosts_file sets ssh up");
   }
   if (!spec.repo_commit.empty()) { AIRLOCK_ASSIGN(plan.commit, parse_commit(spec.repo_commit)); }
   AIRLOCK_TRY(check_branch(spec.repo_branch));
   AIRLOCK_TRY(parse_repo_path(spec.repo_path));
-  plan.env = environment(plan, paths, knobs);
+  plan.env = environment(plan, paths);
   plan.destinations = destinations_of(plan.url, knobs);
+  if (plan.url.scheme == RepoScheme::kSsh) plan.files = ssh_files(ssh_folder(paths), *knobs.ssh);
   if (plan.url.scheme == RepoScheme::kFile) {
     plan.bind = RepositoryBind{.root = plan.url.file_root,
                                .below = plan.url.path.substr(plan.url.file_root.size() + 1),
                                .inside = paths.repository};
   }
   add_steps(plan, paths, spec, knobs);
-  plan.limits = limits_of(knobs);
   plan.timeout_error =
       "Repository clone timeout after " + std::to_string(knobs.clone_timeout.count()) + " seconds";
   return plan;
+}
+
+std::string explain_clone_failure(const ClonePlan& plan, std::string_view said) {
+  if (plan.url.scheme != RepoScheme::kSsh) return {};
+  const auto has = [said](std::string_view text) { return said.find(text) != said.npos; };
+  if (has("host key is known for")) {
+    return "no key of " + plan.url.host +
+           " is in the known_hosts file of this runner (source.ssh_known_hosts_file)";
+  }
+  if (has("Host key verification failed")) {
+    return "the host key of " + plan.url.host +
+           " is not the one in the known_hosts file of this runner "
+           "(source.ssh_known_hosts_file): somebody may stand in between";
+  }
+  if (has("Permission denied (")) {
+    return plan.url.host +
+           " does not accept the ssh key of this runner (source.ssh_key_file), or there is none";
+  }
+  // What ssh itself says of a connection that it could not have is of no use to anybody.
+  const std::size_t ours = said.find(kSshNotePrefix);
+  if (ours == said.npos) return {};
+  said.remove_prefix(ours + kSshNotePrefix.size());
+  return std::string(said.substr(0, said.find('\n')));
 }
 
 }  // namespace airlock::source

@@ -4,36 +4,34 @@
 // nothing else, with exactly `env`. The caller's words are checked before and stand behind "--" or
 // in refs/..., so that none is ever an option; hooks, filters, credential helpers, other protocols
 // and prompts are off. The steps leave no .git: what a build reads is then the tree and no more,
-// which its cache counts on. A repository named by file:// reaches nothing: it has to be bound
-// read-only at `bind.inside`, opened below `bind.root` without following links.
+// which its cache counts on; nor do they leave the key of ssh, which nothing that comes after may
+// read. A repository named by file:// reaches nothing: it has to be bound read-only at
+// `bind.inside`, opened below `bind.root` without following links.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
-#include "base/units.h"
 #include "model/job.h"
-#include "model/limits.h"
 #include "source/repo_url.h"
 
 namespace airlock::source {
 
-// Without these there is no ssh: an unknown host key is never taken on trust.
+// Texts of files. Without known hosts there is no ssh: a host key is never taken on trust.
 struct SshKnobs {
-  std::string known_hosts;    // path inside the sandbox
-  std::string identity;       // path inside the sandbox; empty: none
-  std::string proxy_command;  // the way out through the gateway: "nc -X connect -x H:P %h %p"
+  std::string known_hosts;
+  std::string key;  // private, in a form that ssh reads; empty: none
 };
 
 struct SourceKnobs {
   std::vector<std::string> allowed_repo_hosts = {"github.com", "gitlab.com"};
   std::chrono::seconds clone_timeout{600};
-  std::uint32_t depth = 1;
-  base::ByteCount size_max = base::gibibytes(4);  // of tree and history together
+  std::uint32_t depth = 1;  // commits of a branch, and of each submodule; 0: all of them
   bool submodules = false;
   std::vector<std::string> file_roots;
   std::optional<SshKnobs> ssh;
@@ -64,6 +62,12 @@ struct Destination {
   bool operator==(const Destination&) const = default;
 };
 
+// To be put into the sandbox before the first step, readable and writable by its user.
+struct PlanFile {
+  std::string path;  // absolute
+  std::string text;
+};
+
 struct RepositoryBind {
   std::string root;    // one of file_roots
   std::string below;   // relative to it
@@ -76,12 +80,16 @@ struct ClonePlan {
   std::vector<CloneStep> steps;
   std::vector<std::string> env;  // "NAME=value"
   std::vector<Destination> destinations;
+  std::vector<PlanFile> files;
   std::optional<RepositoryBind> bind;
-  model::Limits limits;
   std::string timeout_error;  // "Repository clone timeout after 600 seconds"
 };
 
 base::Result<ClonePlan> make_clone_plan(const model::JobSpec& spec, const SourceKnobs& knobs,
                                         const ClonePaths& paths = {});
+
+// What the operator can do about a clone that failed after git and ssh said that; empty: nothing
+// that is known.
+std::string explain_clone_failure(const ClonePlan& plan, std::string_view said);
 
 }  // namespace airlock::source

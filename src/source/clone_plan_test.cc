@@ -30,8 +30,7 @@ TEST(ClonePlanTest, ReachesTheHostOfTheRepositoryAndNothingElse) {
   ASSERT_TRUE(plan.has_value()) << plan.error().message;
   EXPECT_EQ(plan->destinations, (std::vector<Destination>{{"github.com", 443}}));
   EXPECT_FALSE(plan->bind.has_value());
-  EXPECT_EQ(plan->limits.wall_time, std::chrono::seconds(600));
-  EXPECT_TRUE(model::validate(plan->limits).has_value());
+  EXPECT_TRUE(plan->files.empty());
   EXPECT_EQ(plan->timeout_error, "Repository clone timeout after 600 seconds");
   EXPECT_TRUE(has(plan->env, "GIT_TERMINAL_PROMPT=0"));
   EXPECT_TRUE(has(plan->env, "GIT_CONFIG_GLOBAL=/dev/null"));
@@ -55,19 +54,67 @@ TEST(ClonePlanTest, WordsOfACallerAreNeverOptions) {
 }
 
 TEST(ClonePlanTest, SshNeedsKnownHosts) {
-  const model::JobSpec spec = spec_of("git@github.com:o/n");
-  EXPECT_EQ(make_clone_plan(spec, {}).error().message, "repositories over ssh are not set up here");
+  const auto refused = make_clone_plan(spec_of("git@github.com:o/n"), {});
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().message, "repositories over ssh are not set up here");
+  EXPECT_NE(refused.error().hint.find("source.ssh_known_hosts_file"), std::string::npos);
+}
+
+// What runs next must not find it, even where the clone itself failed half way.
+TEST(ClonePlanTest, TheKeyIsGoneWhenTheStepsAreDone) {
   SourceKnobs knobs;
-  knobs.ssh =
-      SshKnobs{.known_hosts = "/etc/ssh/known", .identity = "", .proxy_command = "nc %h %p"};
-  const auto plan = make_clone_plan(spec, knobs);
+  knobs.ssh = SshKnobs{.known_hosts = "github.com ssh-ed25519 AAAA\n", .key = "the key\n"};
+  const auto plan = make_clone_plan(spec_of("git@github.com:o/n"), knobs);
   ASSERT_TRUE(plan.has_value());
   EXPECT_EQ(plan->destinations, (std::vector<Destination>{{"github.com", 22}}));
-  const auto command = std::ranges::find_if(
-      plan->env, [](const std::string& entry) { return entry.starts_with("GIT_SSH_COMMAND="); });
-  ASSERT_NE(command, plan->env.end());
-  EXPECT_NE(command->find("BatchMode=yes"), std::string::npos);
-  EXPECT_NE(command->find("StrictHostKeyChecking=yes"), std::string::npos);
+  EXPECT_TRUE(has(plan->env, "GIT_SSH_COMMAND=/bin/bash /tmp/airlock-ssh/ssh"));
+  const auto key = std::ranges::find(plan->files, "the key\n", &PlanFile::text);
+  ASSERT_NE(key, plan->files.end());
+  EXPECT_EQ(plan->steps.front().argv,
+            (std::vector<std::string>{"/bin/chmod", "600", "--", key->path}));
+  const CloneStep& last = plan->steps.back();
+  EXPECT_TRUE(has(last.argv, "/tmp/airlock-ssh"));
+  EXPECT_EQ(last.failure, CloneStep::Failure::kFatal);
+  for (const PlanFile& file : plan->files) {
+    EXPECT_TRUE(file.path.starts_with("/tmp/airlock-ssh/")) << file.path;
+  }
+  for (const std::string& entry : plan->env) EXPECT_EQ(entry.find("the key"), std::string::npos);
+}
+
+TEST(ClonePlanTest, DepthIsTheOperators) {
+  const model::JobSpec spec = spec_of("https://github.com/o/n");
+  const auto fetches_with = [&](std::uint32_t depth, const std::string& word) {
+    SourceKnobs knobs;
+    knobs.depth = depth;
+    const auto plan = make_clone_plan(spec, knobs);
+    return std::ranges::any_of(plan->steps,
+                               [&](const CloneStep& step) { return has(step.argv, word); });
+  };
+  EXPECT_TRUE(fetches_with(1, "--depth=1"));
+  EXPECT_TRUE(fetches_with(50, "--depth=50"));
+  EXPECT_FALSE(fetches_with(0, "--depth=0"));
+}
+
+TEST(ClonePlanTest, AFailureOfSshNamesTheSettingThatMendsIt) {
+  SourceKnobs knobs;
+  knobs.ssh = SshKnobs{};
+  const auto ssh = make_clone_plan(spec_of("git@github.com:o/n"), knobs);
+  const auto https = make_clone_plan(spec_of("https://github.com/o/n"), knobs);
+  const std::string unknown =
+      "No ED25519 host key is known for github.com and you have requested strict checking.\n"
+      "Host key verification failed.\n";
+  const std::string known_hosts = "source.ssh_known_hosts_file";
+  EXPECT_TRUE(explain_clone_failure(*ssh, unknown).starts_with("no key of github.com is in"));
+  EXPECT_NE(explain_clone_failure(*ssh, unknown).find(known_hosts), std::string::npos);
+  const std::string changed = explain_clone_failure(*ssh, "Host key verification failed.\n");
+  EXPECT_TRUE(changed.starts_with("the host key of github.com is not the one")) << changed;
+  EXPECT_NE(changed.find(known_hosts), std::string::npos);
+  const std::string refused = "git@github.com: Permission denied (publickey).\n";
+  EXPECT_NE(explain_clone_failure(*ssh, refused).find("source.ssh_key_file"), std::string::npos);
+  EXPECT_EQ(explain_clone_failure(*ssh, "airlock: the way to github.com:22 is shut: 502\nfatal: x"),
+            "the way to github.com:22 is shut: 502");
+  EXPECT_EQ(explain_clone_failure(*ssh, "fatal: Could not read from remote repository."), "");
+  EXPECT_EQ(explain_clone_failure(*https, unknown), "");
 }
 
 TEST(ClonePlanTest, EverythingThatACallerNamesIsChecked) {
@@ -101,6 +148,11 @@ class CloneTest : public testing::Test {
     git({"-C", source, "update-ref", "refs/heads/abcdef1", "HEAD"});
     git({"clone", "-q", "--mirror", source, repository()});
     git({"-C", repository(), "update-server-info"});
+    git({"init", "-q", "-b", "main", folder_.at("lib")});
+    folder_.write("lib/lib.txt", "of another repository\n");
+    git({"-C", folder_.at("lib"), "add", "-A"});
+    git({"-C", folder_.at("lib"), "commit", "-q", "-m", "lib"});
+    git({"clone", "-q", "--mirror", folder_.at("lib"), folder_.at("roots/lib.git")});
     std::filesystem::create_directories(folder_.at("work"));
     std::filesystem::create_directories(folder_.at("tmp"));
   }
@@ -124,8 +176,11 @@ class CloneTest : public testing::Test {
     return git({"-C", folder_.at("source"), "rev-parse", "HEAD"}).substr(0, 40);
   }
 
-  base::Result<ClonePlan> plan(const std::string& branch, const std::string& commit = "") const {
+  enum class Submodules { kLeft, kFetched };
+  base::Result<ClonePlan> plan(const std::string& branch, const std::string& commit = "",
+                               Submodules submodules = Submodules::kLeft) const {
     SourceKnobs knobs;
+    knobs.submodules = submodules == Submodules::kFetched;
     knobs.file_roots = {folder_.at("roots")};
     return make_clone_plan(spec_of("file://" + repository(), branch, commit), knobs,
                            {.workspace = folder_.at("work"),
@@ -193,6 +248,30 @@ TEST_F(CloneTest, WhatIsNotThereFailsWithTheTextOfTheContract) {
   EXPECT_EQ(clone(*plan("no-such-branch")), "Git clone failed: ");
   std::filesystem::remove_all(repository());
   EXPECT_EQ(clone(*plan("main")), "Git clone failed: ");
+}
+
+TEST_F(CloneTest, SubmodulesAreFetchedOnlyIfTheOperatorSaysSo) {
+  const std::string source = folder_.at("source");
+  git({"clone", "-q", folder_.at("roots/lib.git"), source + "/lib"});
+  folder_.write("source/.gitmodules", "[submodule \"l\"]\n\tpath = lib\n\turl = ../lib.git\n");
+  commit("with a submodule");
+  git({"-C", source, "push", "-q", "-f", repository(), "main"});
+  EXPECT_EQ(clone(*plan("main")), head());
+  EXPECT_FALSE(std::filesystem::exists(folder_.at("work/lib/lib.txt")));
+  std::filesystem::remove_all(folder_.at("work"));
+  std::filesystem::create_directories(folder_.at("work"));
+  EXPECT_EQ(clone(*plan("main", "", Submodules::kFetched)), head());
+  EXPECT_TRUE(std::filesystem::exists(folder_.at("work/lib/lib.txt")));
+}
+
+TEST_F(CloneTest, ASubmoduleComesByTheProtocolOfItsRepositoryAndNoOther) {
+  git({"clone", "-q", folder_.at("roots/lib.git"), folder_.at("source/lib")});
+  folder_.write("source/.gitmodules",
+                "[submodule \"l\"]\n\tpath = lib\n\turl = ext::sh -c touch% " + canary() + "\n");
+  commit("with a program for a submodule");
+  git({"-C", folder_.at("source"), "push", "-q", "-f", repository(), "main"});
+  EXPECT_EQ(clone(*plan("main", "", Submodules::kFetched)), "Git checkout failed: ");
+  EXPECT_FALSE(std::filesystem::exists(canary()));
 }
 
 // A hook, a filter or a setting that somebody has put where git looks for them.

@@ -82,8 +82,9 @@ class Repository:
         run("git", "-C", str(self.bare), "config", "uploadpack.allowAnySHA1InWant", "true")
         run("git", "-C", str(self.bare), "config", "http.receivepack", "false")
 
-    def commit(self, files, branch="main"):
-        """Exactly these files, {path: text or bytes}; the commit's name."""
+    def commit(self, files, branch="main", submodules=None):
+        """Exactly these files, {path: text or bytes}, and submodules {path: commit}; the commit's
+        name."""
         for path in self.work.iterdir():
             if path.name != ".git":
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -92,6 +93,9 @@ class Repository:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
         run("git", "-C", str(self.work), "add", "-A", "-f")
+        for path, commit in (submodules or {}).items():
+            run("git", "-C", str(self.work), "update-index", "--add", "--cacheinfo",
+                f"160000,{commit},{path}")
         run("git", "-C", str(self.work), "commit", "-q", "--allow-empty", "-m", "a job")
         run("git", "-C", str(self.work), "push", "-q", "-f", str(self.bare), f"HEAD:{branch}")
         return run("git", "-C", str(self.work), "rev-parse", "HEAD").stdout.decode().strip()
@@ -222,21 +226,22 @@ class JobServers:
     def url(self):
         return f"https://{self.git.host()}/job.git"
 
-    def configuration(self, attempts=2):
-        """As YAML."""
+    def configuration(self, attempts=2, repo_hosts=(), private=()):
+        """As YAML. `repo_hosts` and `private` are more of both."""
         files = self.folder / "files"
         files.mkdir(exist_ok=True)
         files.chmod(0o777)
+        opened = [self.git.address(), self.model.address(), *private]
         return f"""\
 dns_servers: ["127.0.0.1:{self.names.server_address[1]}"]
 execution:
-  allowed_repo_hosts: ["{self.git.host()}"]
+  allowed_repo_hosts: {json.dumps([self.git.host(), *repo_hosts])}
   ca_file: {self.certificate}
   max_attempts: {attempts}
 security:
   network_policy:
     allowed_prep_domains: ["{self.model.host()}"]
-    allowed_private_destinations: ["{self.git.address()}", "{self.model.address()}"]
+    allowed_private_destinations: {json.dumps(opened)}
 storage:
   file_roots: ["{files}"]
 """

@@ -25,6 +25,7 @@ using Kind = JobStop::Kind;
 
 constexpr std::size_t kCommitTextMax = 1'024;
 constexpr std::size_t kQuotedBytesMax = 300;
+constexpr std::size_t kGitTextMax = 16u << 10;
 constexpr std::string_view kCheckTag = "check";
 constexpr std::chrono::seconds kCheckTimeout{60};
 
@@ -90,6 +91,7 @@ Went<void> JobDriver::run_clone(const source::ClonePlan& plan) {
     }
     auto policy = make_policy_for(settings_.network, hosts);
     if (!policy) return failed("source_refused", "Validation failed: " + policy.error().message);
+    step.prepare = [&plan] { return clone_files(plan); };
     connect(step, std::move(*policy));
   }
   AIRLOCK_TRY(run_step(std::move(step)));
@@ -100,7 +102,9 @@ Went<void> JobDriver::run_clone(const source::ClonePlan& plan) {
   const std::string prefix = clone_error_prefix(plan, outcome.exit_code.value_or(0));
   const fs::path log = parts_.files.log(record_.id, "clone");
   if (outcome.kind == model::OutcomeKind::kExited && outcome.exit_code != 0) {
-    return failed("clone_failed", prefix + last_line(log, kQuotedBytesMax));
+    const std::string said = read_stream(log, LogStream::kStderr, kGitTextMax).value_or("");
+    const std::string why = source::explain_clone_failure(plan, said);
+    return failed("clone_failed", prefix + (why.empty() ? last_line(log, kQuotedBytesMax) : why));
   }
   AIRLOCK_TRY(judge("clone", "clone_failed", "Git clone failed"));
   const auto printed = read_stream(log, LogStream::kStdout, kCommitTextMax);

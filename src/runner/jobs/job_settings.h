@@ -7,12 +7,14 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/units.h"
 #include "model/job.h"
 #include "queue/waiting_job.h"
+#include "source/clone_plan.h"
 
 namespace airlock::runner {
 
@@ -53,7 +55,7 @@ struct JobLimits {
 struct JobHistory {
   std::chrono::hours age = std::chrono::hours(24 * 30);
   std::uint64_t count = 10'000;
-  std::uint64_t waiting_max = 1'000'000;  // jobs that wait at once
+  std::uint64_t waiting_max = 1'000'000;         // jobs that wait at once
   base::ByteCount builds = base::gibibytes(20);  // kept in the cache of builds, all together
 };
 
@@ -69,8 +71,11 @@ struct JobSettings {
   queue::Knobs queue;
   std::vector<std::string> allowed_repo_hosts = {"github.com", "gitlab.com"};
   std::vector<std::string> file_roots;  // below which file:// may name things
-  std::vector<std::string> folders;     // of the operator's, shown to every job ("models")
-  std::string ca_certificates;  // PEM that guests with a network trust; empty: the host's own
+  std::uint32_t clone_depth = 1;        // as of source::SourceKnobs, with the next two
+  bool clone_submodules = false;
+  std::optional<source::SshKnobs> ssh;
+  std::vector<std::string> folders;  // of the operator's, shown to every job ("models")
+  std::string ca_certificates;       // PEM that guests with a network trust; empty: the host's own
   std::vector<std::string> build_env;   // "NAME=value" of steps that build: a mirror's address
   std::vector<std::string> toolchains;  // names and versions: part of what a build could read
   std::string host_view;                // which host that was

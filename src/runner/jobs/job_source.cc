@@ -23,8 +23,10 @@ source::SourceKnobs source_knobs(const JobSettings& settings) {
   source::SourceKnobs knobs;
   knobs.allowed_repo_hosts = settings.allowed_repo_hosts;
   knobs.clone_timeout = std::chrono::ceil<std::chrono::seconds>(settings.timeouts.clone);
-  knobs.size_max = settings.limits.repository;
+  knobs.depth = settings.clone_depth;
+  knobs.submodules = settings.clone_submodules;
   knobs.file_roots = settings.file_roots;
+  knobs.ssh = settings.ssh;
   return knobs;
 }
 
@@ -39,6 +41,15 @@ base::Result<source::ClonePlan> plan_clone(const model::JobSpec& spec,
   source::ClonePaths paths;
   paths.repository = kRepositoryPlace;
   return source::make_clone_plan(spec, source_knobs(settings), paths);
+}
+
+base::Result<std::vector<backend::InputFile>> clone_files(const source::ClonePlan& plan) {
+  std::vector<backend::InputFile> files;
+  for (const source::PlanFile& file : plan.files) {
+    AIRLOCK_ASSIGN(base::UniqueFd content, memory_file(file.text));
+    files.push_back({.path = file.path.substr(1), .content = std::move(content)});
+  }
+  return files;
 }
 
 std::vector<std::string> clone_script(const source::ClonePlan& plan) {

@@ -32,6 +32,8 @@ source::SourceKnobs source_knobs(const JobSettings& settings);
 base::Status check_source(const model::JobSpec& spec, const JobSettings& settings);
 
 base::Result<source::ClonePlan> plan_clone(const model::JobSpec& spec, const JobSettings& settings);
+// The plan's own files, to be put before it.
+base::Result<std::vector<backend::InputFile>> clone_files(const source::ClonePlan& plan);
 // One program that carries out the plan.
 std::vector<std::string> clone_script(const source::ClonePlan& plan);
 // The beginning of the error text for a script that exited with that code.
