@@ -2,6 +2,7 @@
 // security and storage are those of the evaluation host that this replaces.
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 
 #include "apps/airlock/setting_row.h"
 #include "jail/durable_keepers.h"
@@ -63,17 +64,20 @@ base::Status take_whole_cores(const Value& value, ServeOptions& options) {
 }
 
 template <auto place>
-base::Status take_flag(const Value& value, ServeOptions& options) {
-  const std::string& text = value.texts.front();
-  if (text != "true" && text != "false") {
-    return refuse_value("\"" + text + "\" is neither true nor false");
-  }
-  place(options) = text == "true";
+base::Status take_list(const Value& value, ServeOptions& options) {
+  place(options) = value.texts;
   return {};
 }
 
+// Hosts and presets, and what is allowed by being opened as an address.
 template <auto place>
-base::Status take_list(const Value& value, ServeOptions& options) {
+base::Status take_domains(const Value& value, ServeOptions& options) {
+  const std::vector<std::string>& opened = options.jobs.network.allowed_private_destinations;
+  egress::PolicySpec names;
+  std::ranges::copy_if(value.texts, std::back_inserter(names.allow), [&](const std::string& text) {
+    return std::ranges::find(opened, text) == opened.end();
+  });
+  AIRLOCK_TRY(egress::Policy::make(names));
   place(options) = value.texts;
   return {};
 }
@@ -103,7 +107,7 @@ base::Status take_gpu_type(const Value& value, ServeOptions& options) {
 
 base::Status take_jobs(const Value& value, ServeOptions& options) {
   constexpr auto kPlace = [](ServeOptions& all) -> auto& { return all.takes_jobs; };
-  AIRLOCK_TRY(take_flag<kPlace>(value, options));
+  AIRLOCK_TRY(take_switch<kPlace>(value, options));
   options.jobs_wanted = options.takes_jobs && value.layer != config::Layer::kDefault;
   return {};
 }
@@ -170,7 +174,7 @@ constexpr SettingRow kRows[] = {
      take_list<AIRLOCK_AT(jobs.build_env)>},
     {{.name = "execution.prep_sees_input", .value = "true|false", .group = kExecution,
       .help = "", .fallback = "false", .places = Places::kNotInFlags},
-     take_flag<AIRLOCK_AT(jobs.prep_sees_input)>},
+     take_switch<AIRLOCK_AT(jobs.prep_sees_input)>},
     {{.name = "execution.max_attempts", .value = "N", .group = kExecution, .help = "",
       .fallback = "2", .places = Places::kNotInFlags},
      take_count<AIRLOCK_AT(jobs.attempts_max), 1, 100>},
@@ -184,10 +188,10 @@ constexpr SettingRow kRows[] = {
     {{.name = "source.ssh_key_file", .value = "FILE", .group = kSource, .help = "",
       .fallback = "", .unset = "none", .places = Places::kNotInFlags}, nullptr},
     {{.name = "source.ssh_key", .value = "KEY", .group = kSource, .help = "", .fallback = "",
-      .unset = "none", .places = Places::kVariableOnly}, nullptr},
+      .unset = "none", .places = Places::kSecret}, nullptr},
     {{.name = "source.submodules", .value = "true|false", .group = kSource, .help = "",
       .fallback = "false", .places = Places::kNotInFlags},
-     take_flag<AIRLOCK_AT(jobs.clone_submodules)>},
+     take_switch<AIRLOCK_AT(jobs.clone_submodules)>},
     {{.name = "source.depth", .value = "N", .group = kSource, .help = "", .fallback = "1",
       .places = Places::kNotInFlags}, take_count<AIRLOCK_AT(jobs.clone_depth), 0, 1'000'000>},
     {{.name = "source.max_size", .value = "SIZE", .group = kSource, .help = "", .fallback = "4g",
@@ -196,25 +200,28 @@ constexpr SettingRow kRows[] = {
 
     {{.name = "security.network_policy.prep_allow_internet", .value = "true|false",
       .group = kNetwork, .help = "", .fallback = "true", .places = Places::kNotInFlags},
-     take_flag<AIRLOCK_AT(jobs.network.prep_allow_internet)>},
+     take_switch<AIRLOCK_AT(jobs.network.prep_allow_internet)>},
     {{.name = "security.network_policy.inference_block_internet", .value = "true|false",
       .group = kNetwork, .help = "", .fallback = "true", .places = Places::kNotInFlags},
-     take_flag<AIRLOCK_AT(jobs.network.inference_block_internet)>},
-    {{.name = "security.network_policy.allowed_prep_domains", .value = "HOST", .group = kNetwork,
-      .help = "", .fallback = "huggingface,github,gitlab,raw.githubusercontent.com",
-      .shape = Shape::kList, .places = Places::kNotInFlags},
-     take_list<AIRLOCK_AT(jobs.network.allowed_prep_domains)>},
-    {{.name = "security.network_policy.allowed_build_domains", .value = "HOST",
-      .group = kNetwork, .help = "", .fallback = "", .unset = "the registries of what is built",
-      .shape = Shape::kList, .places = Places::kNotInFlags},
-     take_list<AIRLOCK_AT(jobs.network.allowed_build_domains)>},
-    {{.name = "security.network_policy.blocked_domains", .value = "HOST", .group = kNetwork,
-      .help = "", .fallback = "", .unset = "none", .shape = Shape::kList,
-      .places = Places::kNotInFlags}, take_list<AIRLOCK_AT(jobs.network.blocked_domains)>},
+     take_switch<AIRLOCK_AT(jobs.network.inference_block_internet)>},
+    // Before the lists that may name one of them.
     {{.name = "security.network_policy.allowed_private_destinations", .value = "IP:PORT",
       .group = kNetwork, .help = "", .fallback = "", .unset = "none", .shape = Shape::kList,
       .places = Places::kNotInFlags},
-     take_list<AIRLOCK_AT(jobs.network.allowed_private_destinations)>},
+     take_egress_list<&egress::PolicySpec::private_destinations,
+                      AIRLOCK_AT(jobs.network.allowed_private_destinations)>},
+    {{.name = "security.network_policy.allowed_prep_domains", .value = "HOST", .group = kNetwork,
+      .help = "", .fallback = "huggingface,github,gitlab,raw.githubusercontent.com",
+      .shape = Shape::kList, .places = Places::kNotInFlags},
+     take_domains<AIRLOCK_AT(jobs.network.allowed_prep_domains)>},
+    {{.name = "security.network_policy.allowed_build_domains", .value = "HOST",
+      .group = kNetwork, .help = "", .fallback = "", .unset = "the registries of what is built",
+      .shape = Shape::kList, .places = Places::kNotInFlags},
+     take_domains<AIRLOCK_AT(jobs.network.allowed_build_domains)>},
+    {{.name = "security.network_policy.blocked_domains", .value = "HOST", .group = kNetwork,
+      .help = "", .fallback = "", .unset = "none", .shape = Shape::kList,
+      .places = Places::kNotInFlags},
+     take_egress_list<&egress::PolicySpec::blocked, AIRLOCK_AT(jobs.network.blocked_domains)>},
 
     {{.name = "storage.file_roots", .value = "DIR", .group = kStorage,
       .help = "A folder below which file:// may name things; repeatable", .fallback = "",
@@ -226,11 +233,14 @@ constexpr SettingRow kRows[] = {
       .fallback = "", .unset = "us-east-1", .places = Places::kNotInFlags},
      take_text<AIRLOCK_AT(s3.region)>},
     {{.name = "storage.s3_access_key", .value = "KEY", .group = kStorage, .help = "",
-      .fallback = "", .unset = "of the environment", .places = Places::kVariableOnly},
+      .fallback = "", .unset = "of the environment", .places = Places::kSecret},
      take_text<AIRLOCK_AT(s3.access_key)>},
     {{.name = "storage.s3_secret_key", .value = "KEY", .group = kStorage, .help = "",
-      .fallback = "", .unset = "of the environment", .places = Places::kVariableOnly},
+      .fallback = "", .unset = "of the environment", .places = Places::kSecret},
      take_text<AIRLOCK_AT(s3.secret_key)>},
+    {{.name = "storage.s3_credentials_file", .value = "FILE", .group = kStorage, .help = "",
+      .fallback = "", .unset = "of the environment", .places = Places::kNotInFlags},
+     take_text<AIRLOCK_AT(s3.credentials_file)>},
     {{.name = "storage.s3_style", .value = "auto|path|virtual", .group = kStorage, .help = "",
       .fallback = "", .unset = "auto", .places = Places::kNotInFlags},
      take_text<AIRLOCK_AT(s3.style)>},

@@ -23,6 +23,7 @@
 #include "apps/airlock/serve_settings.h"
 #include "apps/airlock/ssh_settings.h"
 #include "apps/airlock/supervisor.h"
+#include "artifact/s3_config.h"
 #include "base/ids.h"
 #include "gpu/cdi.h"
 #include "jail/grants.h"
@@ -141,7 +142,7 @@ base::Result<UniqueFd> seal(const char* name, const std::string& records) {
 void forget_secrets() {
   std::vector<std::string> names = {"AMON_SANDBOX_API_KEY"};
   for (const config::Setting& setting : serve_settings()) {
-    if (setting.places == config::Places::kVariableOnly) names.push_back(variable_of(setting));
+    if (setting.places == config::Places::kSecret) names.push_back(variable_of(setting));
   }
   for (const std::string& name : names) {
     // Why safe: the value lies in the environment of this process, which has one thread.
@@ -230,6 +231,20 @@ base::Result<SupervisorOptions> prepare(config::Values& values, ServeOptions& op
   return supervisor;
 }
 
+// What the rows of the table cannot check: `airlock` has them, too, and is not to carry the library
+// of S3.
+base::Status check_s3(const config::Values& values, const artifact::S3Settings& s3) {
+  const auto check = [&values](std::string_view name, const auto& parsed) -> base::Status {
+    if (parsed.has_value()) return {};
+    return base::fail(values.refuse(name, parsed.error()));
+  };
+  if (!s3.endpoint.empty()) {
+    AIRLOCK_TRY(check("storage.s3_endpoint", artifact::parse_endpoint(s3.endpoint)));
+  }
+  AIRLOCK_TRY(check("storage.s3_style", artifact::parse_style(s3.style)));
+  return check("storage.s3_region", artifact::check_region(s3.region));
+}
+
 int fail_with(const base::Error& error) {
   print_error(error);
   return error.code == base::ErrorCode::kInvalidArgument ? kExitUsage : kExitFailed;
@@ -252,6 +267,9 @@ int run_as_daemon(const char* names) {
 int run_as_supervisor(ServeConfig config) {
   auto options = make_serve_options(config.values);
   if (!options) return fail_with(options.error());
+  if (const auto checked = check_s3(config.values, options->s3); !checked) {
+    return fail_with(checked.error());
+  }
   if (config.print_only) {
     std::string text = config.values.describe();
     if (!config.notices.empty()) text += "\n# Variables without effect\n";

@@ -121,16 +121,6 @@ base::Status take_max_file_bytes(const Value& value, ServeOptions& options) {
   return {};
 }
 
-// The lists of a policy, each checked by itself, so that an error has the place of its list.
-template <auto list>
-base::Status take_egress_list(const Value& value, ServeOptions& options) {
-  egress::PolicySpec alone;
-  alone.*list = value.texts;
-  AIRLOCK_TRY(egress::Policy::make(alone));
-  options.egress.*list = value.texts;
-  return {};
-}
-
 base::Status take_dns_servers(const Value& value, ServeOptions& options) {
   for (const std::string& text : value.texts) {
     const auto server = egress::parse_destination(text, 53);
@@ -140,11 +130,6 @@ base::Status take_dns_servers(const Value& value, ServeOptions& options) {
     }
   }
   options.dns_servers = value.texts;
-  return {};
-}
-
-base::Status take_swissbrain_network(const Value& value, ServeOptions& options) {
-  AIRLOCK_ASSIGN(options.swissbrain.network, config::parse_switch(value.texts.front()));
   return {};
 }
 
@@ -179,7 +164,7 @@ constexpr SettingRow kRows[] = {
       .places = Places::kNotInFile}, nullptr},
     {{.name = "api_key", .value = "KEY", .group = kWhere,
       .help = "The key that clients have to send", .fallback = "", .unset = "none",
-      .places = Places::kVariableOnly}, nullptr},
+      .places = Places::kSecret}, nullptr},
     {{.name = "api_key_file", .value = "FILE", .group = kWhere,
       .help = "A file with the key that clients have to send", .fallback = "", .unset = "none"},
      nullptr},
@@ -277,14 +262,17 @@ constexpr SettingRow kRows[] = {
 
     {{.name = "egress_allow", .value = "HOST", .group = kNetwork,
       .help = "A host, .suffix, host:port or preset; repeatable", .fallback = "",
-      .unset = "none", .shape = Shape::kList}, take_egress_list<&egress::PolicySpec::allow>},
+      .unset = "none", .shape = Shape::kList},
+     take_egress_list<&egress::PolicySpec::allow, AIRLOCK_AT(egress.allow)>},
     {{.name = "egress_block", .value = "HOST", .group = kNetwork,
       .help = "A host or .suffix that is never allowed; repeatable", .fallback = "",
-      .unset = "none", .shape = Shape::kList}, take_egress_list<&egress::PolicySpec::blocked>},
+      .unset = "none", .shape = Shape::kList},
+     take_egress_list<&egress::PolicySpec::blocked, AIRLOCK_AT(egress.blocked)>},
     {{.name = "allowed_private_destinations", .value = "IP:PORT", .group = kNetwork,
       .help = "An address that is allowed though it is no public one; repeatable",
       .fallback = "", .unset = "none", .shape = Shape::kList},
-     take_egress_list<&egress::PolicySpec::private_destinations>},
+     take_egress_list<&egress::PolicySpec::private_destinations,
+                      AIRLOCK_AT(egress.private_destinations)>},
     {{.name = "dns_servers", .value = "IP", .group = kNetwork,
       .help = "Whom to ask for addresses; repeatable", .fallback = "",
       .unset = "those of /etc/resolv.conf", .shape = Shape::kList}, take_dns_servers},
@@ -295,7 +283,8 @@ constexpr SettingRow kRows[] = {
       .help = "Connections of one run at once", .fallback = "256"},
      take_count<AIRLOCK_AT(limits.egress_budget.connections_max), 1, 65'536>},
     {{.name = "swissbrain_network", .value = "SWITCH", .group = kNetwork, .help = "",
-      .fallback = "off", .places = Places::kNotInFlags}, take_swissbrain_network},
+      .fallback = "off", .places = Places::kNotInFlags},
+     take_switch<AIRLOCK_AT(swissbrain.network)>},
 
     {{.name = "max_body", .value = "SIZE", .group = kConnections,
       .help = "Bytes of a request's body", .fallback = "32m"}, take_max_body},

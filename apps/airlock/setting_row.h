@@ -94,6 +94,22 @@ base::Status take_cores(const config::Value& value, ServeOptions& options) {
 }
 
 template <auto place>
+base::Status take_switch(const config::Value& value, ServeOptions& options) {
+  AIRLOCK_ASSIGN(place(options), config::parse_switch(value.texts.front()));
+  return {};
+}
+
+// One list of a policy, checked by itself, so that an error has the place of its list.
+template <auto list, auto place>
+base::Status take_egress_list(const config::Value& value, ServeOptions& options) {
+  egress::PolicySpec alone;
+  alone.*list = value.texts;
+  AIRLOCK_TRY(egress::Policy::make(alone));
+  place(options) = value.texts;
+  return {};
+}
+
+template <auto place>
 base::Status take_text(const config::Value& value, ServeOptions& options) {
   place(options) = value.texts.front();
   return {};

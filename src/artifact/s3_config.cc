@@ -1,21 +1,18 @@
 #include "artifact/s3_config.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
 #include <initializer_list>
 
 #include "artifact/names.h"
 #include "base/ascii.h"
+#include "base/files.h"
 #include "base/host_port.h"
-#include "base/unique_fd.h"
 
 namespace airlock::artifact {
 namespace {
 
+constexpr std::size_t kRegionBytesMax = 64;
 constexpr std::string_view kWhere =
     "set S3_ACCESS_KEY and S3_SECRET_KEY (or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY), or name "
     "a credentials file";
@@ -31,26 +28,6 @@ std::string first_of(const EnvironmentLookup& environment,
 
 bool is_header_safe(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; });
-}
-
-base::Result<std::string> read_bounded(const std::string& path) {
-  const base::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.valid()) return base::fail_errno("open the credentials file " + quoted(path));
-  std::string text(kCredentialsFileBytesMax + 1, '\0');
-  std::size_t size = 0;
-  while (size < text.size()) {
-    const ssize_t got = ::read(file.get(), text.data() + size, text.size() - size);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return base::fail_errno("read the credentials file " + quoted(path));
-    if (got == 0) break;
-    size += static_cast<std::size_t>(got);
-  }
-  if (size > kCredentialsFileBytesMax) {
-    return base::fail(base::ErrorCode::kLimitExceeded,
-                      "the credentials file " + quoted(path) + " has more than 64 KiB");
-  }
-  text.resize(size);
-  return text;
 }
 
 base::Result<S3Credentials> checked(S3Credentials found, const std::string& source) {
@@ -95,17 +72,9 @@ base::Result<S3Credentials> find_credentials(const S3Settings& settings,
   }
   std::string profile = first_of(environment, {"AWS_PROFILE"});
   if (profile.empty()) profile = "default";
-  AIRLOCK_ASSIGN(const std::string text, read_bounded(file));
+  AIRLOCK_ASSIGN(const std::string text, base::read_regular(file, kCredentialsFileBytesMax)
+                                             .with_context("the credentials file of S3"));
   return parse_credentials_file(text, profile, file);
-}
-
-base::Result<AddressingStyle> parse_style(const std::string& text) {
-  if (text.empty() || text == "auto") return AddressingStyle::kAuto;
-  if (text == "path") return AddressingStyle::kPath;
-  if (text == "virtual") return AddressingStyle::kVirtualHost;
-  return base::fail(base::ErrorCode::kInvalidArgument,
-                    "the S3 addressing style " + quoted(text) + " is not known",
-                    "auto, path or virtual");
 }
 
 std::string aws_endpoint(const std::string& region) {
@@ -150,6 +119,24 @@ base::Result<S3Endpoint> parse_endpoint(std::string_view text) {
   }
   endpoint.host = std::string(rest);
   return endpoint;
+}
+
+base::Result<AddressingStyle> parse_style(std::string_view text) {
+  if (text.empty() || text == "auto") return AddressingStyle::kAuto;
+  if (text == "path") return AddressingStyle::kPath;
+  if (text == "virtual") return AddressingStyle::kVirtualHost;
+  return base::fail(base::ErrorCode::kInvalidArgument,
+                    "the S3 addressing style " + quoted(text) + " is not known",
+                    "auto, path or virtual");
+}
+
+base::Status check_region(std::string_view text) {
+  const auto fits = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
+  };
+  if (text.size() <= kRegionBytesMax && std::ranges::all_of(text, fits)) return {};
+  return base::fail(base::ErrorCode::kInvalidArgument, quoted(text) + " is no region of S3",
+                    "for example us-east-1");
 }
 
 base::Result<S3Credentials> parse_credentials_file(std::string_view text, std::string_view profile,
@@ -200,13 +187,7 @@ base::Result<S3Config> make_s3_config(const S3Settings& settings,
     region = first_of(environment, {"S3_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"});
   }
   if (!region.empty()) config.region = region;
-  const auto fits = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
-  };
-  if (config.region.size() > 64 || !std::ranges::all_of(config.region, fits)) {
-    return base::fail(base::ErrorCode::kInvalidArgument,
-                      quoted(config.region) + " is no region of S3", "for example us-east-1");
-  }
+  AIRLOCK_TRY(check_region(config.region));
   std::string endpoint = settings.endpoint;
   if (endpoint.empty()) {
     endpoint = first_of(environment, {"S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"});

@@ -43,6 +43,9 @@ struct S3Endpoint {
 };
 // "https://host", "http://127.0.0.1:9000": no path, query or user name.
 base::Result<S3Endpoint> parse_endpoint(std::string_view text);
+// "auto", "path", "virtual"; "" is "auto".
+base::Result<AddressingStyle> parse_style(std::string_view text);
+base::Status check_region(std::string_view text);
 
 struct S3Config {
   S3Endpoint endpoint;

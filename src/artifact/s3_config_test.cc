@@ -60,6 +60,16 @@ TEST(S3ConfigTest, HalfAPairOrNoneIsRefusedWithoutShowingAny) {
   }
 }
 
+TEST(S3ConfigTest, StylesAndRegionsAreRefusedByWhatTheySay) {
+  EXPECT_EQ(parse_style("").value(), AddressingStyle::kAuto);
+  EXPECT_EQ(parse_style("virtual").value(), AddressingStyle::kVirtualHost);
+  EXPECT_NE(parse_style("Path").error().message.find("\"Path\""), std::string::npos);
+  EXPECT_TRUE(check_region("us-gov-west-1").has_value());
+  for (const char* const text : {"us east", "eu/1", "a\n"}) {
+    EXPECT_FALSE(check_region(text).has_value()) << text;
+  }
+}
+
 TEST(S3ConfigTest, EndpointsAreHostsOnly) {
   EXPECT_EQ(parse_endpoint("https://host:443").value().host, "host");
   EXPECT_EQ(parse_endpoint("http://host:443").value().host, "host:443");

@@ -1,13 +1,9 @@
 #include "config/config_file.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <vector>
 
-#include "base/unique_fd.h"
+#include "base/files.h"
 #include "language/yaml_document.h"
 #include "language/yaml_reader.h"
 
@@ -25,9 +21,7 @@ constexpr std::size_t kListItemsMax = 64;
 std::vector<std::string> known_keys(std::span<const Setting> settings, std::string_view section) {
   std::vector<std::string> keys;
   for (const Setting& setting : settings) {
-    const bool in_file =
-        setting.places != Places::kNotInFile && setting.places != Places::kVariableOnly;
-    if (!in_file || !setting.name.starts_with(section)) continue;
+    if (setting.places == Places::kNotInFile || !setting.name.starts_with(section)) continue;
     const std::string_view rest = setting.name.substr(section.size());
     const std::string key(rest.substr(0, rest.find('.')));
     if (std::ranges::find(keys, key) == keys.end()) keys.push_back(key);
@@ -40,15 +34,15 @@ bool is_section(std::span<const Setting> settings, std::string_view prefix) {
       settings, [&](const Setting& setting) { return setting.name.starts_with(prefix); });
 }
 
-// What is known, but not here.
+// What is known, but not in this file.
 base::Status check_place(const YamlReader& reader, const YamlEntry& entry, const std::string& name,
-                         std::span<const Setting> settings) {
+                         std::span<const Setting> settings, Readers readers) {
   const auto found = std::ranges::find(settings, name, &Setting::name);
   if (found == settings.end()) return {};
-  if (found->places == Places::kVariableOnly) {
+  if (found->places == Places::kSecret && readers == Readers::kOthers) {
     return base::fail(
-        reader.error(entry.at, entry.key + " is a secret and does not belong here",
-                     "set " + variable_of(*found) + ", or name a file that holds it"));
+        reader.error(entry.at, entry.key + " is a secret, and others can read this file",
+                     "chmod 600 the file, or set " + variable_of(*found) + " instead"));
   }
   if (found->places == Places::kNotInFile) {
     return base::fail(reader.error(entry.at, entry.key + " cannot be said in the file itself",
@@ -75,13 +69,13 @@ base::Result<std::vector<std::string>> read_texts(const YamlReader& reader, cons
 
 class FileValues {
  public:
-  FileValues(Values& values, const std::string& origin)
-      : values_(values), origin_(origin), reader_(origin, kTextBytesMax) {}
+  FileValues(Values& values, Readers readers, const std::string& origin)
+      : values_(values), readers_(readers), origin_(origin), reader_(origin, kTextBytesMax) {}
 
   // `section` is empty or ends with a dot.
   base::Status put(const YamlNode& node, const std::string& section) {
     for (const YamlEntry& entry : node.entries) {
-      AIRLOCK_TRY(check_place(reader_, entry, section + entry.key, values_.settings()));
+      AIRLOCK_TRY(check_place(reader_, entry, section + entry.key, values_.settings(), readers_));
     }
     const std::string what = section.empty() ? "the configuration" : section;
     AIRLOCK_TRY(reader_.check_mapping(node, what, known_keys(values_.settings(), section)));
@@ -110,40 +104,24 @@ class FileValues {
   }
 
   Values& values_;
+  Readers readers_;
   const std::string& origin_;
   YamlReader reader_;
 };
 
 }  // namespace
 
-base::Status put_file(Values& values, std::string_view yaml, const std::string& origin) {
-  AIRLOCK_ASSIGN(const YamlNode root, language::parse_yaml(yaml, origin));
+base::Status put_file(Values& values, const ConfigText& text, const std::string& origin) {
+  AIRLOCK_ASSIGN(const YamlNode root, language::parse_yaml(text.yaml, origin));
   if (root.kind == YamlNode::Kind::kNothing) return {};
-  return FileValues(values, origin).put(root, "");
+  return FileValues(values, text.readers, origin).put(root, "");
 }
 
-base::Result<std::string> read_config_file(const std::string& path) {
-  // Why safe: the kernel copies the path; O_NONBLOCK keeps a fifo from blocking the open.
-  const base::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  struct stat info{};
-  if (!file.valid() || ::fstat(file.get(), &info) != 0) return base::fail_errno("open " + path);
-  if (!S_ISREG(info.st_mode)) {
-    return base::fail(base::ErrorCode::kInvalidArgument, path + " is not a regular file");
-  }
-  std::string text(kConfigBytesMax + 1, '\0');
-  std::size_t size = 0;
-  while (size < text.size()) {
-    // Why safe: at most what is left of the text is written to it.
-    const ssize_t count = ::read(file.get(), text.data() + size, text.size() - size);
-    if (count < 0) return base::fail_errno("read " + path);
-    if (count == 0) break;
-    size += static_cast<std::size_t>(count);
-  }
-  if (size > kConfigBytesMax) {
-    return base::fail(base::ErrorCode::kInvalidArgument,
-                      path + " is larger than " + std::to_string(kConfigBytesMax) + " bytes");
-  }
-  text.resize(size);
+base::Result<ConfigText> read_config_file(const std::string& path) {
+  AIRLOCK_ASSIGN(const base::UniqueFd file, base::open_regular(path));
+  ConfigText text;
+  text.readers = base::is_private(file.get()) ? Readers::kOwner : Readers::kOthers;
+  AIRLOCK_ASSIGN(text.yaml, base::read_to_end(file.get(), kConfigBytesMax, path));
   return text;
 }
 

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/stat.h>
+
+#include <cstdlib>
 #include <filesystem>
 
 namespace airlock::config {
@@ -26,7 +29,7 @@ constexpr Setting kTable[] = {
      .group = "G",
      .help = "",
      .fallback = "",
-     .places = Places::kVariableOnly},
+     .places = Places::kSecret},
     {.name = "execution.mode", .value = "", .group = "H", .help = "", .fallback = "auto"},
     {.name = "execution.net.allow",
      .value = "",
@@ -37,9 +40,9 @@ constexpr Setting kTable[] = {
 };
 
 // What is wrong, with the hint.
-std::string refused(std::string_view yaml) {
+std::string refused(const std::string& yaml) {
   Values values(kTable);
-  const auto done = put_file(values, yaml, "a.yaml");
+  const auto done = put_file(values, {yaml}, "a.yaml");
   EXPECT_FALSE(done) << yaml;
   return done ? "" : done.error().message + " | " + done.error().hint;
 }
@@ -50,7 +53,7 @@ void expect_mentions(const std::string& text, const std::string& part) {
 
 TEST(ConfigFileTest, ValuesHaveTheirPlaces) {
   Values values(kTable);
-  ASSERT_TRUE(put_file(values, "# first\nlisten: [a, b]\nmax_wall:   2m\n", "a.yaml"));
+  ASSERT_TRUE(put_file(values, {"# first\nlisten: [a, b]\nmax_wall:   2m\n"}, "a.yaml"));
   EXPECT_EQ(values.of("listen").texts, (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(values.of("listen").origin, "a.yaml:2:9");
   EXPECT_EQ(values.text("max_wall"), "2m");
@@ -60,14 +63,14 @@ TEST(ConfigFileTest, ValuesHaveTheirPlaces) {
 
 TEST(ConfigFileTest, AListOfOneNeedsNoBrackets) {
   Values values(kTable);
-  ASSERT_TRUE(put_file(values, "listen: http://127.0.0.1:1", "a.yaml"));
+  ASSERT_TRUE(put_file(values, {"listen: http://127.0.0.1:1"}, "a.yaml"));
   EXPECT_EQ(values.of("listen").texts, (std::vector<std::string>{"http://127.0.0.1:1"}));
 }
 
 TEST(ConfigFileTest, AnEmptyFileSaysNothing) {
   Values values(kTable);
-  EXPECT_TRUE(put_file(values, "", "a.yaml"));
-  EXPECT_TRUE(put_file(values, "# nothing\n", "a.yaml"));
+  EXPECT_TRUE(put_file(values, {""}, "a.yaml"));
+  EXPECT_TRUE(put_file(values, {"# nothing\n"}, "a.yaml"));
   EXPECT_FALSE(values.is_set("max_wall"));
 }
 
@@ -88,8 +91,33 @@ TEST(ConfigFileTest, WrongKindsOfValuesAreRefusedWithTheirPlace) {
   expect_mentions(refused("max_wall: 'x"), "a.yaml:1:");
 }
 
-TEST(ConfigFileTest, SecretsAndTheFileItselfDoNotBelongThere) {
+TEST(ConfigFileTest, ASecretIsTakenFromAFileThatOnlyItsOwnerReads) {
+  expect_mentions(refused("api_key: abc"), "a.yaml:1:1: api_key is a secret");
+  expect_mentions(refused("api_key: abc"), "chmod 600");
   expect_mentions(refused("api_key: abc"), "AIRLOCK_API_KEY");
+  Values values(kTable);
+  ASSERT_TRUE(put_file(values, {"api_key: abc", Readers::kOwner}, "a.yaml"));
+  EXPECT_EQ(values.text("api_key"), "abc");
+  EXPECT_EQ(values.describe().find("abc"), std::string::npos);
+}
+
+TEST(ConfigFileTest, WhoReadsAFileIsItsMode) {
+  std::string name = std::filesystem::temp_directory_path() / "config-XXXXXX";
+  const base::UniqueFd file(::mkstemp(name.data()));
+  ASSERT_TRUE(base::write_all(file.get(), "listen: x\n", name));
+  for (const auto& [mode, readers] :
+       {std::pair(0600u, Readers::kOwner), std::pair(0640u, Readers::kOthers),
+        std::pair(0604u, Readers::kOthers)}) {
+    ASSERT_EQ(::fchmod(file.get(), mode), 0);
+    const auto text = read_config_file(name);
+    ASSERT_TRUE(text);
+    EXPECT_EQ(text->yaml, "listen: x\n");
+    EXPECT_EQ(text->readers, readers) << mode;
+  }
+  std::filesystem::remove(name);
+}
+
+TEST(ConfigFileTest, TheFileItselfIsNotNamedInIt) {
   expect_mentions(refused("config: b.yaml"), "--config");
 }
 
@@ -102,7 +130,7 @@ TEST(ConfigFileTest, OnlyARegularFileIsRead) {
 TEST(ConfigFileTest, SectionsHoldTheSettingsOfTheirName) {
   Values values(kTable);
   ASSERT_TRUE(
-      put_file(values, "execution:\n  mode: direct\n  net:\n    allow: [a, b]\n", "a.yaml"));
+      put_file(values, {"execution:\n  mode: direct\n  net:\n    allow: [a, b]\n"}, "a.yaml"));
   EXPECT_EQ(values.text("execution.mode"), "direct");
   EXPECT_EQ(values.of("execution.mode").origin, "a.yaml:2:9");
   EXPECT_EQ(values.of("execution.net.allow").texts, (std::vector<std::string>{"a", "b"}));
@@ -118,13 +146,13 @@ TEST(ConfigFileTest, SectionsAreReadAsStrictlyAsTheRest) {
 
 TEST(ConfigFileTest, WhatIsDescribedCanBeReadAgain) {
   Values values(kTable);
-  ASSERT_TRUE(put_file(values, "execution:\n  net:\n    allow: [\"1.2.3.4:5\"]\n", "a.yaml"));
+  ASSERT_TRUE(put_file(values, {"execution:\n  net:\n    allow: [\"1.2.3.4:5\"]\n"}, "a.yaml"));
   Values again(kTable);
-  ASSERT_TRUE(put_file(again, values.describe(), "b.yaml")) << values.describe();
+  ASSERT_TRUE(put_file(again, {values.describe()}, "b.yaml")) << values.describe();
   EXPECT_EQ(again.of("execution.net.allow").texts, (std::vector<std::string>{"1.2.3.4:5"}));
   EXPECT_FALSE(again.is_set("execution.mode"));
   const Values nothing(kTable);
-  EXPECT_TRUE(put_file(again, nothing.describe(), "c.yaml")) << nothing.describe();
+  EXPECT_TRUE(put_file(again, {nothing.describe()}, "c.yaml")) << nothing.describe();
 }
 
 }  // namespace

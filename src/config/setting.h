@@ -19,9 +19,9 @@ enum class Shape { kOne, kList };  // of a list, every value counts
 // Where a setting may come from, beside the environment.
 enum class Places {
   kEverywhere,
-  kNotInFlags,   // one of many that nobody types
-  kNotInFile,    // about the file itself
-  kVariableOnly  // a secret: others can read command lines, and files are shared
+  kNotInFlags,  // one of many that nobody types
+  kNotInFile,   // about the file itself
+  kSecret       // others can read command lines, so no flag; in a file only its owner may read it
 };
 
 struct Setting {

@@ -47,12 +47,12 @@ std::string shown_name(std::string_view name) {
 // Whether its line says something, or is a comment.
 bool is_said(const Setting& setting, const Value& value) {
   return value.layer != Layer::kDefault && !value.texts.empty() &&
-         setting.places != Places::kVariableOnly && setting.places != Places::kNotInFile;
+         setting.places != Places::kSecret && setting.places != Places::kNotInFile;
 }
 
 std::string line_of(const Setting& setting, const Value& value) {
   const std::string name = shown_name(setting.name);
-  const bool secret = setting.places == Places::kVariableOnly;
+  const bool secret = setting.places == Places::kSecret;
   std::string line = (is_said(setting, value) ? "" : "# ") + name + ":";
   if (value.texts.empty()) {
     line += " (" + std::string(setting.unset) + ")";

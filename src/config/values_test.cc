@@ -27,7 +27,7 @@ constexpr Setting kTable[] = {
      .help = "",
      .fallback = "",
      .unset = "none",
-     .places = Places::kVariableOnly},
+     .places = Places::kSecret},
 };
 
 TEST(ValuesTest, AFlagWinsOverAVariableThatOverTheFileThatOverTheDefault) {
@@ -74,7 +74,7 @@ TEST(ValuesTest, ADescriptionIsAFileThatSaysTheSame) {
   EXPECT_NE(text.find("# user: (nobody)"), std::string::npos) << text;
   EXPECT_NE(text.find("# --listen\n"), std::string::npos) << text;
   Values again(kTable);
-  const auto done = put_file(again, text, "a.yaml");
+  const auto done = put_file(again, {text}, "a.yaml");
   ASSERT_TRUE(done) << done.error().message << text;
   EXPECT_EQ(again.of("listen").texts, values.of("listen").texts);
   EXPECT_NE(text.find("# max_wall: 10m "), std::string::npos) << text;

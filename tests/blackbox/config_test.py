@@ -87,6 +87,46 @@ class Said(case.Case):
         self.assertIn("AIRLOCK_EGRESS_ALLOW", self.refused(env={"AIRLOCK_EGRESS_ALLOW": "a/b"}))
         self.assertIn("--dns-servers", self.refused("--dns-servers", "a.test"))
 
+    def test_hosts_of_jobs_are_checked_at_the_start(self):
+        for key, entry in (("allowed_prep_domains", "https://a.example"),
+                           ("allowed_prep_domains", "10.0.0.7:8443"),
+                           ("allowed_build_domains", "pipy"),
+                           ("blocked_domains", "a.example:443"),
+                           ("allowed_private_destinations", "10.0.0.7")):
+            file = self.write("a.yaml", "security:\n  network_policy:\n"
+                                        f'    {key}: ["{entry}"]\n')
+            said = self.refused("--config", file)
+            self.assertIn(f"{file}:3:", said)
+            self.assertIn(f"security.network_policy.{key}:", said)
+            self.assertIn(f'"{entry}"', said)
+        # What is opened as an address may be named among the hosts.
+        opened = '["10.0.0.7:8443"]'
+        self.printed("--config", self.write("b.yaml", "security:\n  network_policy:\n"
+                                            f"    allowed_prep_domains: {opened}\n"
+                                            f"    allowed_private_destinations: {opened}\n"))
+
+    def test_what_is_said_of_s3_is_checked_at_the_start(self):
+        for key, value in (("s3_endpoint", "minio:9000"), ("s3_style", "pathlike"),
+                           ("s3_region", "us east")):
+            file = self.write("a.yaml", f'storage:\n  {key}: "{value}"\n')
+            said = self.refused("--config", file)
+            self.assertIn(f"{file}:2:", said)
+            self.assertIn(f"storage.{key}:", said)
+            self.assertIn(f'"{value}"', said)
+
+    def test_secrets_are_taken_from_a_file_that_others_cannot_read(self):
+        file = self.write("a.yaml", "storage:\n  s3_access_key: AK\n  s3_secret_key: hidden\n")
+        file.chmod(0o644)
+        said = self.refused("--config", file)
+        for part in (f"{file}:2:3: s3_access_key is a secret", "chmod 600",
+                     "AIRLOCK_STORAGE_S3_ACCESS_KEY"):
+            self.assertIn(part, said)
+        self.assertNotIn("hidden", said)
+        file.chmod(0o600)
+        text = self.printed("--config", file)
+        self.assertIn(f"# s3_secret_key: (set) # {file}:3:18", re.sub(" +", " ", text))
+        self.assertNotIn("hidden", text)
+
     def test_help_has_every_flag(self):
         text = serve("--help").stdout
         for flag in re.findall(r"^# ([a-z_]+): ", self.printed(), re.MULTILINE):
