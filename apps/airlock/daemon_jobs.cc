@@ -84,15 +84,6 @@ base::Status make_owned(const fs::path& folder, mode_t mode, uid_t uid, gid_t gi
   return {};
 }
 
-// Randomness that several threads may ask for.
-class SharedRandom final : public base::RandomSource {
- public:
-  void fill(std::span<std::byte> bytes) override {
-    base::SystemRandom random;
-    random.fill(bytes);
-  }
-};
-
 class OpenJobs final : public DaemonJobs {
  public:
   explicit OpenJobs(const ServeOptions& options)
@@ -115,7 +106,7 @@ class OpenJobs final : public DaemonJobs {
   base::Status open_gpus(const ServeOptions& options, const backend::Backend& backend,
                          const base::Clock& clock, const telemetry::Log& log);
 
-  SharedRandom random_;
+  base::SystemRandom random_;  // without a state: safe from any thread
   runner::JobSettings settings_;
   artifact::StorageConfig storage_;
   std::unique_ptr<receipt::SigningKey> key_;
