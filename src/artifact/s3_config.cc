@@ -112,10 +112,9 @@ base::Result<S3Endpoint> parse_endpoint(std::string_view text) {
   const base::HostPort parts = base::split_host_port(rest);
   if (parts.host.empty() || !is_header_safe(rest)) return refuse("it has no host");
   if (parts.port) {
-    const std::string_view port = *parts.port;
-    const bool digits = std::ranges::all_of(port, [](char c) { return c >= '0' && c <= '9'; });
-    if (port.empty() || port.size() > 5 || !digits) return refuse("its port is no number");
-    if (port == (endpoint.is_https ? "443" : "80")) rest = parts.host;
+    const auto port = base::parse_port(*parts.port);
+    if (!port) return refuse("its port is no number from 1 to 65535");
+    if (port == (endpoint.is_https ? 443 : 80)) rest = parts.host;
   }
   endpoint.host = std::string(rest);
   return endpoint;

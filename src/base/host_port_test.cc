@@ -20,5 +20,14 @@ TEST(HostPortTest, WithoutAPortThereIsNone) {
   EXPECT_EQ(split_host_port("localhost:").port, "");
 }
 
+TEST(HostPortTest, APortIsAPlainNumber) {
+  EXPECT_EQ(parse_port("1"), 1);
+  EXPECT_EQ(parse_port("443"), 443);
+  EXPECT_EQ(parse_port("65535"), 65'535);
+  for (const char* text : {"", "0", "00", "0443", "+443", "-1", "65536", "443 ", "4 4", "0x50"}) {
+    EXPECT_FALSE(parse_port(text)) << text;
+  }
+}
+
 }  // namespace
 }  // namespace airlock::base

@@ -1,7 +1,6 @@
 #include "client/server_url.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdint>
 
 #include "artifact/names.h"
@@ -33,13 +32,6 @@ bool is_host(std::string_view host) {
   });
 }
 
-bool is_port(std::string_view digits) {
-  std::uint16_t port = 0;
-  const char* const end = digits.data() + digits.size();
-  const auto parsed = std::from_chars(digits.data(), end, port);
-  return parsed.ec == std::errc() && parsed.ptr == end && port != 0;
-}
-
 bool is_prefix(std::string_view path) {
   return path.find("..") == std::string_view::npos && path.find("//") == std::string_view::npos &&
          std::ranges::all_of(path, [](char c) {
@@ -64,7 +56,7 @@ base::Result<ServerUrl> parse_server_url(std::string_view text) {
     return refuse(text, "a key comes from AIRLOCK_API_KEY or --api-key-file, not from here");
   }
   if (!is_host(split.host)) return refuse(text, "the host is no name and no IP address");
-  if (split.port && !is_port(*split.port)) {
+  if (split.port && !base::parse_port(*split.port)) {
     return refuse(text, "the port is a number from 1 to 65535");
   }
   if (!is_prefix(path)) return refuse(text, "its path has characters that have no place there");

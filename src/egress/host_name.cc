@@ -1,7 +1,6 @@
 #include "egress/host_name.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/ascii.h"
 #include "base/host_port.h"
@@ -58,14 +57,6 @@ std::optional<std::string> parse_host_name(std::string_view text) {
   }
 }
 
-std::optional<std::uint16_t> parse_port(std::string_view text) {
-  std::uint16_t port = 0;
-  if (text.empty() || !is_digit(text[0]) || text[0] == '0') return std::nullopt;
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) return std::nullopt;
-  return port;
-}
-
 std::string Destination::to_string() const {
   const bool is_v6 = host.find(':') != std::string::npos;
   return (is_v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
@@ -76,7 +67,7 @@ std::optional<Destination> parse_destination(std::string_view authority,
   const base::HostPort parts = base::split_host_port(authority);
   Destination destination;
   if (parts.port) {
-    const auto port = parse_port(*parts.port);
+    const auto port = base::parse_port(*parts.port);
     if (!port) return std::nullopt;
     destination.port = *port;
   } else if (default_port == 0) {

@@ -18,8 +18,6 @@ inline constexpr std::size_t kHostBytesMax = 253;
 std::optional<std::string> parse_host_name(std::string_view text);
 // An address in any spelling, good or bad: the last label is a number, or there is a colon.
 bool is_address_like(std::string_view text);
-// 1 to 65535, digits only, no zero in front.
-std::optional<std::uint16_t> parse_port(std::string_view text);
 
 struct Destination {
   std::string host;  // a name, or an address in its usual spelling without brackets

@@ -30,14 +30,6 @@ TEST(HostName, TakesNoAddressInAnySpelling) {
   }
 }
 
-TEST(Port, IsAPlainNumber) {
-  EXPECT_EQ(parse_port("443"), 443);
-  EXPECT_EQ(parse_port("65535"), 65'535);
-  for (const char* text : {"", "0", "00", "0443", "+443", "-1", "65536", "443 ", "4 4", "0x50"}) {
-    EXPECT_FALSE(parse_port(text)) << text;
-  }
-}
-
 TEST(Destination, IsANameOrAWellFormedAddressWithItsPort) {
   EXPECT_EQ(parse_destination("Example.com:443", 0)->to_string(), "example.com:443");
   EXPECT_EQ(parse_destination("example.com", 80)->to_string(), "example.com:80");

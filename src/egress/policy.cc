@@ -94,7 +94,7 @@ base::Result<Rule> parse_rule(std::string_view text) {
   const std::size_t colon = rest.rfind(':');
   const std::string_view host = rest.substr(0, colon);
   if (colon != std::string_view::npos) {
-    const auto port = parse_port(rest.substr(colon + 1));
+    const auto port = base::parse_port(rest.substr(colon + 1));
     if (!port && !is_address_like(host)) {
       return base::fail(base::ErrorCode::kInvalidArgument, shown + " has no port of 1 to 65535");
     }

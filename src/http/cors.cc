@@ -1,7 +1,6 @@
 #include "http/cors.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/host_port.h"
 
@@ -28,13 +27,6 @@ bool is_host(std::string_view host) {
   return !host.empty() && std::ranges::all_of(host, fits);
 }
 
-bool is_port(std::string_view digits) {
-  std::uint16_t port = 0;
-  const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  return parsed.ec == std::errc() && parsed.ptr == digits.data() + digits.size() && port != 0 &&
-         digits.front() != '0';
-}
-
 }  // namespace
 
 base::Result<std::string> parse_origin(std::string_view text) {
@@ -53,7 +45,7 @@ base::Result<std::string> parse_origin(std::string_view text) {
     return refuse(text, "the host has to be as browsers write it, in lower case");
   }
   if (!split.port) return std::string(text);
-  if (!is_port(*split.port)) return refuse(text, "the port is a number from 1 to 65535");
+  if (!base::parse_port(*split.port)) return refuse(text, "the port is a number from 1 to 65535");
   if (*split.port == (secure ? "443" : "80")) {
     return refuse(text, "browsers leave out a port that goes without saying");
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/host_port.h"
 #include "language/yaml_document.h"
 #include "language/yaml_reader.h"
 #include "model/limits.h"
@@ -173,14 +174,8 @@ base::Status check_host(std::string_view text) {
   const std::size_t colon = std::min(text.find(':'), text.size());
   std::string_view host = text.substr(0, colon);
   if (host.starts_with('.')) host.remove_prefix(1);
-  std::uint16_t port = 1;
-  if (colon < text.size()) {
-    const std::string_view digits = text.substr(colon + 1);
-    const char* const end = digits.data() + digits.size();
-    const auto [stop, error] = std::from_chars(digits.data(), end, port);
-    if (error != std::errc() || stop != end) port = 0;
-  }
-  if (is_plain_host(host) && port != 0) return {};
+  const bool has_good_port = colon == text.size() || base::parse_port(text.substr(colon + 1));
+  if (is_plain_host(host) && has_good_port) return {};
   return base::fail(base::ErrorCode::kInvalidArgument,
                     "\"" + std::string(text.substr(0, kNameBytesMax)) + "\" is not a host",
                     "write host.example, .suffix.example, host.example:8443, or a preset");

@@ -1,7 +1,6 @@
 #include "source/repo_url.h"
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 
 #include "base/ascii.h"
@@ -28,20 +27,12 @@ std::unexpected<base::Error> refuse(std::string message, std::string hint = {}) 
   return base::fail(base::ErrorCode::kInvalidArgument, std::move(message), std::move(hint));
 }
 
-std::optional<std::uint16_t> parse_port(std::string_view text) {
-  std::uint16_t port = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, port);
-  const bool plain = error == std::errc() && stop == end && port != 0 && text.front() != '0';
-  return plain ? std::optional(port) : std::nullopt;
-}
-
 // "host" or "host:port" of a policy, compared with a host and port of a URL.
 bool is_allowed(const std::string& entry, const std::string& host, std::uint16_t port,
                 std::uint16_t default_port) {
   const base::HostPort parts = base::split_host_port(entry);
   if (base::ascii_lower(parts.host) != host) return false;
-  return parts.port ? parse_port(*parts.port) == port : port == default_port;
+  return parts.port ? base::parse_port(*parts.port) == port : port == default_port;
 }
 
 std::string joined(const std::vector<std::string>& hosts) {
@@ -98,7 +89,7 @@ base::Status take_host(std::string_view host_port, std::uint16_t default_port,
   }
   url.port = default_port;
   if (parts.port) {
-    const auto port = parse_port(*parts.port);
+    const auto port = base::parse_port(*parts.port);
     if (!port) return refuse("the port of the repository URL is not a number from 1 to 65535");
     url.port = *port;
   }
