@@ -2,10 +2,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -16,6 +14,7 @@
 
 #include "artifact/file_store.h"
 #include "artifact/names.h"
+#include "base/files.h"
 
 namespace airlock::artifact {
 namespace {
@@ -72,18 +71,10 @@ struct CloseDirectory {
 
 base::Result<base::UniqueFd> open_beneath(int folder_fd, const std::string& path, int flags,
                                           unsigned mode) {
-  open_how how{};
-  how.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC);
-  how.mode = mode;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  const char* const name = path.empty() ? "." : path.c_str();
-  while (true) {
-    // Why safe: glibc has no wrapper; the kernel reads the string and `how`, both alive here.
-    const long fd = ::syscall(SYS_openat2, folder_fd, name, &how, sizeof how);
-    if (fd >= 0) return base::UniqueFd(static_cast<int>(fd));
-    // EAGAIN: names changed while the kernel looked (openat2(2)).
-    if (errno != EINTR && errno != EAGAIN) return base::fail(open_error(path, errno));
-  }
+  base::UniqueFd fd = base::open_beneath(folder_fd, path.empty() ? "." : path,
+                                         static_cast<std::uint64_t>(flags), mode);
+  if (!fd.valid()) return base::fail(open_error(path, errno));
+  return fd;
 }
 
 base::Result<base::UniqueFd> open_regular_beneath(int folder_fd, const std::string& path) {

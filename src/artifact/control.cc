@@ -35,16 +35,6 @@ base::Status wait_under(const Control& control, const base::Clock& clock,
   }
 }
 
-base::Status write_all(int fd, std::string_view bytes, std::string_view what) {
-  while (!bytes.empty()) {
-    const ssize_t done = ::write(fd, bytes.data(), bytes.size());
-    if (done < 0 && errno == EINTR) continue;
-    if (done < 0) return base::fail_errno("write " + std::string(what));
-    bytes.remove_prefix(static_cast<std::size_t>(done));
-  }
-  return {};
-}
-
 base::Status read_range(const FileRange& range, const Control& control, const base::Clock& clock,
                         const std::function<base::Status(std::string_view)>& take) {
   std::string buffer(std::min<std::uint64_t>(kCopyBytes, range.size), '\0');

@@ -23,9 +23,6 @@ base::Status check_control(const Control& control, const base::Clock& clock);
 base::Status wait_under(const Control& control, const base::Clock& clock,
                         std::chrono::milliseconds duration);
 
-// write(2) of all of it. The error names `what`.
-base::Status write_all(int fd, std::string_view bytes, std::string_view what);
-
 // Gives the bytes [offset, offset + size) of a file to `take`, in pieces. A file that ends before
 // that is kInvalidArgument: it was changed meanwhile.
 struct FileRange {

@@ -12,6 +12,7 @@
 #include "artifact/control.h"
 #include "artifact/digest.h"
 #include "artifact/names.h"
+#include "base/files.h"
 
 namespace airlock::artifact {
 namespace {
@@ -95,7 +96,7 @@ base::Result<ContentDigest> FileStore::get(const std::string& key, int fd, base:
   Hasher hasher(Hasher::Kind::kSha256);
   std::uint64_t done = 0;
   const auto take = [&](std::string_view piece) -> base::Status {
-    AIRLOCK_TRY(write_all(fd, piece, "what was read"));
+    AIRLOCK_TRY(base::write_all(fd, piece, "what was read"));
     hasher.update(piece);
     done += piece.size();
     if (control.on_bytes) control.on_bytes(done);
@@ -115,7 +116,7 @@ base::Result<ContentDigest> FileStore::put(const Upload& upload, const Control& 
   Hasher hasher(Hasher::Kind::kSha256);
   std::uint64_t done = 0;
   const auto take = [&](std::string_view piece) -> base::Status {
-    AIRLOCK_TRY(write_all(file.fd(), piece, "the file"));
+    AIRLOCK_TRY(base::write_all(file.fd(), piece, "the file"));
     hasher.update(piece);
     done += piece.size();
     if (control.on_bytes) control.on_bytes(done);

@@ -57,7 +57,6 @@ struct S3Config {
   S3Timeouts timeouts;
   base::ByteCount multipart_from = base::mebibytes(64);  // larger files go up in parts
   base::ByteCount part_size = base::mebibytes(16);       // at least; S3 wants 5 MiB or more
-  bool checks_etag = true;                               // of downloads, where it looks like an MD5
 };
 
 // What an operator's configuration says (contract: storage.s3_*); empty: not said.

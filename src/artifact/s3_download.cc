@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "artifact/digest.h"
+#include "base/files.h"
 
 namespace airlock::artifact {
 namespace {
@@ -44,7 +45,7 @@ class Receiver {
     skip_ -= skipped;
     piece.remove_prefix(skipped);
     if (piece.size() > download_.size_max.count() - received_) return too_large();
-    AIRLOCK_TRY(write_all(download_.fd, piece, "what was downloaded"));
+    AIRLOCK_TRY(base::write_all(download_.fd, piece, "what was downloaded"));
     sha256_.update(piece);
     md5_.update(piece);
     received_ += piece.size();
@@ -68,10 +69,10 @@ class Receiver {
     return {};
   }
 
-  base::Result<ContentDigest> finish(bool checks_etag) {
+  base::Result<ContentDigest> finish() {
     if (total_ && received_ != *total_) return protocol("the object ended early");
     const std::string md5 = to_hex(md5_.finish());
-    if (checks_etag && is_md5_ && !md5.empty() && etag_ != "\"" + md5 + "\"") {
+    if (is_md5_ && !md5.empty() && etag_ != "\"" + md5 + "\"") {
       return base::fail(base::ErrorCode::kIo,
                         "what arrived is not what is stored: MD5 " + md5 + ", but the ETag is " +
                             etag_.substr(0, 64),
@@ -146,7 +147,7 @@ base::Result<ContentDigest> s3_download(S3Session& session, const Download& down
     const std::string what = "get " + session.describe(download.key);
     if (answer) {
       AIRLOCK_TRY(receiver.read_head(*answer).with_context(what));
-      return receiver.finish(session.config().checks_etag).with_context(what);
+      return receiver.finish().with_context(what);
     }
     Failure failure = std::move(answer).error();
     if (failure.code == "PreconditionFailed") {

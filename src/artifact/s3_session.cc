@@ -99,11 +99,4 @@ base::Result<HttpAnswer> S3Session::send(const S3Call& call, const Control& cont
   }
 }
 
-std::string S3Session::presign(std::string_view method, std::string_view key,
-                               std::chrono::seconds lifetime) const {
-  const SignedRequest request = signed_request(method, key);
-  return url_of(request, presign_target(request, config_.credentials, config_.region,
-                                        clock_.wall_now(), lifetime));
-}
-
 }  // namespace airlock::artifact

@@ -53,10 +53,6 @@ class S3Session {
   Attempt<HttpAnswer> send_once(const S3Call& call, const Control& control);
   base::Result<HttpAnswer> send(const S3Call& call, const Control& control);
 
-  // A URL with which anybody may GET or PUT the key for that long; it is a secret.
-  std::string presign(std::string_view method, std::string_view key,
-                      std::chrono::seconds lifetime) const;
-
   std::string describe(std::string_view key) const;
   const S3Config& config() const { return config_; }
   const base::Clock& clock() const { return clock_; }

@@ -27,14 +27,6 @@ class S3Store final : public Store {
   base::Result<ContentDigest> put(const Upload& upload, const Control& control) override;
   base::Result<std::size_t> sweep(const SweepRequest& request, const Control& control) override;
 
-  // A URL with which anybody may read (GET) or write (PUT) the key for that long: a secret.
-  std::string presign_get(std::string_view key, std::chrono::seconds lifetime) const {
-    return session_.presign("GET", key, lifetime);
-  }
-  std::string presign_put(std::string_view key, std::chrono::seconds lifetime) const {
-    return session_.presign("PUT", key, lifetime);
-  }
-
  private:
   S3Session session_;
 };

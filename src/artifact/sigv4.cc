@@ -117,23 +117,4 @@ NameValues sign_headers(const SignedRequest& request, const S3Credentials& crede
   return added;
 }
 
-std::string presign_target(const SignedRequest& request, const S3Credentials& credentials,
-                           std::string_view region, SigningTime now,
-                           std::chrono::seconds lifetime) {
-  const Scope scope = make_scope(region, now);
-  const auto seconds = std::clamp(lifetime, std::chrono::seconds(1), kPresignMax).count();
-  NameValues query = request.query;
-  query.emplace_back("X-Amz-Algorithm", kAlgorithm);
-  query.emplace_back("X-Amz-Credential", credentials.access_key + "/" + scope.text);
-  query.emplace_back("X-Amz-Date", scope.timestamp);
-  query.emplace_back("X-Amz-Expires", std::to_string(seconds));
-  query.emplace_back("X-Amz-SignedHeaders", "host");
-  if (!credentials.session_token.empty()) {
-    query.emplace_back("X-Amz-Security-Token", credentials.session_token);
-  }
-  const Canonical canonical = canonical_request(request, query, {}, kUnsignedPayload);
-  return encoded_target(request.path, query) +
-         "&X-Amz-Signature=" + signature(canonical.text, credentials, region, scope);
-}
-
 }  // namespace airlock::artifact

@@ -1,4 +1,4 @@
-// SigV4: AWS Signature Version 4 for S3, as headers of a request or as a presigned URL.
+// SigV4: AWS Signature Version 4 for S3, as headers of a request.
 //
 // Pure functions of their arguments, time included; the rules are AWS's "Authenticating Requests
 // (AWS Signature Version 4)", the tests its published examples. By hand, because libcurl's own
@@ -22,8 +22,6 @@ struct S3Credentials {
 
 using NameValues = std::vector<std::pair<std::string, std::string>>;
 
-// What the payload hash says where the content is not part of the signature.
-inline constexpr std::string_view kUnsignedPayload = "UNSIGNED-PAYLOAD";
 inline constexpr std::string_view kEmptySha256 =
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -33,7 +31,7 @@ struct SignedRequest {
   std::string path;     // begins with "/", not encoded
   NameValues query;     // not encoded, any order
   NameValues headers;   // lower-case names; all of them are signed
-  std::string payload;  // SHA-256 in hexadecimal, or kUnsignedPayload
+  std::string payload;  // SHA-256 in hexadecimal
 };
 
 using SigningTime = std::chrono::system_clock::time_point;
@@ -45,11 +43,5 @@ std::string encoded_target(std::string_view path, const NameValues& query);
 // x-amz-security-token (with a session) and authorization. Host is the client's to send.
 NameValues sign_headers(const SignedRequest& request, const S3Credentials& credentials,
                         std::string_view region, SigningTime now);
-
-// The target (path and query) of a URL that whoever has it can use for `lifetime`, at most a week.
-// Only the host is signed: `request.headers` and `request.payload` are ignored.
-inline constexpr std::chrono::seconds kPresignMax = std::chrono::days(7);
-std::string presign_target(const SignedRequest& request, const S3Credentials& credentials,
-                           std::string_view region, SigningTime now, std::chrono::seconds lifetime);
 
 }  // namespace airlock::artifact

@@ -11,45 +11,6 @@
 namespace airlock::artifact {
 namespace {
 
-// Tells how far a transfer is, from what its store says about one object.
-class Meter {
- public:
-  Meter(const TransferOptions& options, std::uint64_t files, std::uint64_t bytes)
-      : options_(options) {
-    progress_.files = files;
-    progress_.bytes = bytes;
-  }
-
-  // The control for the next file; borrows the meter.
-  Control begin(const std::string& path) {
-    progress_.path = path;
-    before_ = progress_.bytes_done;
-    Control control = options_.control;
-    control.on_bytes = [this](std::uint64_t bytes) {
-      progress_.bytes_done = before_ + bytes;
-      tell();
-    };
-    return control;
-  }
-
-  void end(base::ByteCount size) {
-    progress_.bytes_done = before_ + size.count();
-    ++progress_.files_done;
-    tell();
-  }
-
-  std::uint64_t bytes_done() const { return progress_.bytes_done; }
-
- private:
-  void tell() const {
-    if (options_.on_progress) options_.on_progress(progress_);
-  }
-
-  const TransferOptions& options_;
-  TransferProgress progress_;
-  std::uint64_t before_ = 0;
-};
-
 model::ArtifactDigest digest_of(std::string path, const ContentDigest& content) {
   return {.path = std::move(path), .size = content.size, .sha256 = content.sha256};
 }
@@ -127,16 +88,13 @@ base::Result<std::vector<model::ArtifactDigest>> fetch_prefix(Store& store,
                                                               const TransferOptions& options) {
   AIRLOCK_ASSIGN(const auto files, plan_prefix(store, prefix, options));
   std::uint64_t bytes = 0;
-  for (const PlannedFile& file : files) bytes += file.size.count();
-  Meter meter(options, files.size(), bytes);
   std::vector<model::ArtifactDigest> digests;
   for (const PlannedFile& file : files) {
     // An object may have grown since it was listed.
-    const base::ByteCount room(options.limits.bytes_max.count() - meter.bytes_done());
-    const Control control = meter.begin(file.path);
+    const base::ByteCount room(options.limits.bytes_max.count() - bytes);
     AIRLOCK_ASSIGN(const ContentDigest got,
-                   fetch_one(store, file.key, file.path, room, sink, control));
-    meter.end(got.size);
+                   fetch_one(store, file.key, file.path, room, sink, options.control));
+    bytes += got.size.count();
     digests.push_back(digest_of(file.path, got));
   }
   return digests;
@@ -210,14 +168,9 @@ base::Result<std::vector<model::ArtifactDigest>> fetch_input(OpenedLocation& fro
   Store& store = *from.store;
   const bool is_prefix = from.key.empty() || from.key.ends_with('/');
   if (is_prefix) return fetch_prefix(store, from.key, sink, options);
-  Meter meter(options, 1, 0);
   const std::string path(kSingleInputName);
-  const Control control = meter.begin(path);
-  auto got = fetch_one(store, from.key, path, options.limits.bytes_max, sink, control);
-  if (got) {
-    meter.end(got->size);
-    return std::vector{digest_of(path, *got)};
-  }
+  auto got = fetch_one(store, from.key, path, options.limits.bytes_max, sink, options.control);
+  if (got) return std::vector{digest_of(path, *got)};
   if (got.error().code != base::ErrorCode::kNotFound) return base::fail(std::move(got).error());
   auto below = fetch_prefix(store, from.key + "/", sink, options);
   // Of two that say that nothing is there the first says it of what was asked for.
@@ -225,15 +178,14 @@ base::Result<std::vector<model::ArtifactDigest>> fetch_input(OpenedLocation& fro
   return is_nothing ? base::fail(std::move(got).error()) : std::move(below);
 }
 
-base::Result<PushResult> push_outputs(OpenedLocation& to, const std::vector<OutputFile>& files,
-                                      const std::optional<OutputFile>& manifest,
-                                      const TransferOptions& options) {
+base::Result<std::vector<model::ArtifactDigest>> push_outputs(
+    OpenedLocation& to, const std::vector<OutputFile>& files,
+    const std::optional<OutputFile>& manifest, const TransferOptions& options) {
   std::vector<OutputFile> all = files;
   if (manifest) all.push_back(*manifest);
   AIRLOCK_TRY(check_outputs(all, options.limits));
   const std::string prefix = to.key.empty() || to.key.ends_with('/') ? to.key : to.key + "/";
   SweepRequest sweep{.prefix = prefix};
-  std::uint64_t bytes = 0;
   for (const OutputFile& file : all) {
     if (prefix.size() + file.path.size() > kKeyBytesMax) {
       return base::fail(base::ErrorCode::kInvalidArgument,
@@ -241,27 +193,19 @@ base::Result<PushResult> push_outputs(OpenedLocation& to, const std::vector<Outp
                             to.store->describe(prefix) + ", a key of more than 1,024 bytes");
     }
     sweep.keys.insert(prefix + file.path);
-    bytes += file.size.count();
   }
-  PushResult result;
   if (!all.empty()) {
-    auto swept = to.store->sweep(sweep, options.control);
-    if (swept) {
-      result.swept = *swept;
-    } else {
-      result.sweep_problem = swept.error().to_string();
-    }
+    // Not every key may list uploads, and what is left there does no harm to this push.
+    (void)to.store->sweep(sweep, options.control);
   }
-  Meter meter(options, all.size(), bytes);
+  std::vector<model::ArtifactDigest> digests;
   for (const OutputFile& file : all) {
-    const Control control = meter.begin(file.path);
-    AIRLOCK_ASSIGN(
-        const ContentDigest put,
-        to.store->put({.key = prefix + file.path, .fd = file.fd, .size = file.size}, control));
-    meter.end(put.size);
-    result.outputs.push_back(digest_of(file.path, put));
+    AIRLOCK_ASSIGN(const ContentDigest put,
+                   to.store->put({.key = prefix + file.path, .fd = file.fd, .size = file.size},
+                                 options.control));
+    digests.push_back(digest_of(file.path, put));
   }
-  return result;
+  return digests;
 }
 
 }  // namespace airlock::artifact

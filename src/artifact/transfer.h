@@ -7,7 +7,6 @@
 // returns.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,15 +38,6 @@ struct OpenedLocation {
 // `clock` and `random` outlive the store.
 base::Result<OpenedLocation> open_location(const Location& location, const StorageConfig& config,
                                            const base::Clock& clock, base::RandomSource& random);
-
-struct TransferProgress {
-  std::string path;  // of the file at hand
-  std::uint64_t files_done = 0;
-  std::uint64_t files = 0;
-  std::uint64_t bytes_done = 0;
-  std::uint64_t bytes = 0;
-};
-using OnProgress = std::function<void(const TransferProgress&)>;
 
 struct TransferLimits {
   std::size_t files_max = 10'000;
@@ -81,11 +71,9 @@ class FolderSink final : public InputSink {
   std::unique_ptr<Pending> pending_;
 };
 
-// The control's on_bytes is not used: `on_progress` may be empty.
 struct TransferOptions {
   TransferLimits limits;
   Control control;
-  OnProgress on_progress;
 };
 
 // kNotFound if there is neither an object nor anything below the prefix. Sorted by path.
@@ -98,15 +86,11 @@ struct OutputFile {
   base::ByteCount size;
 };
 
-struct PushResult {
-  std::vector<model::ArtifactDigest> outputs;  // in the order of the files, the manifest last
-  std::size_t swept = 0;                       // left by earlier, interrupted pushes of these files
-  std::string sweep_problem;                   // why nobody looked for those; empty: somebody did
-};
-
-// To <location>/<path>. `manifest`, if there is one, goes up after everything else did.
-base::Result<PushResult> push_outputs(OpenedLocation& to, const std::vector<OutputFile>& files,
-                                      const std::optional<OutputFile>& manifest,
-                                      const TransferOptions& options);
+// To <location>/<path>, in the order of the files; `manifest`, if there is one, goes up after
+// everything else did. What earlier, interrupted pushes of these files left is taken away first, as
+// far as the server lets us.
+base::Result<std::vector<model::ArtifactDigest>> push_outputs(
+    OpenedLocation& to, const std::vector<OutputFile>& files,
+    const std::optional<OutputFile>& manifest, const TransferOptions& options);
 
 }  // namespace airlock::artifact

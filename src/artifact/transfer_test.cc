@@ -11,6 +11,7 @@
 #include "artifact/control.h"
 #include "artifact/digest.h"
 #include "artifact/names.h"
+#include "base/files.h"
 #include "base/unique_fd.h"
 
 namespace airlock::artifact {
@@ -31,12 +32,11 @@ class MemoryStore final : public Store {
     return found;
   }
   base::Result<ContentDigest> get(const std::string& key, int fd, base::ByteCount,
-                                  const Control& control) override {
+                                  const Control&) override {
     calls.push_back("get " + key);
     const auto found = objects.find(key);
     if (found == objects.end()) return base::fail(base::ErrorCode::kNotFound, "no " + key);
-    AIRLOCK_TRY(write_all(fd, found->second, "it"));
-    if (control.on_bytes) control.on_bytes(found->second.size());
+    AIRLOCK_TRY(base::write_all(fd, found->second, "it"));
     if (breaks) return base::fail(base::ErrorCode::kIo, "broke");
     return ContentDigest{base::ByteCount(found->second.size()), sha256_hex(found->second)};
   }
@@ -201,10 +201,9 @@ TEST_F(TransferTest, TheManifestGoesLast) {
                                                      "put out/1/manifest.json"}));
   EXPECT_EQ(store_->swept_keys,
             (std::set<std::string>{"out/1/z", "out/1/b/c", "out/1/manifest.json"}));
-  EXPECT_EQ(result->swept, 2U);
-  ASSERT_EQ(result->outputs.size(), 3U);
-  EXPECT_EQ(result->outputs[2].path, "manifest.json");
-  EXPECT_EQ(result->outputs[2].sha256, sha256_hex("{}"));
+  ASSERT_EQ(result->size(), 3U);
+  EXPECT_EQ((*result)[2].path, "manifest.json");
+  EXPECT_EQ((*result)[2].sha256, sha256_hex("{}"));
 }
 
 TEST_F(TransferTest, AfterAFailedOutputThereIsNoManifest) {
@@ -214,11 +213,10 @@ TEST_F(TransferTest, AfterAFailedOutputThereIsNoManifest) {
   EXPECT_EQ(store_->calls.back(), "put a");
 }
 
-TEST_F(TransferTest, ASweepThatIsNotAllowedIsToldAndDoesNoHarm) {
+TEST_F(TransferTest, ASweepThatIsNotAllowedDoesNoHarm) {
   store_->refuses_sweep = true;
   const auto result = push_outputs(location_, {output("a", "1")}, {}, options_);
   ASSERT_TRUE(result.has_value());
-  EXPECT_NE(result->sweep_problem, "");
   EXPECT_EQ(store_->objects.at("a"), "1");
 }
 
@@ -231,19 +229,6 @@ TEST_F(TransferTest, OutputsWithBadOrDoubleNamesAreRefusedBeforeAnythingIsSent) 
   }
   EXPECT_FALSE(push_outputs(location_, {output("a", "1")}, output("a", "2"), options_).has_value());
   EXPECT_TRUE(store_->calls.empty());
-}
-
-TEST_F(TransferTest, ProgressGrowsToTheWhole) {
-  store_->objects = {{"in/a", "123"}, {"in/b", "45"}};
-  std::vector<TransferProgress> told;
-  options_.on_progress = [&told](const TransferProgress& progress) { told.push_back(progress); };
-  ASSERT_TRUE(fetch("in/").has_value());
-  ASSERT_FALSE(told.empty());
-  EXPECT_EQ(told.back().files_done, 2U);
-  EXPECT_EQ(told.back().files, 2U);
-  EXPECT_EQ(told.back().bytes_done, 5U);
-  EXPECT_EQ(told.back().bytes, 5U);
-  EXPECT_TRUE(std::ranges::is_sorted(told, {}, &TransferProgress::bytes_done));
 }
 
 TEST(OpenLocationTest, AFileOutsideOfTheRootsIsNotOpened) {

@@ -208,9 +208,8 @@ SessionEnd Session::Core::close_here() {
   ticker_.cancel();
   for (const auto& connection : connections_) connection->close();
   for (const auto& connection : turned_away_) connection->close();
-  return {
-      .listener_closed = true,
-      .connections_closed = static_cast<std::uint32_t>(connections_.size() + turned_away_.size())};
+  return {.connections_closed =
+              static_cast<std::uint32_t>(connections_.size() + turned_away_.size())};
 }
 
 SessionEnd Session::Core::close() {

@@ -35,7 +35,6 @@ struct GatewayOptions {
 };
 
 struct SessionEnd {
-  bool listener_closed = false;          // false: it was closed before
   std::uint32_t connections_closed = 0;  // that were open until then
 };
 

@@ -1,15 +1,14 @@
 #include "receipt/output_check.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <set>
 
+#include "base/files.h"
 #include "base/unique_fd.h"
 #include "receipt/digest.h"
 #include "receipt/statement.h"
@@ -19,19 +18,9 @@ namespace {
 
 using base::UniqueFd;
 
-// Strictly below the folder, no link on the way.
-UniqueFd open_beneath(int folder_fd, const std::string& path) {
-  open_how how{};
-  how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  // Why safe: the kernel reads the path and the struct of the size that is given.
-  return UniqueFd(
-      static_cast<int>(::syscall(SYS_openat2, folder_fd, path.c_str(), &how, sizeof how)));
-}
-
 // Empty: the file is what the receipt says.
 std::string problem_of(int folder_fd, const model::ArtifactDigest& file) {
-  const UniqueFd fd = open_beneath(folder_fd, file.path);
+  const UniqueFd fd = base::open_beneath(folder_fd, file.path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
   if (!fd.valid()) return errno == ENOENT ? "missing" : base::errno_error("open").to_string();
   struct stat status{};
   if (::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) return "not a regular file";

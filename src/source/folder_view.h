@@ -1,12 +1,11 @@
 // FolderView: a repository in a folder of this host.
 //
 // The folder may belong to somebody hostile: every path is resolved strictly below it and through
-// no link (openat2), a fifo or device is never opened, and listing is bounded. It may change while
-// it is read: what was read is then of no one moment, and whoever needs that stops the writers.
+// no link (openat2), and a fifo or device is never opened. It may change while it is read: what was
+// read is then of no one moment, and whoever needs that stops the writers.
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "base/unique_fd.h"
 #include "source/repository_view.h"
@@ -19,15 +18,8 @@ class FolderView final : public RepositoryView {
   explicit FolderView(base::UniqueFd folder) : folder_(std::move(folder)) {}
   FolderView(FolderView&& other) noexcept : folder_(std::move(other.folder_)) {}
 
-  // The folder of the program: repo_path of a job. Reached through no link.
-  base::Result<FolderView> below(std::string_view path) const;
-
   base::Result<RepositoryEntry> look(std::string_view path) const override;
   base::Result<std::string> read(std::string_view path, base::ByteCount bytes_max) const override;
-
-  // Everything below the folder, with digests, sorted by path. Sockets, fifos and devices are an
-  // error by name, as is more than kTreeEntriesMax, kTreeDepthMax or kTreeBytesMax.
-  base::Result<std::vector<TreeEntry>> digest_tree() const;
 
  private:
   base::UniqueFd folder_;

@@ -32,10 +32,6 @@ struct TreeEntry {
   std::string digest;  // sha256 of the bytes, or of a link's target; empty for a folder
 };
 
-inline constexpr std::size_t kTreeEntriesMax = 200'000;
-inline constexpr std::size_t kTreeDepthMax = 64;
-inline constexpr base::ByteCount kTreeBytesMax = base::gibibytes(64);
-
 class RepositoryView {
  public:
   RepositoryView() = default;

@@ -4,7 +4,6 @@
 //   artifact-tool [OPTION...] push URI FOLDER [MANIFEST]   all below FOLDER; MANIFEST is last
 //   artifact-tool [OPTION...] list URI             "size key" of each object
 //   artifact-tool [OPTION...] sweep URI SECONDS    how many interrupted uploads were removed
-//   artifact-tool [OPTION...] presign METHOD URI SECONDS
 //
 // Options: --attempts N --wait-ms N --multipart-from BYTES --part-size BYTES --root FOLDER (any
 // number) --deadline-ms N --files-max N --bytes-max BYTES --progress
@@ -89,9 +88,8 @@ std::optional<Arguments> parse_arguments(int count, char** values) {
       continue;
     }
     if (word == "--progress") {
-      arguments.options.on_progress = [](const TransferProgress& progress) {
-        std::fprintf(stderr, "progress %" PRIu64 "/%" PRIu64 " files %" PRIu64 " bytes\n",
-                     progress.files_done, progress.files, progress.bytes_done);
+      arguments.options.control.on_bytes = [](std::uint64_t bytes) {
+        std::fprintf(stderr, "progress %" PRIu64 " bytes\n", bytes);
       };
       continue;
     }
@@ -139,7 +137,6 @@ class Tool {
     }
     if (words.size() == 2 && words[0] == "list") return list(words[1]);
     if (words.size() == 3 && words[0] == "sweep") return sweep(words[1], words[2]);
-    if (words.size() == 4 && words[0] == "presign") return presign(words[1], words[2], words[3]);
     return base::fail(base::ErrorCode::kInvalidArgument, "there is no such verb");
   }
 
@@ -199,12 +196,8 @@ class Tool {
       return {};
     };
     AIRLOCK_TRY(walk_beneath(fd.get(), "", Seen::kFiles, see));
-    AIRLOCK_ASSIGN(const PushResult result, push_outputs(to, files, last, arguments_.options));
-    print(result.outputs);
-    if (result.swept > 0) std::fprintf(stderr, "swept %zu\n", result.swept);
-    if (!result.sweep_problem.empty()) {
-      std::fprintf(stderr, "not swept: %s\n", result.sweep_problem.c_str());
-    }
+    AIRLOCK_ASSIGN(const auto outputs, push_outputs(to, files, last, arguments_.options));
+    print(outputs);
     return {};
   }
 
@@ -224,17 +217,6 @@ class Tool {
                                .age_min = std::chrono::seconds(std::atoi(seconds.c_str()))};
     AIRLOCK_ASSIGN(const std::size_t swept, at.store->sweep(request, arguments_.options.control));
     std::printf("%zu\n", swept);
-    return {};
-  }
-
-  base::Status presign(const std::string& method, const std::string& uri,
-                       const std::string& seconds) {
-    AIRLOCK_ASSIGN(const Location location, parse_location(uri));
-    AIRLOCK_ASSIGN(const auto store, open_bucket(location));
-    const std::chrono::seconds lifetime(std::atoi(seconds.c_str()));
-    const std::string url = method == "PUT" ? store->presign_put(location.key, lifetime)
-                                            : store->presign_get(location.key, lifetime);
-    std::printf("%s\n", url.c_str());
     return {};
   }
 

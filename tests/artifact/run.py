@@ -150,7 +150,7 @@ class Interrupted(Bucket):
         self.assertEqual(self.keys(), {})
         self.assertEqual(self.unfinished(), 1)
         self.assertEqual(self.done("sweep", f"s3://{self.bucket}/jobs", 3600).stdout, "0\n")
-        self.assertIn("swept 1", self.done("push", self.uri, self.source).stderr)
+        self.done("push", self.uri, self.source)
         self.assert_whole()
 
     def test_killed_a_sweep_cleans_up(self):
@@ -310,35 +310,6 @@ class Tampered(Bucket):
         self.assertEqual(self.read(), {})
 
 
-class Presigned(Bucket):
-    def url(self, method, key, seconds):
-        return self.done("presign", method, f"s3://{self.bucket}/{key}", seconds).stdout.strip()
-
-    def open(self, url, **how):
-        try:
-            with urllib.request.urlopen(urllib.request.Request(url, **how), timeout=30) as answer:
-                return answer.status, answer.read()
-        except urllib.error.HTTPError as refused:
-            return refused.code, b""
-
-    def test_reads_and_writes_its_key_only(self):
-        key = "jobs/ü +=&"
-        put = self.url("PUT", key, 60)
-        self.assertEqual(self.open(put, method="PUT", data=b"content")[0], 200)
-        get = self.url("GET", key, 60)
-        self.assertEqual(self.open(get), (200, b"content"))
-        self.assertEqual(self.open(get, method="DELETE")[0], 403)
-        self.assertEqual(self.open(get.replace("jobs/", "jobs/x"))[0], 403)
-        self.assertEqual(self.open(get.replace("Expires=60", "Expires=61"))[0], 403)
-
-    def test_ends_with_its_time(self):
-        self.write({"a": b"content"})
-        self.done("push", self.uri, self.source)
-        url = self.url("GET", "jobs/1/a", 1)
-        time.sleep(2.5)
-        self.assertEqual(self.open(url)[0], 403)
-
-
 class Tls(Case):
     """A server with a certificate of its own; what it answers does not matter."""
 
@@ -478,10 +449,11 @@ class Folders(Case):
         other.mkdir()
         (other / "small").write_bytes(b"1")
         # The first one lives, though it stands still: what it writes is not taken away.
-        self.assertNotIn("swept", self.done(*self.rooted, "push", self.uri, other).stderr)
+        self.done(*self.rooted, "push", self.uri, other)
+        self.assertEqual(len(list((self.root / "out").glob(".airlock-part-*"))), 1)
         running.kill()
         self.assertFalse((self.root / "out/big").exists())
-        self.assertIn("swept 1", self.done(*self.rooted, "push", self.uri, other).stderr)
+        self.done(*self.rooted, "push", self.uri, other)
         self.assertEqual([path.name for path in (self.root / "out").iterdir()], ["small"])
 
     def test_a_full_disk_leaves_nothing(self):

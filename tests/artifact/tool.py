@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 TOOL = pathlib.Path(os.environ.get("AIRLOCK_ARTIFACT_TOOL",
                                    ROOT / "build/release/tests/artifact-tool"))
 SECONDS_MAX = 300
-PROGRESS = re.compile(r"progress (\d+)/(\d+) files (\d+) bytes")
+PROGRESS = re.compile(r"progress (\d+) bytes")
 
 
 @dataclasses.dataclass
@@ -43,11 +43,11 @@ class Running:
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def wait_for_bytes(self, count):
-        """Until that many have passed; False if it ended before."""
+        """Until that many of one file have passed; False if it ended before."""
         for line in self.process.stderr:
             self.said += line
             match = PROGRESS.match(line)
-            if match and int(match[3]) >= count:
+            if match and int(match[1]) >= count:
                 return True
         return False
 
