@@ -8,8 +8,8 @@
 // meanwhile, by a `done`, is refused with kCancelled.
 //
 // What several stores in one process or on many hosts share is told by the errors: kNotFound: no
-// such job; kPermissionDenied: the claim is not held any more, whoever asks has to let go of the
-// job at once; kBusy: not now (claimed by another, ended, locked); kInvalidArgument: never.
+// such job; kPermissionDenied: the claim is not held any more, the job has to be let go of at once;
+// kBusy: not now (claimed by another, ended); kUnavailable: locked, full; kInvalidArgument: never.
 // Safe from any thread. The contract suite (contract_*_test.cc) holds for every implementation.
 #pragma once
 

@@ -10,11 +10,23 @@ constexpr std::string_view kDamagedHint =
     "The file was left as it is. Stop Airlock, keep a copy of the file with its -wal and -shm, and "
     "restore a backup, or save what can be read with: sqlite3 jobs.db .recover";
 
+constexpr std::string_view kNotTakenHint =
+    "Look whether its file system is read-only, and what the kernel says (dmesg); nothing that was "
+    "answered is lost.";
+
+// Of a file that is open already: its disk has become read-only, or breaks.
+bool is_not_taken(int code) {
+  return code == SQLITE_IOERR_WRITE || code == SQLITE_IOERR_FSYNC ||
+         code == SQLITE_IOERR_DIR_FSYNC || code == SQLITE_IOERR_TRUNCATE ||
+         code == SQLITE_IOERR_SHMSIZE;
+}
+
 base::ErrorCode code_of(int primary) {
   switch (primary) {
+    // Not kBusy, which of a store means that it has refused what was asked, nor kPermissionDenied,
+    // which means that a claim is not held.
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: return base::ErrorCode::kBusy;
-    // Not kPermissionDenied, which of a store means that a claim is not held.
+    case SQLITE_LOCKED:
     case SQLITE_PERM:
     case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
@@ -148,16 +160,19 @@ base::Error Database::error(int code) const {
   const int os_errno = connection_ != nullptr && primary != SQLITE_CONSTRAINT
                            ? sqlite3_system_errno(connection_)
                            : 0;
+  const bool not_taken = is_not_taken(code);
   std::string message = path_ + ": ";
-  if (const std::string_view text = text_of(primary); !text.empty()) {
+  if (not_taken) {
+    message += "the disk does not take what is written";
+  } else if (const std::string_view text = text_of(primary); !text.empty()) {
     message += text;
   } else {
     message += connection_ != nullptr ? sqlite3_errmsg(connection_) : sqlite3_errstr(code);
   }
-  return {.code = code_of(primary),
+  return {.code = not_taken ? base::ErrorCode::kUnavailable : code_of(primary),
           .os_errno = primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN ? os_errno : 0,
           .message = std::move(message),
-          .hint = std::string(hint_of(primary))};
+          .hint = std::string(not_taken ? kNotTakenHint : hint_of(primary))};
 }
 
 base::Result<Snapshot> Snapshot::begin(Database& database) {

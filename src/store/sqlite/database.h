@@ -4,7 +4,7 @@
 // literals and texts put together from a few literals may be given as SQL, values are always bound.
 // A Statement borrows: it lets go in its destructor, must not outlive the Database, and the same
 // text must not be in use twice at once. What went wrong is told with the name of the file and a
-// hint where a person can help: a lock of another process is kBusy, a full disk kUnavailable, a
+// hint where a person can help: a lock of another process or a full disk is kUnavailable, a
 // damaged file kIo.
 #pragma once
 

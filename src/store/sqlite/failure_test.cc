@@ -267,7 +267,7 @@ TEST(StoreFailureTest, ADatabaseLockedByAnotherProcessIsBusyUntilItIsFree) {
   ASSERT_EQ(child.to_parent.hear(), "locked");
   const auto refused = submit_to(store);
   ASSERT_FALSE(refused.has_value());
-  EXPECT_EQ(refused.error().code, ErrorCode::kBusy);
+  EXPECT_EQ(refused.error().code, ErrorCode::kUnavailable);
   EXPECT_NE(refused.error().message.find("jobs.db: another process has it locked"),
             std::string::npos);
   EXPECT_FALSE(refused.error().hint.empty());
