@@ -19,10 +19,6 @@ constexpr std::string_view kTrustVariables[] = {
     "PIP_CERT",      "NODE_EXTRA_CA_CERTS", "npm_config_cafile"};
 constexpr std::size_t kQuotedBytesMax = 300;  // of what a program said, in an error text
 
-model::WallTime now(const base::Clock& clock) {
-  return std::chrono::time_point_cast<std::chrono::microseconds>(clock.wall_now());
-}
-
 }  // namespace
 
 std::string workspace_name(const model::JobRecord& record) {
@@ -37,6 +33,16 @@ JobDriver::JobDriver(const JobParts& parts, const JobSettings& settings, model::
       held_(held),
       control_(control),
       workspace_(parts.backend, &parts.gateway) {}
+
+model::WallTime JobDriver::now() const {
+  latest_ = std::max({latest_, record_.submitted_at, record_.started_at.value_or(latest_),
+                      record_.seal.sealed_at.value_or(latest_),
+                      std::chrono::floor<std::chrono::microseconds>(parts_.clock.wall_now())});
+  for (const model::PhaseRecord& phase : record_.phases) {
+    latest_ = std::max({latest_, phase.started_at, phase.ended_at.value_or(latest_)});
+  }
+  return latest_;
+}
 
 JobEnd JobDriver::run(bool adopt) {
   const auto went = drive(adopt);
@@ -189,7 +195,7 @@ Went<StepEnd> JobDriver::run_step(Step step) {
   model::PhaseRecord phase;
   phase.name = tag;
   phase.attempt = record_.attempts;
-  phase.started_at = now(parts_.clock);
+  phase.started_at = now();
   const auto known = std::ranges::find_if(record_.phases, [&](const model::PhaseRecord& one) {
     return one.name == tag && one.attempt == record_.attempts;
   });
@@ -213,7 +219,7 @@ Went<StepEnd> JobDriver::run_step(Step step) {
   if (!end) return std::unexpected(std::move(end).error());
   base::crash_point("job_step_ended");
   const backend::ProcessReport& report = end->report;
-  phase.ended_at = now(parts_.clock);
+  phase.ended_at = now();
   phase.outcome = model::classify(report.facts, limits);
   phase.usage = report.usage;
   phase.isolation = report.isolation;
@@ -272,7 +278,7 @@ Went<void> JobDriver::judge(const std::string& tag, const std::string& code,
 }
 
 void JobDriver::note(const std::string& tag, std::string_view text) const {
-  (void)append_notice(parts_.files.log(record_.id, tag), now(parts_.clock), text);
+  (void)append_notice(parts_.files.log(record_.id, tag), now(), text);
 }
 
 // --- the store -----------------------------------------------------------------------------------

@@ -80,6 +80,8 @@ class JobDriver {
   Step make_phase(source::Phase phase, std::chrono::milliseconds timeout) const;
   base::Result<egress::Policy> prep_policy() const;
   void connect(Step& step, egress::Policy policy) const;
+  // The wall clock, but never before what the record says already: it may be set back meanwhile.
+  model::WallTime now() const;
   std::string tenant() const;
   std::vector<std::string> environment(const std::vector<std::string>& more) const;
   base::Result<std::vector<backend::InputFile>> open_inputs() const;
@@ -115,6 +117,7 @@ class JobDriver {
   const JobParts& parts_;
   const JobSettings& settings_;
   model::JobRecord record_;
+  mutable model::WallTime latest_{};  // that now() has said
   const model::Resources held_;
   JobControl& control_;
   JobWorkspace workspace_;

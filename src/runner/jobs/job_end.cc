@@ -161,8 +161,7 @@ JobEnd JobDriver::end_as(JobState state, std::string code, std::string message) 
   record_.state = state;
   record_.error_code = std::move(code);
   record_.error_message = std::move(message);
-  record_.completed_at =
-      std::chrono::time_point_cast<std::chrono::microseconds>(parts_.clock.wall_now());
+  record_.completed_at = now();
   const auto ended =
       ask_store("job.end_failed", Refusal::kIsAskedAgain, [&] { return end_with_receipt(change); });
   if (!ended) return let_go();

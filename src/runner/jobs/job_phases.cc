@@ -368,8 +368,7 @@ Went<void> JobDriver::seal(const std::optional<egress::SessionEnd>& network) {
   workspace_.end_sandbox();
   base::crash_point("job_sealed");
   record_.seal.sealed = settings_.network.inference_block_internet;
-  record_.seal.sealed_at =
-      std::chrono::time_point_cast<std::chrono::microseconds>(parts_.clock.wall_now());
+  record_.seal.sealed_at = now();
   if (network) record_.seal.connections_closed = network->connections_closed;
   store::JobChange change;
   change.seal = record_.seal;
