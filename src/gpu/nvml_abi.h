@@ -20,6 +20,7 @@ inline constexpr NvmlReturn kNvmlSuccess = 0;
 inline constexpr NvmlReturn kNvmlUninitialized = 1;
 inline constexpr NvmlReturn kNvmlNotFound = 6;
 inline constexpr NvmlReturn kNvmlInsufficientSize = 7;
+inline constexpr NvmlReturn kNvmlGpuIsLost = 15;
 inline constexpr NvmlReturn kNvmlDriverNotLoaded = 9;
 inline constexpr NvmlReturn kNvmlTimeout = 10;
 

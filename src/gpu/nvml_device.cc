@@ -51,6 +51,7 @@ std::string read_memory(const NvmlFunctions& nvml, NvmlDevice device, GpuReading
   }
   NvmlMemory memory{};
   const NvmlReturn result = nvml.memory(device, &memory);
+  reading.lost = result == kNvmlGpuIsLost;
   if (result != kNvmlSuccess) return "its memory cannot be told: " + nvml.explain(result);
   reading.memory_total = base::ByteCount(memory.total);
   reading.memory_used = base::ByteCount(memory.used);

@@ -61,10 +61,12 @@ void NvmlLibrary::add_instances(FoundGpus& found, const FoundGpu& whole) {
 }
 
 // If nothing was known at this place, nobody can say which GPU it is that is lost.
-void NvmlLibrary::add_lost(FoundGpus& found, NvmlCount index, const std::string& why) const {
+void NvmlLibrary::add_lost(FoundGpus& found, NvmlCount index, NvmlReturn result,
+                           const std::string& why) const {
   for (FoundGpu lost : last_.gpus) {
     if (lost.reading.index != index) continue;
     lost.reading.trouble = why;
+    lost.reading.lost = result == kNvmlGpuIsLost;
     found.gpus.push_back(std::move(lost));
   }
 }
@@ -74,9 +76,9 @@ void NvmlLibrary::add_gpu(FoundGpus& found, NvmlCount index) {
   gpu.reading.index = index;
   gpu.reading.id = std::to_string(index);
   const NvmlReturn result = nvml_.device_by_index(index, &gpu.handle);
-  if (result != kNvmlSuccess) return add_lost(found, index, nvml_.explain(result));
+  if (result != kNvmlSuccess) return add_lost(found, index, result, nvml_.explain(result));
   const auto uuid = read_uuid(nvml_, gpu.handle);
-  if (!uuid) return add_lost(found, index, uuid.error().message);
+  if (!uuid) return add_lost(found, index, result, uuid.error().message);
   gpu.physical = gpu.handle;
   gpu.reading.uuid = *uuid;
   gpu.reading.name = read_name(nvml_, gpu.handle);

@@ -177,7 +177,7 @@ std::vector<GpuFault> Pool::take_faults(const std::string& holder) {
 
 void Pool::quarantine(const std::string& uuid, const std::string& reason) {
   const std::lock_guard lock(mutex_);
-  set_fault(uuid, reason);
+  if (!uuid.empty()) quarantined_.try_emplace(uuid, reason);
 }
 
 base::Status Pool::lift(const std::string& uuid) {

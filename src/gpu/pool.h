@@ -43,9 +43,15 @@ struct GpuStatus {
   bool quarantined = false;             // until lift()
 };
 
+enum class FaultKind {
+  kFatal,    // whatever is computed on it from now on proves nothing: an Xid, a memory error, gone
+  kPassing,  // it may be as before: the driver does not answer, a repair is due
+};
+
 struct GpuFault {
   std::string uuid;
   std::string reason;
+  FaultKind kind = FaultKind::kFatal;
 };
 
 struct PoolOptions {
@@ -84,7 +90,7 @@ class Pool {
   std::vector<GpuFault> take_faults(const std::string& holder);
 
   // Also of a GPU that is not there, and of one in MIG mode with all its instances; the first
-  // reason counts.
+  // reason counts. Its holder is told nothing: an operator's wish is for those who come next.
   void quarantine(const std::string& uuid, const std::string& reason);
   // kNotFound: it is not in quarantine. What an idle GPU uses is measured anew.
   base::Status lift(const std::string& uuid);
@@ -113,7 +119,7 @@ class Pool {
   void check_clean(Gpu& gpu, std::uint64_t number);
   std::string why_not_clean(const Gpu& gpu) const;
   void make_dirty(Gpu& gpu, std::string why);
-  void set_trouble(Gpu& gpu, std::string trouble);
+  void set_trouble(Gpu& gpu, std::string trouble, FaultKind kind = FaultKind::kPassing);
   void set_fault(const std::string& uuid, const std::string& reason);
   const std::string* find_fault(const Gpu& gpu) const;
   GpuState state_of(const Gpu& gpu) const;

@@ -137,6 +137,7 @@ TEST_F(PoolHealthTest, AHolderIsToldOfAFaultAndKeepsItsGpuUntilItGivesItBack) {
   ASSERT_EQ(faults.size(), 1u);
   EXPECT_EQ(faults[0].uuid, uuid_of(0));
   EXPECT_EQ(faults[0].reason, "Xid 79: the GPU has fallen off the bus");
+  EXPECT_EQ(faults[0].kind, FaultKind::kFatal);
   EXPECT_TRUE(pool_.take_faults("job").empty());
   pool_.release("job");
   pool_.refresh();
@@ -194,12 +195,33 @@ TEST_F(PoolHealthTest, AGpuThatVanishedComesBackWhenItWasSeenIdle) {
   expect_free();
 }
 
+TEST_F(PoolHealthTest, AGpuThatIsLostOrHasVanishedIsFatalForItsHolder) {
+  ASSERT_TRUE(pool_.lease(2, "H200", "job"));
+  gpu().trouble = "GPU is lost (15)";
+  gpu().lost = true;
+  const auto second = source_.host.gpus.begin() + 1;
+  source_.host.gpus.erase(second);
+  for (int i = 0; i < 3; ++i) pool_.refresh();
+  const auto faults = pool_.take_faults("job");
+  ASSERT_EQ(faults.size(), 2u);
+  for (const GpuFault& fault : faults) EXPECT_EQ(fault.kind, FaultKind::kFatal) << fault.reason;
+}
+
+TEST_F(PoolHealthTest, AnOperatorsQuarantineTellsTheHolderNothing) {
+  ASSERT_TRUE(pool_.lease(1, "H200", "job"));
+  for (int i = 0; i < 3; ++i) pool_.quarantine(uuid_of(0), "the fan is loud");
+  EXPECT_TRUE(pool_.take_faults("job").empty());
+  EXPECT_EQ(status().state, GpuState::kError);
+}
+
 TEST_F(PoolHealthTest, AGpuThatDoesNotAnswerIsOfflineAndItsHolderIsToldOnce) {
   ASSERT_TRUE(pool_.lease(1, "H200", "job"));
   gpu().trouble = "the driver does not answer";
   for (int i = 0; i < 3; ++i) pool_.refresh();
   EXPECT_EQ(status().state, GpuState::kError);
-  EXPECT_EQ(pool_.take_faults("job").size(), 1u);
+  const auto faults = pool_.take_faults("job");
+  ASSERT_EQ(faults.size(), 1u);
+  EXPECT_EQ(faults[0].kind, FaultKind::kPassing);
   pool_.release("job");
   pool_.refresh();
   expect_offline("the driver does not answer");

@@ -52,7 +52,11 @@ void Pool::apply(const HostReading& host, std::uint64_t number) {
   }
   for (auto& [uuid, gpu] : gpus_) {
     if (seen.contains(uuid)) continue;
-    set_trouble(gpu, host.unavailable.empty() ? "it has vanished from the host" : host.unavailable);
+    if (host.unavailable.empty()) {
+      set_trouble(gpu, "it has vanished from the host", FaultKind::kFatal);
+    } else {
+      set_trouble(gpu, host.unavailable);
+    }
   }
   for (const XidEvent& event : host.xids) apply_xid(event);
 }
@@ -71,7 +75,7 @@ void Pool::apply_reading(const GpuReading& reading, std::uint64_t number) {
     gpu.reading.name = reading.name;
     gpu.reading.parent = reading.parent;
     gpu.reading.trouble = reading.trouble;
-    set_trouble(gpu, reading.trouble);
+    set_trouble(gpu, reading.trouble, reading.lost ? FaultKind::kFatal : FaultKind::kPassing);
     return;
   }
   gpu.reading = reading;
@@ -140,10 +144,10 @@ void Pool::make_dirty(Gpu& gpu, std::string why) {
   gpu.dirty_since = clock_.steady_now();
 }
 
-void Pool::set_trouble(Gpu& gpu, std::string trouble) {
+void Pool::set_trouble(Gpu& gpu, std::string trouble, FaultKind kind) {
   const bool news = gpu.trouble != trouble;
   if (news && !gpu.holder.empty() && gpu.faults.size() < kFaultsMax) {
-    gpu.faults.push_back({gpu.reading.uuid, trouble});
+    gpu.faults.push_back({gpu.reading.uuid, trouble, kind});
   }
   gpu.trouble = std::move(trouble);
   if (gpu.holder.empty()) make_dirty(gpu, "it is back and being looked at");
@@ -154,7 +158,7 @@ void Pool::set_fault(const std::string& uuid, const std::string& reason) {
   for (auto& [own, gpu] : gpus_) {
     const bool is_meant = own == uuid || gpu.reading.parent == uuid;
     if (!is_meant || gpu.holder.empty() || gpu.faults.size() >= kFaultsMax) continue;
-    gpu.faults.push_back({own, reason});
+    gpu.faults.push_back({own, reason, FaultKind::kFatal});
   }
   quarantined_.try_emplace(uuid, reason);
 }

@@ -22,6 +22,7 @@ struct GpuReading {
   std::string parent;       // UUID of the GPU of an instance; empty: a whole one
   // Why nothing below is known of it: "the driver does not answer". Empty: it is known.
   std::string trouble;
+  bool lost = false;  // with `trouble`: NVML says that it is gone for good
   base::ByteCount memory_total;
   base::ByteCount memory_used;
   std::optional<std::uint32_t> utilization_percent;

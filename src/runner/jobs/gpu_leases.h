@@ -35,8 +35,13 @@ class GpuLeases {
   virtual void release(const std::string& holder) = 0;  // unknown holders are ignored
   // What a sandbox has to be given: names of the launcher's devices.
   virtual std::vector<std::string> device_names(std::span<const model::AssignedGpu> gpus) = 0;
-  // What has happened to the holder's GPUs since the last call: "GPU-...: Xid 79: ...".
+  // What has ended the use of the holder's GPUs, since the last call:
+  // "GPU 2 (GPU-...): Xid 79: ...". What passes by itself is not told.
   virtual std::vector<std::string> take_faults(const std::string&) { return {}; }
+  // The same, and they are looked at first. May take as long as a driver that does not answer.
+  virtual std::vector<std::string> look_for_faults(const std::string& holder) {
+    return take_faults(holder);
+  }
 };
 
 class NoGpus final : public GpuLeases {

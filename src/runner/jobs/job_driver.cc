@@ -209,11 +209,14 @@ Went<StepEnd> JobDriver::run_step(Step step) {
   }
   // What went through the gateway is kept as it goes: should we die, it is not forgotten.
   const auto look = [this, &tag](std::vector<model::EgressEntry> entries) {
-    if (entries == told_egress_) return;
-    told_egress_ = entries;
-    store::JobChange seen;
-    seen.egress = add_known(tag, std::move(entries));
-    (void)save(std::move(seen));
+    note_gpu_faults(parts_.gpus.take_faults(record_.id));
+    if (entries != told_egress_) {
+      told_egress_ = entries;
+      store::JobChange seen;
+      seen.egress = add_known(tag, std::move(entries));
+      (void)save(std::move(seen));
+    }
+    return gpu_fault_.empty() ? JobWorkspace::Verdict::kGoOn : JobWorkspace::Verdict::kStop;
   };
   auto end = workspace_.run(std::move(step), control_, look);
   if (!end) return std::unexpected(std::move(end).error());
@@ -221,6 +224,7 @@ Went<StepEnd> JobDriver::run_step(Step step) {
   const backend::ProcessReport& report = end->report;
   phase.ended_at = now();
   phase.outcome = model::classify(report.facts, limits);
+  look_at_gpus(*phase.outcome);
   phase.usage = report.usage;
   phase.isolation = report.isolation;
   phase.denied = report.facts.denials;
@@ -239,6 +243,7 @@ Went<StepEnd> JobDriver::run_step(Step step) {
   })->operator=(phase);
   std::erase_if(record_.egress, [&](const auto& entry) { return entry.phase == tag; });
   record_.egress.insert(record_.egress.end(), egress.begin(), egress.end());
+  if (!gpu_fault_.empty()) return stop(JobStop::Kind::kLost, "gpu_fault", gpu_fault_);
   const bool failed = phase.outcome->kind == model::OutcomeKind::kExited ||
                       phase.outcome->kind == model::OutcomeKind::kSignalled;
   if (end->interrupted && failed && phase.outcome->exit_code != 0 &&
@@ -275,6 +280,20 @@ Went<void> JobDriver::judge(const std::string& tag, const std::string& code,
     if (!said.empty()) why += ", it said: " + said;
   }
   return stop(JobStop::Kind::kFailed, code, message + ": " + why);
+}
+
+// --- GPUs ----------------------------------------------------------------------------------------
+// The first is the cause, what follows may be its doing.
+void JobDriver::note_gpu_faults(const std::vector<std::string>& faults) {
+  if (gpu_fault_.empty() && !faults.empty()) gpu_fault_ = faults.front();
+}
+
+// A program whose GPU fails under it fails, too, and often before anybody has looked at the GPU;
+// and what one that went well has computed on it proves nothing.
+void JobDriver::look_at_gpus(model::Outcome& outcome) {
+  if (record_.gpus.empty() || control_.is_cancelled()) return;
+  note_gpu_faults(parts_.gpus.look_for_faults(record_.id));
+  if (!gpu_fault_.empty()) outcome.detail = gpu_fault_;
 }
 
 void JobDriver::note(const std::string& tag, std::string_view text) const {

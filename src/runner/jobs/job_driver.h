@@ -97,6 +97,8 @@ class JobDriver {
   // earlier attempt, and from the service before this one.
   std::vector<model::EgressEntry> add_known(const std::string& tag,
                                             std::vector<model::EgressEntry> entries) const;
+  void note_gpu_faults(const std::vector<std::string>& faults);
+  void look_at_gpus(model::Outcome& outcome);  // of a step that has ended
 
   // The store. A disk that is full or a database that is locked is waited for, since what runs goes
   // on meanwhile. kDetached: the claim is somebody else's, or we are to let go; kLost: it refuses
@@ -125,6 +127,7 @@ class JobDriver {
   bool has_program_ = false;
   std::string layer_;  // of the build; empty: it lies in the workspace itself
   std::vector<model::EgressEntry> told_egress_;  // what the store knows of the step that runs
+  std::string gpu_fault_;                        // of a GPU of this job; empty: none
   bool fenced_ = false;
 };
 

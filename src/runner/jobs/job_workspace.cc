@@ -104,6 +104,7 @@ Went<StepEnd> JobWorkspace::run(Step step, JobControl& control, const Look& look
 Went<backend::ProcessReport> JobWorkspace::wait_for(backend::Process& process, JobControl& control,
                                                     const Look& look) {
   bool told = false;
+  auto verdict = Verdict::kGoOn;
   for (;;) {
     auto report = process.try_report();
     if (!report) return lost(report.error());
@@ -112,7 +113,7 @@ Went<backend::ProcessReport> JobWorkspace::wait_for(backend::Process& process, J
       return std::move(**report);
     }
     if (control.is_detached()) return stop(JobStop::Kind::kDetached, "", "");
-    if (control.is_cancelled() && !told) {
+    if ((control.is_cancelled() || verdict == Verdict::kStop) && !told) {
       told = true;
       (void)process.terminate(model::KillReason::kCancelled, model::kTermGrace);
     }
@@ -120,7 +121,7 @@ Went<backend::ProcessReport> JobWorkspace::wait_for(backend::Process& process, J
     pollfd set[] = {{process.event_fd(), POLLIN, 0}, {told ? -1 : control.news_fd(), POLLIN, 0}};
     const int timeout = told ? 100 : static_cast<int>(kLookEvery.count());
     if (::poll(set, 2, timeout) < 0 && errno != EINTR) return lost(base::errno_error("poll"));
-    if (look) look(session_.record());
+    if (look && !told) verdict = look(session_.record());
   }
 }
 

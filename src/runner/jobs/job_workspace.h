@@ -65,8 +65,9 @@ class JobWorkspace {
 
   // To its end. Cancelling climbs the ladder of signals and still gives the report; detaching
   // leaves everything running. `look` is called now and then while it runs, with what went through
-  // the gateway so far.
-  using Look = std::function<void(const std::vector<model::EgressEntry>&)>;
+  // the gateway so far; if it says kStop the step is ended as if it were cancelled.
+  enum class Verdict { kGoOn, kStop };
+  using Look = std::function<Verdict(const std::vector<model::EgressEntry>&)>;
   Went<StepEnd> run(Step step, JobControl& control, const Look& look);
 
   // In the sandbox of the step that ended last, or in one made for this.

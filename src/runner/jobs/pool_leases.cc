@@ -168,10 +168,19 @@ std::vector<std::string> PoolLeases::device_names(std::span<const model::Assigne
 
 std::vector<std::string> PoolLeases::take_faults(const std::string& holder) {
   std::vector<std::string> faults;
+  const std::vector<GpuStatus> known = pool_.snapshot();
   for (const gpu::GpuFault& fault : pool_.take_faults(holder)) {
-    faults.push_back(fault.uuid + ": " + fault.reason);
+    if (fault.kind == gpu::FaultKind::kPassing) continue;
+    const auto gpu = std::ranges::find_if(
+        known, [&fault](const GpuStatus& one) { return one.reading.uuid == fault.uuid; });
+    faults.push_back((gpu == known.end() ? fault.uuid : name_of(*gpu)) + ": " + fault.reason);
   }
   return faults;
+}
+
+std::vector<std::string> PoolLeases::look_for_faults(const std::string& holder) {
+  pool_.refresh();
+  return take_faults(holder);
 }
 
 }  // namespace airlock::runner

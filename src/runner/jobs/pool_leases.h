@@ -53,6 +53,7 @@ class PoolLeases final : public GpuLeases {
   // By UUID where the host's CDI specs have that, else by index.
   std::vector<std::string> device_names(std::span<const model::AssignedGpu> gpus) override;
   std::vector<std::string> take_faults(const std::string& holder) override;
+  std::vector<std::string> look_for_faults(const std::string& holder) override;
 
  private:
   void look();

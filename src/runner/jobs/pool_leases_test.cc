@@ -136,11 +136,18 @@ TEST_F(PoolLeasesTest, WhatAnOperatorHasInQuarantineIsNotThere) {
   EXPECT_TRUE(comes_true([&] { return leases_->counts().free == 8; }));
 }
 
-TEST_F(PoolLeasesTest, AJobIsToldOfItsFaults) {
+TEST_F(PoolLeasesTest, AJobIsToldOfWhatEndsTheUseOfItsGpusAndOfNothingElse) {
   PoolLeases& leases = open();
-  ASSERT_TRUE(leases.lease(1, "job"));
-  pool_.quarantine(uuid_of(0), "Xid 79");
-  EXPECT_EQ(leases.take_faults("job"), std::vector<std::string>({"GPU-0: Xid 79"}));
+  ASSERT_TRUE(leases.lease(3, "job"));
+  pool_.quarantine(uuid_of(1), "the fan is loud");
+  change([](auto& gpus) { gpus[2].trouble = "the driver does not answer"; });
+  EXPECT_TRUE(leases.look_for_faults("job").empty());
+  {
+    const std::lock_guard lock(source_.mutex);
+    source_.host.xids = {{uuid_of(0), 79}};
+  }
+  EXPECT_EQ(leases.look_for_faults("job"),
+            std::vector<std::string>({"GPU 0 (GPU-0): Xid 79: the GPU has fallen off the bus"}));
   EXPECT_TRUE(leases.take_faults("job").empty());
 }
 
