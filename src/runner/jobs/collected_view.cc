@@ -42,23 +42,35 @@ CollectedView::CollectedView(backend::Collected collected, std::string folder, f
   }
 }
 
+base::Status CollectedView::keep_file(const std::string& path,
+                                      const backend::CollectedFile& file) const {
+  const fs::path to = kept_ / path;
+  std::error_code error;
+  if (file.size <= kKeptFileMax) {
+    AIRLOCK_TRY(copy_beneath(kept_, path, file.content.get(), file.size));
+  } else {
+    AIRLOCK_TRY(write_whole(to, ""));
+    fs::resize_file(to, file.size.count(), error);
+  }
+  if (!error && is_executable(file.content.get())) {
+    fs::permissions(to, fs::perms::owner_exec, fs::perm_options::add, error);
+  }
+  if (error) return base::fail(base::errno_error("keep " + path, error.value()));
+  return {};
+}
+
 // What a plan asks for again must be there again, with the same kind and size.
 void CollectedView::keep(const std::string& path, const Found& found) const {
   std::error_code error;
   const fs::path to = kept_ / path;
   fs::create_directories(found.kind == EntryKind::kFolder ? to : to.parent_path(), error);
-  if (found.kind == EntryKind::kLink) fs::create_symlink("link", to, error);
+  if (!error && found.kind == EntryKind::kLink) fs::create_symlink("link", to, error);
+  if (error && error != std::errc::file_exists && keeping_) {
+    keeping_ = base::fail(base::errno_error("keep " + path, error.value()));
+  }
   if (found.file == nullptr || fs::exists(to, error)) return;
-  const base::ByteCount size = found.file->size;
-  if (size <= kKeptFileMax) {
-    (void)copy_beneath(kept_, path, found.file->content.get(), size);
-  } else {
-    (void)write_whole(to, "");
-    fs::resize_file(to, size.count(), error);
-  }
-  if (is_executable(found.file->content.get())) {
-    fs::permissions(to, fs::perms::owner_exec, fs::perm_options::add, error);
-  }
+  auto kept = keep_file(path, *found.file);
+  if (!kept && keeping_) keeping_ = std::move(kept);
 }
 
 base::Result<source::RepositoryEntry> CollectedView::look(std::string_view path) const {

@@ -30,6 +30,8 @@ class CollectedView final : public source::RepositoryView {
   // the commit determines what a link says.
   base::Result<std::vector<source::TreeEntry>> digest_tree(const std::string& commit) const;
   base::ByteCount size() const;
+  // Whether all that was seen so far is kept.
+  const base::Status& kept() const { return keeping_; }
 
  private:
   struct Found {
@@ -37,11 +39,13 @@ class CollectedView final : public source::RepositoryView {
     const backend::CollectedFile* file = nullptr;
   };
   void keep(const std::string& path, const Found& found) const;
+  base::Status keep_file(const std::string& path, const backend::CollectedFile& file) const;
 
   backend::Collected collected_;
   std::string prefix_;  // "" or "a/b/"
   std::filesystem::path kept_;
   std::map<std::string, Found, std::less<>> entries_;  // by path in the checkout; folders, too
+  mutable base::Status keeping_;                       // the first that went wrong
 };
 
 }  // namespace airlock::runner

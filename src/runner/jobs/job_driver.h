@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "model/job.h"
+#include "runner/jobs/disk_wait.h"
 #include "runner/jobs/job_control.h"
 #include "runner/jobs/job_parts.h"
 #include "runner/jobs/job_settings.h"
@@ -71,7 +72,9 @@ class JobDriver {
   Went<void> plan_from(const source::RepositoryView& view);
   Went<void> run_compile_check();
   Went<void> run_build();
+  DiskWait disk_wait() const;
   Went<void> take_output(const backend::CollectedFile& output);
+  base::Status copy_output(const backend::CollectedFile& output);
 
   // Steps.
   Went<StepEnd> run_step(Step step);

@@ -1,5 +1,6 @@
 // JobDriver's last steps: outputs, receipt, and the one terminal state.
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <utility>
 
@@ -73,6 +74,29 @@ Went<void> JobDriver::take_outputs() {
   return save(std::move(change));
 }
 
+DiskWait JobDriver::disk_wait() const {
+  return DiskWait({.clock = parts_.clock, .sleep = parts_.sleep, .log = parts_.log}, control_,
+                  record_.id);
+}
+
+// What the job has computed is not thrown away because the disk is full for a while.
+base::Status JobDriver::copy_output(const backend::CollectedFile& output) {
+  const fs::path folder = parts_.files.outputs(record_.id);
+  const std::uint64_t needed = bytes_on_disk(output.content.get());
+  DiskWait disk = disk_wait();
+  for (;;) {
+    base::Status copied = base::fail(base::errno_error("copy " + output.path, ENOSPC));
+    if (has_room(folder, needed)) {
+      copied = copy_beneath(folder, output.path, output.content.get(), output.size);
+    }
+    if (copied) return copied;
+    // Half of it is of no use to anybody, and is room for others.
+    std::error_code error;
+    fs::remove(folder / output.path, error);
+    if (!disk.try_again_after(copied.error())) return copied;
+  }
+}
+
 Went<void> JobDriver::take_output(const backend::CollectedFile& output) {
   if (control_.is_detached()) return stop(Kind::kDetached, "", "");
   if (control_.is_cancelled()) return stop(Kind::kCancelled, "", "");
@@ -87,8 +111,7 @@ Went<void> JobDriver::take_output(const backend::CollectedFile& output) {
     return {};
   }
   const fs::path folder = parts_.files.outputs(record_.id);
-  const auto copied = copy_beneath(folder, output.path, output.content.get(), output.size);
-  if (!copied) return lost(copied.error());
+  if (const auto copied = copy_output(output); !copied) return lost(copied.error());
   const auto copy = open_beneath(folder, output.path);
   if (!copy) return lost(copy.error());
   const auto digest = receipt::digest_file(copy->get(), output.size.count());
@@ -210,6 +233,8 @@ base::Result<store::JobHead> JobDriver::end_with_receipt(store::JobChange change
 JobEnd JobDriver::hand_back(const JobStop& stopped) {
   parts_.log("job.retry", record_.id, stopped.message);
   workspace_.end();
+  // Another attempt would meet the same.
+  if (stopped.awaits_disk) { disk_wait().until_room(settings_.directory); }
   const auto head = ask_store("job.release_failed", Refusal::kIsAskedAgain, [&] {
     return store::wait_for(&JobStore::release, parts_.store,
                            store::JobClaim{record_.id, record_.fencing_token}, stopped.message);

@@ -94,7 +94,12 @@ Went<void> JobDriver::run_clone(const source::ClonePlan& plan) {
     step.prepare = [&plan] { return clone_files(plan); };
     connect(step, std::move(*policy));
   }
-  AIRLOCK_TRY(run_step(std::move(step)));
+  const auto end = run_step(std::move(step));
+  if (!end) return std::unexpected(end.error());
+  // What git printed is read from the log, and without it nobody can say what went wrong either.
+  if (end->report.log && end->report.log->os_errno != 0) {
+    return lost(base::errno_error("write the log of clone", end->report.log->os_errno));
+  }
   const model::Outcome& outcome = *ended_phase("clone")->outcome;
   if (outcome.kind == model::OutcomeKind::kWallTimeout) {
     return failed("clone_timeout", plan.timeout_error);
@@ -142,6 +147,7 @@ Went<void> JobDriver::check() {
   }
   const CollectedView view(std::move(*collected), record_.spec.repo_path, kept);
   AIRLOCK_TRY(plan_from(view));
+  if (!view.kept()) return lost(view.kept().error());
   const auto tree = view.digest_tree(record_.resolved_commit);
   if (!tree) return lost(tree.error());
   record_.source_digest = source::tree_digest(*tree);
@@ -256,7 +262,12 @@ Went<void> JobDriver::fetch_inputs() {
   options.limits = {.files_max = settings_.limits.output_files, .bytes_max = held_.disk};
   options.control.deadline = parts_.clock.steady_now() + settings_.timeouts.transfer;
   options.control.cancelled = &control_.stop_flag();
+  DiskWait disk = disk_wait();
   auto inputs = artifact::fetch_input(*opened, sink, options);
+  while (!inputs && disk.try_again_after(inputs.error())) {
+    inputs = artifact::fetch_input(*opened, sink, options);
+  }
+  if (!inputs && is_of_disk(inputs.error()) && !control_.stop_flag()) return lost(inputs.error());
   if (!inputs) return transfer_stop("input_failed", "S3 download failed: ", inputs.error());
   if (const auto listed = receipt::check_artifact_list(*inputs); !listed) {
     return failed("input_failed", "S3 download failed: " + listed.error().message);

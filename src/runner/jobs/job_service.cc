@@ -7,6 +7,7 @@
 #include "base/crash_point.h"
 #include "queue/estimate.h"
 #include "queue/resources.h"
+#include "runner/jobs/disk_wait.h"
 #include "runner/jobs/job_ask.h"
 #include "runner/jobs/job_driver.h"
 #include "runner/jobs/job_source.h"
@@ -254,6 +255,13 @@ void JobService::schedule() {
 }
 
 void JobService::start_next() {
+  // What waits here loses nothing; an attempt that cannot write its logs does.
+  const bool had_room = std::exchange(has_room_, has_room(settings_.directory));
+  if (had_room && !has_room_) {
+    parts_.log("jobs.no_room", "",
+               "no job is begun: there is no room below " + settings_.directory.string());
+  }
+  if (!has_room_) return;
   queue::Decision decision;
   {
     const std::lock_guard lock(mutex_);
@@ -310,7 +318,7 @@ void JobService::end_impossible(const queue::Impossible& impossible) {
   drive(std::move(*claimed), std::move(nothing), /*adopt=*/true);
 }
 
-// Why a claim failed is no answer: kBusy is a job that has ended, and a store that is locked.
+// A claim may fail by the store's own trouble, which says nothing of the job.
 bool JobService::still_waits(const std::string& id) {
   const auto record = store::wait_for(&store::JobStore::find, parts_.store, id);
   if (!record) return true;  // asked again with the next decision

@@ -94,6 +94,7 @@ class JobService final : public JobApi {
   bool look_ = false;  // something has changed since the last decision
   queue::WaitingQueue waiting_;
   std::string reserved_;
+  bool has_room_ = true;  // of the thread that decides
   std::map<std::string, std::unique_ptr<Active>> active_;
   std::vector<std::unique_ptr<Active>> ended_;  // whose threads are still to be joined
   std::jthread scheduler_;
