@@ -91,7 +91,7 @@ class OpenJobs final : public DaemonJobs {
         storage_{.file_roots = {},
                  .s3 = options.s3,
                  .environment = artifact::process_environment(),
-                 .retry = {}} {}
+                 .retry = options.s3_retry} {}
   ~OpenJobs() override { stop(); }
 
   base::Status open(const ServeOptions& options, backend::Backend& backend,

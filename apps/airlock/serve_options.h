@@ -51,6 +51,7 @@ struct ServeOptions {
   runner::JobSettings jobs;
   std::string jobs_ca_file;  // PEM, beside the host's own certificates
   artifact::S3Settings s3;
+  artifact::RetryPolicy s3_retry;
   std::string nvml_path;  // empty: where the loader finds it
 };
 
