@@ -28,24 +28,28 @@ DEFAULT_INFERENCE = "import pathlib; pathlib.Path('/output/done').write_text('ye
 class Runner:
     """A service with jobs, its servers, and what a client does with them."""
 
-    def __init__(self, folder, attempts=2, **how):
+    def __init__(self, folder, attempts=2, state=None, **how):
         self.folder = pathlib.Path(folder)
+        self.state = state or self.folder / "state"
         self.attempts = attempts
         self.how = how  # of service.Service
 
     def __enter__(self):
         self.stack = contextlib.ExitStack()
         self.servers = self.stack.enter_context(job_servers.JobServers(self.folder))
-        (self.folder / "airlock.yaml").write_text(self.servers.configuration(self.attempts))
+        (self.folder / "airlock.yaml").write_text(self.configuration())
         self.start()
         return self
 
     def __exit__(self, *_):
         self.stack.close()
 
+    def configuration(self):
+        return self.servers.configuration(self.attempts)
+
     def start(self):
         self.service = service.Service("--config", str(self.folder / "airlock.yaml"),
-                                       "--state-dir", str(self.folder / "state"), "--jobs", "true",
+                                       "--state-dir", str(self.state), "--jobs", "true",
                                        **self.how)
         self.stack.enter_context(self.service)
 
