@@ -6,8 +6,10 @@
 #include <array>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <string>
+#include <string_view>
 #include <utility>
 
+#include "base/units.h"
 #include "egress/connection.h"
 #include "egress/flow_meter.h"
 
@@ -24,6 +26,14 @@ std::string plain_answer(int status, const std::string& reason, const std::strin
          "\r\nContent-Type: text/plain\r\nContent-Length: " + std::to_string(text.size()) +
          "\r\nX-Airlock: " + reason + "\r\nConnection: " + (keep_alive ? "keep-alive" : "close") +
          "\r\n\r\n" + text;
+}
+
+// What a server did in place of an answer. `unread` is what came and is none.
+std::string missing_answer(bool timed_out, std::string_view unread,
+                           std::chrono::milliseconds patience) {
+  if (timed_out) return "the server did not answer within " + base::format_duration(patience);
+  return unread.empty() ? "the server closed the connection without an answer"
+                        : "the server's answer is none of HTTP";
 }
 
 }  // namespace
@@ -149,8 +159,8 @@ asio::awaitable<std::optional<ResponseHead>> Connection::read_response(bool answ
     if (!end) co_return std::nullopt;
     if (*end > 0) {
       auto head = parse_response_head(std::string_view(from_server_).substr(0, *end), answers_head);
-      from_server_.erase(0, *end);
       if (!head || head->status == 101) co_return std::nullopt;
+      from_server_.erase(0, *end);
       co_return std::move(*head);
     }
     const long count = co_await read_some(server_, buffer.data(), buffer.size());
@@ -167,8 +177,10 @@ asio::awaitable<bool> Connection::download(const RequestHead& head, bool& keep_a
     const auto response = co_await read_response(head.method == "HEAD");
     if (!response) {
       if (!closed_) {
+        std::string reason = missing_answer(timed_out_, from_server_, context_.budget.idle_timeout);
         const Refusal refusal =
-            fail(destination_, 502, SocksReply::kFailure, "the server's answer is none of HTTP");
+            fail(destination_, timed_out_ ? 504 : 502,
+                 timed_out_ ? SocksReply::kTimedOut : SocksReply::kFailure, std::move(reason));
         co_await answer(destination_, refusal, false);
       }
       co_return false;

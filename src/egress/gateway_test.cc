@@ -201,6 +201,28 @@ TEST_F(GatewayTest, PlainRequestsAreJudgedOneByOne) {
   EXPECT_NE(receive(guest, "").find("until the end"), std::string::npos);
 }
 
+TEST_F(GatewayTest, WhatAServerDidInPlaceOfAnAnswerIsSaid) {
+  Session session = serve({.idle_timeout = std::chrono::milliseconds(300)});
+  const std::string request =
+      "GET http://" + target() + "/ HTTP/1.1\r\nHost: " + target() + "\r\n\r\n";
+  const auto ask = [&](const std::string& said, bool closes) {
+    const UniqueFd guest = client();
+    send_text(guest, request);
+    UniqueFd peer = accept();
+    receive(peer, "\r\n\r\n");
+    send_text(peer, said);
+    if (closes) peer.reset();
+    return receive(guest, "");
+  };
+  EXPECT_NE(ask("", false).find(" 504 the server did not answer within 300.0 ms"),
+            std::string::npos);
+  EXPECT_NE(ask("HTTP/1.1 200", false).find(" 504 "), std::string::npos);
+  EXPECT_NE(ask("", true).find(" 502 the server closed the connection without an answer"),
+            std::string::npos);
+  EXPECT_NE(ask("SSH-2.0-x\r\n\r\n", false).find(" 502 the server's answer is none of HTTP"),
+            std::string::npos);
+}
+
 TEST_F(GatewayTest, BytesBeyondTheBudgetDoNotPass) {
   Session session = serve({.bytes_max = 10'000});
   const UniqueFd guest = client();
