@@ -195,7 +195,8 @@ base::Result<RepoUrl> parse_file(std::string_view rest, const RepoUrlPolicy& pol
                     policy.file_roots.empty()
                         ? "file:// repositories are not allowed here"
                         : "the repository does not lie below a folder that is allowed",
-                    "the operator's storage.file_roots says which folders can be named");
+                    "the operator's storage.file_roots says which folders can be named: "
+                    "--storage-file-roots, AIRLOCK_STORAGE_FILE_ROOTS");
 }
 
 }  // namespace

@@ -458,10 +458,21 @@ for i in range(3):
         self.assertEqual(self.runner.json("GET", "/v1/health")["status"], "healthy")
 
     def test_file_artifacts_stay_below_their_roots(self):
+        before = self.runner.json("GET", "/v1/jobs?limit=1")["jobs"]
+        for member in ("input_data_s3_path", "output_data_s3_path"):
+            refused = self.runner.json("POST", "/v1/jobs/submit",
+                                       self.runner.servers.job(**{member: "file:///etc/passwd"}),
+                                       422)
+            for text in ("/etc/passwd", "storage.file_roots names", "AIRLOCK_STORAGE_FILE_ROOTS"):
+                self.assertIn(text, json.dumps(refused))
+        self.assertEqual(self.runner.json("GET", "/v1/jobs?limit=1")["jobs"], before)
         self.runner.commit()
-        self.fails(self.runner.submit(input_data_s3_path="file:///etc/passwd"), "input_failed",
-                   "/etc/passwd")
-        self.fails(self.runner.submit(output_data_s3_path="file:///tmp/x/"), "upload_failed")
+        files = self.runner.folder / "files"
+        self.fails(self.runner.submit(input_data_s3_path=f"file://{files}/none"), "input_failed",
+                   "S3 download failed: ", "none")
+        (files / "file").write_text("")
+        self.fails(self.runner.submit(output_data_s3_path=f"file://{files}/file/x/"),
+                   "upload_failed")
 
     def test_a_job_without_an_end_in_sight_waits_its_turn(self):
         """What the host lacks is not promised twice."""

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "artifact/file_store.h"
+#include "artifact/location.h"
 #include "model/limits.h"
 
 namespace airlock::runner {
@@ -22,6 +24,21 @@ base::Status refuse(const std::string& what, const std::string& most) {
   return base::fail(
       base::ErrorCode::kInvalidArgument,
       "the job asks for more " + what + " than this runner gives to one job: " + most);
+}
+
+// Told at once, and not when everything before it has been done. What is no location at all is
+// refused where it is parsed.
+base::Status check_file_roots(const model::JobSpec& spec, const JobSettings& settings) {
+  for (const std::string* uri : {&spec.input_uri, &spec.output_uri}) {
+    const auto location = artifact::parse_location(*uri);
+    if (!location || location->kind != artifact::Location::Kind::kFile) continue;
+    const auto rooted = artifact::find_root(location->path, settings.file_roots);
+    if (rooted) continue;
+    base::Error error = rooted.error();
+    error.hint += "; the operator sets it with --storage-file-roots or AIRLOCK_STORAGE_FILE_ROOTS";
+    return base::fail(std::move(error));
+  }
+  return {};
 }
 
 }  // namespace
@@ -76,7 +93,7 @@ base::Status check_wishes(const model::JobSpec& spec, const JobSettings& setting
   if (spec.inference_timeout && *spec.inference_timeout > longest.inference) {
     return refuse("time in inference", base::format_duration(longest.inference));
   }
-  return {};
+  return check_file_roots(spec, settings);
 }
 
 JobTimeouts timeouts_of(const model::JobSpec& spec, const JobSettings& settings) {

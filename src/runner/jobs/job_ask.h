@@ -21,7 +21,8 @@ inline constexpr std::uint32_t kCpuMillisMin = 10;
 // For model::Limits. Never 0, which would be no limit.
 std::uint32_t cpu_rate_percent(std::uint32_t cpu_millis);
 
-// kInvalidArgument names a wish above what the operator allows.
+// kInvalidArgument names a wish above what the operator allows, kPermissionDenied a folder that is
+// none of the operator's.
 base::Status check_wishes(const model::JobSpec& spec, const JobSettings& settings);
 
 // The operator's, or less where the job asks for less.

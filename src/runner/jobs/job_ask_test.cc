@@ -77,6 +77,27 @@ TEST(JobAskTest, AlmostNothingOfACoreIsNoWayToAllOfThem) {
   EXPECT_EQ(cpu_rate_percent(2'500), 250u);
 }
 
+TEST(JobAskTest, FoldersAreTheOperatorsAndTheRefusalSaysHowToNameOne) {
+  JobSettings settings = large_host();
+  settings.file_roots = {"/srv/files"};
+  model::JobSpec spec = of_class("0x");
+  spec.input_uri = "file:///srv/files/in.csv";
+  spec.output_uri = "s3://bucket/out/";
+  EXPECT_TRUE(check_wishes(spec, settings));
+  for (std::string model::JobSpec::* const uri :
+       {&model::JobSpec::input_uri, &model::JobSpec::output_uri}) {
+    model::JobSpec outside = spec;
+    outside.*uri = "file:///etc/passwd";
+    const auto refused = check_wishes(outside, settings);
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().message.find("/etc/passwd"), std::string::npos);
+    for (const char* const part :
+         {"storage.file_roots names \"/srv/files\"", "AIRLOCK_STORAGE_FILE_ROOTS"}) {
+      EXPECT_NE(refused.error().hint.find(part), std::string::npos) << refused.error().hint;
+    }
+  }
+}
+
 TEST(JobAskTest, TimeoutsAreTheOperatorsOrLess) {
   model::JobSpec spec = of_class("0x");
   spec.prep_timeout = std::chrono::seconds(10);
