@@ -17,10 +17,10 @@ namespace airlock::host {
 
 // What of Airlock itself is to be checked.
 struct Question {
-  std::string programs;  // the folder of airlock, airlock-jail and airlock-init
-  std::string state;     // the state directory; need not exist
-  std::vector<std::uint16_t> ports{8088, 8443, 9090};  // HTTP, HTTPS, metrics of the service
-  std::uint64_t uid_pool_first = 0x7800'0000;          // the launcher's pool when it runs as root
+  std::string programs;       // the folder of airlock, airlock-jail and airlock-init
+  std::string state;          // the state directory; need not exist
+  std::uint16_t port = 8088;  // where `airlock serve` listens by default
+  std::uint64_t uid_pool_first = 0x7800'0000;  // the launcher's pool when it runs as root
   std::uint64_t uid_pool_count = 0x0400'0000;
 };
 
@@ -34,7 +34,7 @@ Findings check_memory(HostProbe& probe);
 Findings check_host(HostProbe& probe);
 Findings check_install(HostProbe& probe, const Question& question);
 Findings check_gpus(HostProbe& probe);
-Findings check_ports(HostProbe& probe, const Question& question);
+Findings check_port(HostProbe& probe, const Question& question);
 
 Report examine(HostProbe& probe, const Question& question);
 

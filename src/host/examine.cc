@@ -31,7 +31,7 @@ Report examine(HostProbe& probe, const Question& question) {
   add(check_host(probe));
   add(check_install(probe, question));
   add(check_gpus(probe));
-  add(check_ports(probe, question));
+  add(check_port(probe, question));
   return report;
 }
 

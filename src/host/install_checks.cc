@@ -1,4 +1,4 @@
-// Airlock's own programs beside this one, and the ports of its service.
+// Airlock's own programs beside this one, and the port of its service.
 #include <string>
 
 #include "host/checks.h"
@@ -48,7 +48,7 @@ Finding check_program(HostProbe& probe, const Question& question, std::string_vi
   return ok_finding(kInstall, name, path);
 }
 
-Finding check_port(HostProbe& probe, std::uint16_t port) {
+Finding find_listener(HostProbe& probe, std::uint16_t port) {
   const std::string id = "port_" + std::to_string(port);
   for (const char* table : {"/proc/net/tcp", "/proc/net/tcp6"}) {
     const auto inodes = find_listening_inodes(probe.read(table).value_or(""), port);
@@ -59,9 +59,18 @@ Finding check_port(HostProbe& probe, std::uint16_t port) {
         std::to_string(port) + " is in use by " + owner.value_or("a process of another user"),
         "`airlock run` opens no port; only the service would want this one",
         sudo_prefix(probe) + "ss -ltnp 'sport = :" + std::to_string(port) +
-            "' (then stop that program, or give the service another port)");
+            "' (then stop that program, or give the service another port: airlock serve --listen)");
   }
   return ok_finding(kPorts, id, std::to_string(port) + " is free");
+}
+
+Finding check_daemon(HostProbe& probe, const Question& question) {
+  Finding finding = check_program(probe, question, "airlock-daemon");
+  if (finding.status != FindingStatus::kFail) return finding;
+  finding.status = FindingStatus::kWarn;
+  finding.meaning =
+      "`airlock run` works without it; `airlock serve` and the verbs of jobs are in it";
+  return finding;
 }
 
 // Where the full tier can be had nobody starts it; where it cannot, that is what fails.
@@ -77,13 +86,11 @@ Finding check_nest(HostProbe& probe, const Question& question) {
 
 Findings check_install(HostProbe& probe, const Question& question) {
   return {check_program(probe, question, "airlock-jail"), check_nest(probe, question),
-          check_program(probe, question, "airlock-init")};
+          check_program(probe, question, "airlock-init"), check_daemon(probe, question)};
 }
 
-Findings check_ports(HostProbe& probe, const Question& question) {
-  Findings findings;
-  for (const std::uint16_t port : question.ports) findings.push_back(check_port(probe, port));
-  return findings;
+Findings check_port(HostProbe& probe, const Question& question) {
+  return {find_listener(probe, question.port)};
 }
 
 }  // namespace airlock::host

@@ -38,6 +38,16 @@ TEST(InstallChecksTest, TheProgramForLowerTiersIsNeededOnlyThere) {
   EXPECT_NE(finding->fix.find("install -m 0755"), std::string::npos);
 }
 
+TEST(InstallChecksTest, RunsNeedNoDaemon) {
+  FakeHost absent;
+  absent.nodes.erase("/usr/bin/airlock-daemon");
+  const Findings findings = check_install(absent, usual_question());
+  const Finding* const finding = find_finding(findings, "airlock-daemon");
+  ASSERT_NE(finding, nullptr);
+  EXPECT_EQ(finding->status, FindingStatus::kWarn);
+  EXPECT_NE(finding->meaning.find("airlock serve"), std::string::npos);
+}
+
 TEST(InstallChecksTest, WhatOthersMayChangeIsAWarning) {
   FakeHost writable;
   writable.nodes[kJail].mode = 0775;
@@ -56,12 +66,11 @@ TEST(InstallChecksTest, WhatOthersMayChangeIsAWarning) {
 TEST(PortChecksTest, WhoeverListensIsNamed) {
   FakeHost host;
   host.files["/proc/net/tcp"] = kListening8088;
-  Findings findings = check_ports(host, usual_question());
-  ASSERT_EQ(findings.size(), 3U);
+  Findings findings = check_port(host, usual_question());
+  ASSERT_EQ(findings.size(), 1U);
   EXPECT_EQ(findings[0].seen, "8088 is in use by a process of another user");
-  EXPECT_EQ(findings[1].status, FindingStatus::kOk);
   host.socket_owners[777] = "nginx (pid 812)";
-  findings = check_ports(host, usual_question());
+  findings = check_port(host, usual_question());
   EXPECT_EQ(findings[0].seen, "8088 is in use by nginx (pid 812)");
   EXPECT_EQ(findings[0].status, FindingStatus::kWarn);
 }

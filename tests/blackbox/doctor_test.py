@@ -152,11 +152,11 @@ class BrokenHosts(unittest.TestCase):
     def test_a_port_in_use_names_its_owner(self):
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(("127.0.0.1", 9090))
+            listener.bind(("127.0.0.1", 8088))
             listener.listen()
             done, report = report_of()
         self.assertEqual(done.returncode, 0)
-        finding = finding_of(report, "port_9090")
+        finding = finding_of(report, "port_8088")
         self.assertEqual(finding["status"], "warn")
         self.assertIn(f"(pid {os.getpid()})", finding["seen"])
 
