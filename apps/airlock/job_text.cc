@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "apps/airlock/print.h"
+#include "apps/airlock/report_lines.h"
 #include "base/units.h"
 #include "client/json_fields.h"
 #include "client/wire_time.h"
@@ -21,47 +22,12 @@ using client::count_of;
 using client::object_of;
 using std::chrono::microseconds;
 
-constexpr std::size_t kLinesMax = 50;  // of one kind; the JSON has all of them
 constexpr std::size_t kOutputsAtEndMax = 10;
-constexpr std::size_t kLabelColumns = 13;
 constexpr std::size_t kShortDigestChars = 16;
 constexpr double kMillisecondsMax = 1e15;
 
-std::string text_of(const object& parent, std::string_view key) {
-  return escaped(client::text_of(parent, key));
-}
-
-std::string bytes_text(const object& parent, std::string_view key) {
-  return base::format_byte_count(base::ByteCount(count_of(parent, key)));
-}
-
-std::string counted(std::uint64_t count, std::string_view one, std::string_view many) {
-  return std::to_string(count) + " " + std::string(count == 1 ? one : many);
-}
-
-void line(std::string& out, std::string_view label, std::string_view text) {
-  out += "  " + std::string(label);
-  out.append(label.size() < kLabelColumns ? kLabelColumns - label.size() : 1, ' ');
-  out.append(text).append("\n");
-}
-
-void line_unless_empty(std::string& out, std::string_view label, std::string_view text) {
-  if (!text.empty()) line(out, label, text);
-}
-
-// Calls `each` for the objects of a list, and says that some were left out.
-template <typename Each>
-void for_objects(std::string& out, const boost::json::array& list, std::size_t most, Each each) {
-  std::size_t shown = 0;
-  for (const value& item : list) {
-    const object* const entry = item.if_object();
-    if (entry == nullptr) continue;
-    if (shown++ == most) {
-      line(out, "", "... and more: --json shows all");
-      return;
-    }
-    each(*entry);
-  }
+void add_unless_empty(std::string& out, std::string_view label, std::string_view text) {
+  if (!text.empty()) add_line(out, label, text);
 }
 
 std::optional<model::WallTime> time_of(const object& job, std::string_view key) {
@@ -89,16 +55,16 @@ bool is_state(const object& job, model::JobState state) {
 }
 
 std::string repository_text(const object& job) {
-  std::string text = text_of(job, "repo_url");
-  if (const std::string commit = text_of(job, "repo_commit"); !commit.empty()) {
+  std::string text = escaped_text(job, "repo_url");
+  if (const std::string commit = escaped_text(job, "repo_commit"); !commit.empty()) {
     text += " at " + commit.substr(0, kShortDigestChars);
   }
-  const std::string branch = text_of(job, "repo_branch");
+  const std::string branch = escaped_text(job, "repo_branch");
   return branch.empty() ? text : text + ", branch " + branch;
 }
 
 std::string class_text(const object& job) {
-  std::string text = text_of(job, "weight_class");
+  std::string text = escaped_text(job, "weight_class");
   std::string gpus;
   for (const value& index : array_of(job, "assigned_gpus")) {
     if (index.is_int64()) gpus += (gpus.empty() ? "" : ",") + std::to_string(index.get_int64());
@@ -108,8 +74,8 @@ std::string class_text(const object& job) {
 }
 
 std::string error_text(const object& job) {
-  const std::string code = text_of(job, "error_code");
-  const std::string message = text_of(job, "error_message");
+  const std::string code = escaped_text(job, "error_code");
+  const std::string message = escaped_text(job, "error_message");
   return code.empty() || message.empty() ? code + message : code + ": " + message;
 }
 
@@ -118,12 +84,13 @@ std::string verdict_text(const object& phase) {
   if (result.empty()) {
     return client::text_of(phase, "ended_at").empty() ? "runs" : "nobody saw its end";
   }
-  std::string text = text_of(result, "outcome");
+  std::string text = escaped_text(result, "outcome");
   const value* const code = result.if_contains("exit_code");
   if (code != nullptr && code->is_int64()) {
     text += ", exit code " + std::to_string(code->get_int64());
   }
-  if (const std::string signal = text_of(result, "signal"); !signal.empty()) text += ", " + signal;
+  const std::string signal = escaped_text(result, "signal");
+  if (!signal.empty()) text += ", " + signal;
   const object& usage = object_of(result, "usage");
   const double wall = client::number_of(usage, "wall_ms").value_or(-1);
   if (wall >= 0 && wall < kMillisecondsMax) {
@@ -132,69 +99,50 @@ std::string verdict_text(const object& phase) {
   if (count_of(usage, "memory_peak_bytes") > 0) {
     text += ", " + bytes_text(usage, "memory_peak_bytes") + " at most";
   }
-  return text + ", network " + text_of(object_of(result, "isolation"), "network");
+  return text + ", network " + escaped_text(object_of(result, "isolation"), "network");
 }
 
 void add_phases(std::string& out, const object& job) {
-  for_objects(out, array_of(job, "phases"), kLinesMax, [&](const object& phase) {
+  for_objects(out, array_of(job, "phases"), kReportLinesMax, [&](const object& phase) {
     std::string text = verdict_text(phase);
     const std::uint64_t attempt = count_of(phase, "attempt");
     if (attempt > 1) text += ", attempt " + std::to_string(attempt);
     if (client::is_true(phase, "log_truncated")) text += ", log cut off";
-    line(out, text_of(phase, "name"), text);
+    add_line(out, escaped_text(phase, "name"), text);
     for_objects(
-        out, array_of(object_of(phase, "result"), "denied"), kLinesMax, [&](const object& denial) {
-          line(out, "", "denied " + text_of(denial, "what") + ": " + text_of(denial, "rule"));
+        out, array_of(object_of(phase, "result"), "denied"), kReportLinesMax,
+        [&](const object& denial) {
+          add_line(out, "",
+                   "denied " + escaped_text(denial, "what") + ": " + escaped_text(denial, "rule"));
         });
-  });
-}
-
-void add_egress(std::string& out, const object& job) {
-  bool first = true;
-  for_objects(out, array_of(job, "egress"), kLinesMax, [&](const object& entry) {
-    const bool allowed = client::is_true(entry, "allowed");
-    std::string text = allowed ? "allowed  " : "refused  ";
-    text += text_of(entry, "host") + ":" + std::to_string(count_of(entry, "port")) + " in " +
-            text_of(entry, "phase");
-    if (allowed) {
-      text += ", " + counted(count_of(entry, "connections"), "connection", "connections") + ", " +
-              bytes_text(entry, "bytes_in") + " in, " + bytes_text(entry, "bytes_out") + " out";
-    } else if (const std::string reason = text_of(entry, "reason"); !reason.empty()) {
-      text += ": " + reason;
-    }
-    line(out, first ? "egress" : "", text);
-    first = false;
   });
 }
 
 void add_seal(std::string& out, const object& job) {
   const object& seal = object_of(job, "seal");
   if (!client::is_true(seal, "sealed")) return;
-  line(out, "seal",
-       moment(seal, "sealed_at") + ", " +
-           counted(count_of(seal, "processes_killed"), "process", "processes") + " killed, " +
-           counted(count_of(seal, "connections_closed"), "connection", "connections") + " closed");
+  add_line(out, "seal", moment(seal, "sealed_at") + ", " + seal_text(seal));
 }
 
 void add_files(std::string& out, std::string_view label, const boost::json::array& files,
                std::size_t most) {
   bool first = true;
   for_objects(out, files, most, [&](const object& file) {
-    line(out, first ? label : "",
-         text_of(file, "path") + ", " + bytes_text(file, "size") + ", sha256 " +
-             text_of(file, "sha256").substr(0, kShortDigestChars));
+    add_line(out, first ? label : "",
+             escaped_text(file, "path") + ", " + bytes_text(file, "size") + ", sha256 " +
+                 escaped_text(file, "sha256").substr(0, kShortDigestChars));
     first = false;
   });
 }
 
 void add_next(std::string& out, const object& job, std::string_view server) {
-  const std::string id = text_of(job, "job_id");
+  const std::string id = escaped_text(job, "job_id");
   const std::string at(server);
   if (!array_of(job, "outputs").empty()) {
-    line(out, "to get them", "airlock outputs " + id + " -o DIR" + at);
+    add_line(out, "to get them", "airlock outputs " + id + " -o DIR" + at);
   }
   if (client::is_true(job, "has_receipt")) {
-    line(out, "receipt", "airlock outputs " + id + " --receipt FILE" + at);
+    add_line(out, "receipt", "airlock outputs " + id + " --receipt FILE" + at);
   }
 }
 
@@ -232,52 +180,53 @@ std::string job_age(const object& job, model::WallTime now) {
 }
 
 std::string describe_job(const object& job, model::WallTime now, std::string_view server) {
-  std::string out = text_of(job, "job_id") + ": " + escaped(job_phase(job)) + "\n";
-  line_unless_empty(out, "error", error_text(job));
-  line(out, "repository", repository_text(job));
-  line(out, "class", class_text(job));
-  line(out, "submitted", moment(job, "submitted_at") + ", " + job_age(job, now) + " ago");
+  std::string out = escaped_text(job, "job_id") + ": " + escaped(job_phase(job)) + "\n";
+  add_unless_empty(out, "error", error_text(job));
+  add_line(out, "repository", repository_text(job));
+  add_line(out, "class", class_text(job));
+  add_line(out, "submitted", moment(job, "submitted_at") + ", " + job_age(job, now) + " ago");
   std::string time = job_duration(job, now);
   if (const std::uint64_t attempts = count_of(job, "attempts"); attempts > 1) {
     time += ", attempt " + std::to_string(attempts);
   }
-  line(out, "time", time);
-  line_unless_empty(out, "runner", text_of(job, "runner_id"));
-  line_unless_empty(out, "validator", text_of(job, "validator_hotkey"));
-  line_unless_empty(out, "miner", text_of(job, "miner_hotkey"));
-  line_unless_empty(out, "challenge", text_of(job, "challenge"));
-  if (client::is_true(job, "build_cached")) line(out, "build", "from the cache");
+  add_line(out, "time", time);
+  add_unless_empty(out, "runner", escaped_text(job, "runner_id"));
+  add_unless_empty(out, "validator", escaped_text(job, "validator_hotkey"));
+  add_unless_empty(out, "miner", escaped_text(job, "miner_hotkey"));
+  add_unless_empty(out, "challenge", escaped_text(job, "challenge"));
+  if (client::is_true(job, "build_cached")) add_line(out, "build", "from the cache");
   add_phases(out, job);
-  add_egress(out, job);
+  add_egress(out, array_of(job, "egress"));
   add_seal(out, job);
-  add_files(out, "inputs", array_of(job, "inputs"), kLinesMax);
-  add_files(out, "outputs", array_of(job, "outputs"), kLinesMax);
+  add_files(out, "inputs", array_of(job, "inputs"), kReportLinesMax);
+  add_files(out, "outputs", array_of(job, "outputs"), kReportLinesMax);
   add_next(out, job, server);
   return out;
 }
 
 std::string describe_runner(const object& status) {
-  std::string out = "runner " + text_of(status, "runner_id") + ": " + text_of(status, "status") +
-                    ", " + text_of(status, "execution_mode") + "\n";
+  std::string out = "runner " + escaped_text(status, "runner_id") + ": " +
+                    escaped_text(status, "status") + ", " + escaped_text(status, "execution_mode") +
+                    "\n";
   std::string gpus = std::to_string(count_of(status, "available_gpus")) + " of " +
                      std::to_string(count_of(status, "total_gpus")) + " free";
-  if (const std::string note = text_of(status, "gpu_note"); !note.empty()) gpus += ": " + note;
-  line(out, "GPUs", gpus);
-  line(out, "CPU cores", part_text(status, "cpu_cores_free", "cpu_cores_total"));
-  line(out, "memory",
-       bytes_text(status, "memory_bytes_free") + " of " + bytes_text(status, "memory_bytes_total") +
-           " free");
-  line(out, "disk",
-       bytes_text(status, "disk_bytes_free") + " of " + bytes_text(status, "disk_bytes_total") +
-           " free");
-  line(out, "queue", counted(count_of(status, "queue_depth"), "job waits", "jobs wait"));
+  if (const std::string note = escaped_text(status, "gpu_note"); !note.empty()) gpus += ": " + note;
+  add_line(out, "GPUs", gpus);
+  add_line(out, "CPU cores", part_text(status, "cpu_cores_free", "cpu_cores_total"));
+  add_line(out, "memory",
+           bytes_text(status, "memory_bytes_free") + " of " +
+               bytes_text(status, "memory_bytes_total") + " free");
+  add_line(out, "disk",
+           bytes_text(status, "disk_bytes_free") + " of " + bytes_text(status, "disk_bytes_total") +
+               " free");
+  add_line(out, "queue", counted(count_of(status, "queue_depth"), "job waits", "jobs wait"));
   std::string active;
   std::size_t shown = 0;
   for (const value& id : array_of(status, "active_job_ids")) {
-    if (!id.is_string() || shown++ == kLinesMax) break;
+    if (!id.is_string() || shown++ == kReportLinesMax) break;
     active += (active.empty() ? "" : " ") + escaped(id.get_string());
   }
-  line(out, "active", active.empty() ? "none" : active);
+  add_line(out, "active", active.empty() ? "none" : active);
   const object& jobs = object_of(status, "jobs");
   std::string ended;
   for (const model::JobState state : {model::JobState::kCompleted, model::JobState::kFailed,
@@ -286,21 +235,23 @@ std::string describe_runner(const object& status) {
     ended += (ended.empty() ? "" : ", ") + std::to_string(count_of(jobs, name)) + " ";
     ended += name;
   }
-  line(out, "ended", ended);
+  add_line(out, "ended", ended);
   return out;
 }
 
 std::string describe_end(const object& job, model::WallTime now, std::string_view server) {
-  std::string out = "airlock: " + text_of(job, "job_id") + " " + text_of(job, "status");
+  std::string out = "airlock: " + escaped_text(job, "job_id") + " " + escaped_text(job, "status");
   if (const std::string time = job_duration(job, now); time != "-") out += " after " + time;
   out += "\n";
-  line_unless_empty(out, "error", error_text(job));
+  add_unless_empty(out, "error", error_text(job));
   const boost::json::array& outputs = array_of(job, "outputs");
-  if (outputs.empty() && is_state(job, model::JobState::kCompleted)) line(out, "outputs", "none");
+  if (outputs.empty() && is_state(job, model::JobState::kCompleted)) {
+    add_line(out, "outputs", "none");
+  }
   add_files(out, "outputs", outputs, kOutputsAtEndMax);
   add_next(out, job, server);
   if (!is_state(job, model::JobState::kCompleted)) {
-    line(out, "log", "airlock logs " + text_of(job, "job_id") + std::string(server));
+    add_line(out, "log", "airlock logs " + escaped_text(job, "job_id") + std::string(server));
   }
   return out;
 }

@@ -15,6 +15,7 @@
 #include "apps/airlock/print.h"
 #include "apps/airlock/receipt_text.h"
 #include "base/unique_fd.h"
+#include "apps/airlock/report_lines.h"
 #include "receipt/envelope.h"
 #include "receipt/output_check.h"
 #include "receipt/verify.h"
@@ -86,6 +87,11 @@ std::string signer_text(const Receipt& receipt, const Options& options) {
 }
 
 Check check_outputs(const Receipt& receipt, const Options& options,
+std::string matching_outputs(std::size_t count, const std::string& folder) {
+  return counted(count, "file", "files") + " in " + folder +
+         (count == 1 ? " is that of the receipt" : " are those of the receipt");
+}
+
                     const std::vector<receipt::FileIdentity>& receipts) {
   const auto problems = receipt::check_outputs(receipt, options.outputs, receipts);
   if (!problems) return {"outputs", false, problems.error().to_string()};
@@ -94,9 +100,7 @@ Check check_outputs(const Receipt& receipt, const Options& options,
     text += (text.empty() ? "" : "; ") + problem.path + ": " + problem.reason;
   }
   return {"outputs", problems->empty(),
-          problems->empty() ? std::to_string(receipt.outputs.size()) + " files in " +
-                                  options.outputs + " are those of the receipt"
-                            : text};
+          problems->empty() ? matching_outputs(receipt.outputs.size(), options.outputs) : text};
 }
 
 Check check_challenge(const Receipt& receipt, const std::string& challenge) {

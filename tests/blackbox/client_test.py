@@ -323,10 +323,13 @@ class Looking(Client):
                 "outcome": "exited", "exit_code": 0, "usage": {"wall_ms": 1500.0},
                 "isolation": {"network": "gateway"}, "denied": []}}], egress=[{
                     "phase": "prep", "host": "evil.example", "port": 443, "allowed": False,
-                    "reason": "not in the allow-list"}]))
+                    "reason": "not in the allow-list"}, {
+                    "phase": "prep", "host": "gone.example", "port": 443, "allowed": True,
+                    "reason": "the name does not exist", "connections": 2}]))
         out, _ = self.ask("status", JOB)
         for text in (f"{JOB}: completed", "exited, exit code 0, 1.50 s, network gateway",
-                     "refused  evil.example:443 in prep: not in the allow-list"):
+                     "  refused      prep: evil.example:443: not in the allow-list\n",
+                     "  failed       prep: gone.example:443, 2 times: the name does not exist\n"):
             self.assertIn(text, out)
         out, _ = self.ask("status", JOB, "--json")
         self.assertEqual(json.loads(out), self.runner.jobs[JOB])
