@@ -9,6 +9,7 @@
 
 #include "apps/airlock/exit_codes.h"
 #include "apps/airlock/listen_address.h"
+#include "apps/airlock/parse_words.h"
 #include "apps/airlock/print.h"
 #include "apps/airlock/serve_options.h"
 #include "base/unique_fd.h"
@@ -94,16 +95,7 @@ std::optional<int> parse_verb(CLI::App& app, std::string_view verb,
                               const std::vector<std::string>& words) {
   // TLS writes to sockets without a flag against it, and who pipes into `head` is no crash.
   (void)std::signal(SIGPIPE, SIG_IGN);
-  std::vector<std::string> reversed(words.rbegin(), words.rend());
-  try {
-    app.parse(reversed);
-  } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
-  } catch (const CLI::ParseError& error) {
-    print_line(std::string(verb) + ": " + error.what());
-    return kExitUsage;
-  }
-  return std::nullopt;
+  return parse_words(app, verb, words);
 }
 
 int exit_code_of(const base::Error& error) {

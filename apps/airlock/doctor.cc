@@ -2,16 +2,17 @@
 
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <memory>
 #include <string>
-
-#include <algorithm>
-#include <filesystem>
 #include <string_view>
 #include <vector>
 
+#include "apps/airlock/companions.h"
+#include "apps/airlock/parse_words.h"
 #include "base/child_process.h"
 #include "host/checks.h"
 #include "host/live_probe.h"
@@ -23,7 +24,6 @@
 #include "model/isolation.h"
 
 namespace airlock::apps {
-
 namespace {
 
 struct DoctorOptions {
@@ -44,12 +44,6 @@ std::string default_state_dir() {
   }
   const std::string home = environment("HOME");
   return (home.starts_with('/') ? home : "/tmp") + "/.local/state/airlock";
-}
-
-std::string programs_folder() {
-  std::error_code error;
-  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
-  return error ? "/usr/bin" : self.parent_path().string();
 }
 
 host::TextOptions text_options() {
@@ -121,7 +115,7 @@ void add_tier(host::Report& report, const DoctorOptions& options, const std::str
 
 int run_doctor(const DoctorOptions& options) {
   host::Question question;
-  question.programs = programs_folder();
+  question.programs = companions_folder().string();
   question.state = options.state.empty() ? default_state_dir() : options.state;
   host::LiveProbe probe;
   host::Report report = host::examine(probe, question);
@@ -136,18 +130,18 @@ int run_doctor(const DoctorOptions& options) {
 
 }  // namespace
 
-void add_doctor_verb(CLI::App& app, int& exit_code) {
-  const auto options = std::make_shared<DoctorOptions>();
-  CLI::App* verb =
-      app.add_subcommand("doctor", "Check whether this host can run programs, and how to fix it");
-  verb->add_flag("--json", options->json, "Print the report as one JSON object");
-  verb->add_option("--state-dir", options->state,
-                   "Where durable state would live; checked for room");
-  verb->add_option("--allow-tier", options->allow_tier, "As `airlock serve` will be told: process")
+int doctor_verb(const std::vector<std::string>& words) {
+  DoctorOptions options;
+  CLI::App app("Checks whether this host can run programs, and says how to fix what is wrong.",
+               "airlock doctor");
+  app.add_flag("--json", options.json, "Print the report as one JSON object");
+  app.add_option("--state-dir", options.state, "Where durable state would live; checked for room");
+  app.add_option("--allow-tier", options.allow_tier, "As `airlock serve` will be told: process")
       ->type_name("TIER")
       ->check(CLI::IsMember({std::string(model::kTierProcess)}))
       ->envname("AIRLOCK_ALLOW_TIER");
-  verb->callback([options, &exit_code] { exit_code = run_doctor(*options); });
+  if (const auto code = parse_words(app, "doctor", words)) return *code;
+  return run_doctor(options);
 }
 
 }  // namespace airlock::apps

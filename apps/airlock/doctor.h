@@ -4,12 +4,11 @@
 // behind.
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
 
 namespace airlock::apps {
 
-// Adds the verb; when it is chosen, its callback prints the report and sets `exit_code`, which must
-// live as long as `app`.
-void add_doctor_verb(CLI::App& app, int& exit_code);
+int doctor_verb(const std::vector<std::string>& words);
 
 }  // namespace airlock::apps

@@ -12,6 +12,7 @@
 
 #include "apps/airlock/exit_codes.h"
 #include "apps/airlock/listen_address.h"
+#include "apps/airlock/parse_words.h"
 #include "apps/airlock/print.h"
 #include "apps/airlock/serve_options.h"
 
@@ -46,15 +47,7 @@ int health_verb(const std::vector<std::string>& words) {
   CLI::App app("Asks a service whether it is well; the exit status says it.", "airlock health");
   app.add_option("URL", url, "Of the service [where `airlock serve` would listen]")->type_name("");
   app.add_flag("--ready", ready, "Whether it can run programs, and not only answer");
-  std::vector<std::string> reversed(words.rbegin(), words.rend());
-  try {
-    app.parse(reversed);
-  } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
-  } catch (const CLI::ParseError& error) {
-    print_line(std::string("health: ") + error.what());
-    return kExitUsage;
-  }
+  if (const auto code = parse_words(app, "health", words)) return *code;
   auto address =
       url.empty() ? default_listen_address(config::own_environment()) : parse_listen_address(url);
   if (!address) {

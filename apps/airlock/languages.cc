@@ -1,14 +1,15 @@
 #include "apps/airlock/languages.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "apps/airlock/exit_codes.h"
+#include "apps/airlock/parse_words.h"
 #include "apps/airlock/print.h"
 #include "http/languages_json.h"
 #include "language/language_status.h"
@@ -108,14 +109,15 @@ int run_languages(const LanguagesOptions& options) {
 
 }  // namespace
 
-void add_languages_verb(CLI::App& app, int& exit_code) {
-  const auto options = std::make_shared<LanguagesOptions>();
-  CLI::App* verb = app.add_subcommand(
-      "languages", "List the languages that this host can run, and what to install for the others");
-  verb->add_flag("--json", options->json, "Print the list as one JSON object");
-  verb->add_option("--languages", options->file, "A languages file to use for the built-in one")
+int languages_verb(const std::vector<std::string>& words) {
+  LanguagesOptions options;
+  CLI::App app("Lists the languages that this host can run, and what to install for the others.",
+               "airlock languages");
+  app.add_flag("--json", options.json, "Print the list as one JSON object");
+  app.add_option("--languages", options.file, "A languages file to use for the built-in one")
       ->envname("AIRLOCK_LANGUAGES");
-  verb->callback([options, &exit_code] { exit_code = run_languages(*options); });
+  if (const auto code = parse_words(app, "languages", words)) return *code;
+  return run_languages(options);
 }
 
 }  // namespace airlock::apps

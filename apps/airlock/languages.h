@@ -4,12 +4,11 @@
 // file is wrong. Runs the version commands of the host's own tools, outside any sandbox.
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
 
 namespace airlock::apps {
 
-// Adds the verb; when it is chosen, its callback prints the list and sets `exit_code`, which must
-// live as long as `app`.
-void add_languages_verb(CLI::App& app, int& exit_code);
+int languages_verb(const std::vector<std::string>& words);
 
 }  // namespace airlock::apps

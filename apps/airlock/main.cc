@@ -3,13 +3,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <exception>
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "apps/airlock/companions.h"
 #include "apps/airlock/doctor.h"
 #include "apps/airlock/early.h"
 #include "apps/airlock/exit_codes.h"
@@ -31,29 +30,6 @@ struct Verb {
   int (*run)(const Words& words);  // null: the program beside ours has it
 };
 
-// A verb that describes itself to CLI11 and runs in its callback.
-template <void (*add_verb)(CLI::App&, int&)>
-int run_with_cli11(const char* name, Words words) {
-  CLI::App app("", "airlock");
-  app.require_subcommand(1);
-  int exit_code = 0;
-  add_verb(app, exit_code);
-  words.insert(words.begin(), name);
-  try {
-    app.parse(Words(words.rbegin(), words.rend()));
-  } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
-  } catch (const CLI::ParseError& error) {
-    print_line(std::string(name) + ": " + error.what());
-    return kExitUsage;
-  }
-  return exit_code;
-}
-
-int run_languages(const Words& words) {
-  return run_with_cli11<add_languages_verb>("languages", words);
-}
-int run_doctor(const Words& words) { return run_with_cli11<add_doctor_verb>("doctor", words); }
 int run_help(const Words& words);
 int print_version(const Words&);
 
@@ -68,9 +44,9 @@ constexpr Verb kVerbs[] = {
     {"cancel", "cancel jobs", nullptr},
     {"outputs", "list or fetch what a job gave back, and its receipt", nullptr},
     {"verify", "check the receipt of a job", nullptr},
-    {"languages", "list the languages that this host can run", run_languages},
+    {"languages", "list the languages that this host can run", languages_verb},
     {"simulate", "replay a trace of jobs through the queue", simulate_verb},
-    {"doctor", "check this host, with the fix for everything that is wrong", run_doctor},
+    {"doctor", "check this host, with the fix for everything that is wrong", doctor_verb},
     {"help", "explain a verb", run_help},
     {"version", "print the version", print_version},
 };
@@ -105,16 +81,16 @@ int refuse_verb(std::string_view name) {
 // What stands on heavy libraries is a program beside ours (serve_main.cc says why), with the verb
 // as its first word.
 int run_in_daemon_program(std::string_view verb, const Words& words) {
-  std::error_code error;
-  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
-  const std::string program = (self.parent_path() / "airlock-daemon").string();
+  const std::string program = (companions_folder() / "airlock-daemon").string();
   Words named = {"airlock", std::string(verb)};
   named.insert(named.end(), words.begin(), words.end());
   std::vector<char*> argv;
   for (std::string& word : named) argv.push_back(word.data());
   argv.push_back(nullptr);
   ::execv(program.c_str(), argv.data());
-  print_error(base::errno_error("start " + program));
+  base::Error failed = base::errno_error("start " + program);
+  failed.hint = missing_companion(companions_folder(), "airlock-daemon");
+  print_error(failed);
   return kExitFailed;
 }
 

@@ -2,10 +2,11 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <span>
 #include <utility>
 
+#include "apps/airlock/parse_words.h"
 #include "config/quantity.h"
-#include "language/nearest_name.h"
 #include "runner/input_path.h"
 
 namespace airlock::apps {
@@ -197,15 +198,9 @@ base::Status unexpected_word(const CLI::App& app, const std::string& word) {
     return usage_error("unexpected argument \"" + word + "\"",
                        "what the program is to get comes after --: airlock run PROGRAM -- " + word);
   }
-  std::vector<std::string> names;
-  for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
-  }
   const std::string name = word.substr(0, word.find('='));
-  std::string hint = "what the program is to get comes after --";
-  if (const auto nearest = language::find_nearest_name(name, names)) {
-    hint = "did you mean " + *nearest + "?";
-  }
+  std::string hint = nearest_option(app, name);
+  if (hint.empty()) hint = "what the program is to get comes after --";
   return usage_error("unknown option \"" + name + "\"", hint);
 }
 

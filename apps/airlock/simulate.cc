@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "apps/airlock/exit_codes.h"
+#include "apps/airlock/parse_words.h"
 #include "apps/airlock/print.h"
 #include "apps/airlock/simulate_report.h"
 #include "base/unique_fd.h"
@@ -214,14 +215,7 @@ int simulate_verb(const std::vector<std::string>& words) {
   CLI::App app("Replays a trace of jobs through the queue: how long would they have waited?",
                "airlock simulate");
   add_options(app, options);
-  try {
-    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
-  } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
-  } catch (const CLI::ParseError& error) {
-    print_line(std::string("simulate: ") + error.what());
-    return kExitUsage;
-  }
+  if (const auto code = parse_words(app, "simulate", words)) return *code;
   const auto plan = make_plan(options);
   if (!plan) {
     print_error("simulate", plan.error());

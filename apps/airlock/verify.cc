@@ -12,10 +12,11 @@
 #include <span>
 
 #include "apps/airlock/exit_codes.h"
+#include "apps/airlock/parse_words.h"
 #include "apps/airlock/print.h"
 #include "apps/airlock/receipt_text.h"
-#include "base/unique_fd.h"
 #include "apps/airlock/report_lines.h"
+#include "base/unique_fd.h"
 #include "receipt/envelope.h"
 #include "receipt/output_check.h"
 #include "receipt/verify.h"
@@ -86,12 +87,12 @@ std::string signer_text(const Receipt& receipt, const Options& options) {
   return "of " + id + ", the key that the receipt itself names: the signer is not pinned (--key)";
 }
 
-Check check_outputs(const Receipt& receipt, const Options& options,
 std::string matching_outputs(std::size_t count, const std::string& folder) {
   return counted(count, "file", "files") + " in " + folder +
          (count == 1 ? " is that of the receipt" : " are those of the receipt");
 }
 
+Check check_outputs(const Receipt& receipt, const Options& options,
                     const std::vector<receipt::FileIdentity>& receipts) {
   const auto problems = receipt::check_outputs(receipt, options.outputs, receipts);
   if (!problems) return {"outputs", false, problems.error().to_string()};
@@ -265,15 +266,7 @@ int verify_verb(const std::vector<std::string>& words) {
   Options options;
   CLI::App app("Checks receipts of jobs, and says what they say.", "airlock verify");
   describe(app, options);
-  std::vector<std::string> reversed(words.rbegin(), words.rend());
-  try {
-    app.parse(reversed);
-  } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
-  } catch (const CLI::ParseError& error) {
-    print_line(std::string("verify: ") + error.what());
-    return kExitUsage;
-  }
+  if (const auto code = parse_words(app, "verify", words)) return *code;
   if (options.files.size() > 1 && (!options.outputs.empty() || !options.logs.empty())) {
     print_line("verify: --outputs and --logs are about one receipt");
     return kExitUsage;

@@ -363,6 +363,19 @@ class Looking(Client):
         self.runner.add(job("prep"))
         self.runner.add(job("completed", job_id="job_2"))
         out, err = self.ask("cancel", "job_2", "job_none", JOB, expect=NO)
+    def test_an_unknown_flag_is_named_with_the_nearest_one(self):
+        for words, nearest in ((["submit", "file:///x", "--folow"], "--follow"),
+                               (["jobs", "--limt", "3"], "--limit"),
+                               (["status", JOB, "--jsn"], "--json"),
+                               (["logs", JOB, "--phse", "prep"], "--phase"),
+                               (["cancel", JOB, "--sever", "x"], "--server"),
+                               (["outputs", JOB, "--recept", "x"], "--receipt"),
+                               (["verify", "x", "--outptus", "y"], "--outputs"),
+                               (["simulate", "x", "--polcy", "all"], "--policy")):
+            _, err = self.ask(*words, expect=USAGE)
+            self.assertIn(f'{words[0]}: unknown option "', err)
+            self.assertIn(f"did you mean {nearest}?", err)
+
         self.assertEqual(out, f"{JOB} cancelled\n")
         self.assertIn("job_2 is completed: there is nothing to cancel", err)
         self.assertIn("job_none: Job not found", err)
