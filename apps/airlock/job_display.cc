@@ -7,6 +7,7 @@
 #include <boost/json/serialize.hpp>
 #include <cerrno>
 #include <cstdio>
+#include <optional>
 
 #include "apps/airlock/client_options.h"
 #include "apps/airlock/job_text.h"
@@ -15,6 +16,7 @@
 #include "apps/airlock/terminal_filter.h"
 #include "client/json_fields.h"
 #include "client/wire_time.h"
+#include "model/job.h"
 
 namespace airlock::apps {
 namespace {
@@ -41,6 +43,25 @@ std::string clock_text(std::chrono::seconds duration) {
 std::string notice_text(const LogEntry& entry) {
   const std::size_t end = entry.bytes.find_last_not_of("\r\n");
   return entry.phase + ": " + entry.bytes.substr(0, end == std::string::npos ? 0 : end + 1);
+}
+
+// What git prints of the commit that it has checked out is for the runner. To a person it is said
+// in words, and where stdout of a job goes it is not mixed with what the job's programs wrote.
+std::optional<std::string> commit_text(const LogEntry& entry) {
+  constexpr std::size_t kSha1Digits = 40;
+  constexpr std::size_t kSha256Digits = 64;
+  if (entry.phase != "clone" || entry.stream != LogStream::kStdout) return std::nullopt;
+  const std::string_view line =
+      std::string_view(entry.bytes).substr(0, entry.bytes.find_last_not_of('\n') + 1);
+  const bool is_commit = (line.size() == kSha1Digits || line.size() == kSha256Digits) &&
+                         line.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  if (!is_commit) return std::nullopt;
+  return "clone: the commit is " + std::string(line);
+}
+
+bool has_ended(const object& job) {
+  const auto state = model::find_job_state(text_of(job, "status"));
+  return state && model::is_terminal(*state);
 }
 
 std::string bar(double percent) {
@@ -77,7 +98,7 @@ class PlainDisplay final : public JobDisplay {
 
   void show_job(const object& job, model::WallTime) override {
     const std::string now = job_phase(job);
-    if (now == shown_) return;
+    if (now == shown_ || has_ended(job)) return;  // of the end there is more to say: describe_end()
     shown_ = now;
     note(text_of(job, "job_id") + ": " + now);
   }
@@ -86,6 +107,7 @@ class PlainDisplay final : public JobDisplay {
     if (marks_ == LogMarks::kPhases && entry.phase != phase_) note("phase " + entry.phase);
     phase_ = entry.phase;
     if (entry.stream == LogStream::kNotice) return note(notice_text(entry));
+    if (const auto commit = commit_text(entry)) return note(*commit);
     const bool to_stderr = entry.stream == LogStream::kStderr;
     const int fd = to_stderr ? STDERR_FILENO : STDOUT_FILENO;
     if (::isatty(fd) == 0) return write(fd, entry.bytes);
@@ -125,6 +147,7 @@ class TerminalDisplay final : public JobDisplay {
     if (entry.phase != phase_) flush();
     phase_ = entry.phase;
     if (entry.stream == LogStream::kNotice) return note(notice_text(entry));
+    if (const auto commit = commit_text(entry)) return note(*commit);
     const bool to_stderr = entry.stream == LogStream::kStderr;
     if (!to_stderr && ::isatty(STDOUT_FILENO) == 0) return write(STDOUT_FILENO, entry.bytes);
     lines_[to_stderr ? 1 : 0].add(entry.bytes, taker(to_stderr ? '!' : '|'));

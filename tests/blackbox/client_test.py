@@ -182,6 +182,7 @@ class Following(Client):
                      f"{JOB} completed after 1 min 05 s", "r.json, 3 B",
                      f"airlock outputs {JOB} -o DIR", f"airlock outputs {JOB} --receipt FILE"):
             self.assertIn(text, err)
+        self.assertNotIn(f"{JOB}: completed", err)  # the end is said once
 
     def test_every_end_has_its_own_exit_code(self):
         for status, code in (("failed", NO), ("timeout", TIMEOUT), ("cancelled", CANCELLED)):
@@ -345,24 +346,23 @@ class Looking(Client):
     def test_logs_are_the_programs_own_bytes(self):
         self.runner.add(job())
         self.runner.logs[JOB] = [
+            ("clone", [entry("clone", "stdout", b"0123456789" * 4 + b"\n")]),
             ("prep", [entry("prep", "stdout", b"p%d\n" % i) for i in range(5)]),
             ("inference", [entry("inference", "stderr", b"warning\n"),
                            entry("inference", "notice", b"cut off\n"),
                            entry("inference", "stdout", b"\x1b[31m\xff\n")])]
         done = self.airlock("logs", JOB, env=self.environment())
         self.assertEqual(done.stdout, b"p0\np1\np2\np3\np4\n\x1b[31m\xff\n")
-        self.assertEqual(done.stderr.decode(), "airlock: phase prep\nairlock: phase inference\n"
-                                               "warning\nairlock: inference: cut off\n")
+        self.assertEqual(done.stderr.decode(),
+                         f"airlock: phase clone\nairlock: clone: the commit is {'0123456789' * 4}\n"
+                         "airlock: phase prep\nairlock: phase inference\n"
+                         "warning\nairlock: inference: cut off\n")
         out, _ = self.ask("logs", JOB, "--phase", "prep")
         self.assertEqual(out, "p0\np1\np2\np3\np4\n")
         out, _ = self.ask("logs", JOB, "--json")
         self.assertEqual([json.loads(line) for line in out.splitlines()],
                          [one for _, entries in self.runner.logs[JOB] for one in entries])
 
-    def test_jobs_are_cancelled_one_by_one(self):
-        self.runner.add(job("prep"))
-        self.runner.add(job("completed", job_id="job_2"))
-        out, err = self.ask("cancel", "job_2", "job_none", JOB, expect=NO)
     def test_an_unknown_flag_is_named_with_the_nearest_one(self):
         for words, nearest in ((["submit", "file:///x", "--folow"], "--follow"),
                                (["jobs", "--limt", "3"], "--limit"),
@@ -376,6 +376,10 @@ class Looking(Client):
             self.assertIn(f'{words[0]}: unknown option "', err)
             self.assertIn(f"did you mean {nearest}?", err)
 
+    def test_jobs_are_cancelled_one_by_one(self):
+        self.runner.add(job("prep"))
+        self.runner.add(job("completed", job_id="job_2"))
+        out, err = self.ask("cancel", "job_2", "job_none", JOB, expect=NO)
         self.assertEqual(out, f"{JOB} cancelled\n")
         self.assertIn("job_2 is completed: there is nothing to cancel", err)
         self.assertIn("job_none: Job not found", err)
