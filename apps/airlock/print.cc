@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <span>
 
+#include "apps/airlock/egress_words.h"
 #include "base/units.h"
 #include "base/utf8.h"
 
@@ -13,6 +14,8 @@ namespace {
 
 inline constexpr std::size_t kRefusedShownMax = 20;
 inline constexpr std::size_t kDenialsShownMax = 5;
+inline constexpr std::size_t kUnreachedShownMax = 10;
+inline constexpr std::string_view kEgressRule = "egress: ";
 
 bool is_control(std::string_view character) {
   const auto first = static_cast<unsigned char>(character[0]);
@@ -59,14 +62,39 @@ std::string describe_outcome(const model::Outcome& outcome) {
   return text;
 }
 
+// Those of the network have a line for each destination.
 std::string describe_denials(const std::vector<model::Denial>& denials) {
   std::string text;
-  for (const model::Denial& denial :
-       std::span(denials).first(std::min(denials.size(), kDenialsShownMax))) {
+  std::size_t shown = 0;
+  for (const model::Denial& denial : denials) {
+    if (denial.rule.starts_with(kEgressRule) || shown++ >= kDenialsShownMax) continue;
     text += "  " + escaped(denial.what + ": " + denial.rule) + "\n";
     if (!denial.fix.empty()) text += "    fix: " + escaped(denial.fix) + "\n";
   }
   return text;
+}
+
+std::string fix_of(const model::EgressEntry& entry, const std::vector<model::Denial>& denials) {
+  const std::string what = "connect " + egress_destination(entry);
+  const std::string rule = std::string(kEgressRule) + entry.reason;
+  const auto found = std::ranges::find_if(denials, [&](const model::Denial& denial) {
+    return denial.what == what && denial.rule == rule;
+  });
+  return found == denials.end() || found->fix.empty() ? "" : " (" + found->fix + ")";
+}
+
+// A program may say nothing of a destination that it did not reach, or something else.
+void print_unreached(const model::RunResult& result) {
+  std::size_t unreached = 0;
+  for (const model::EgressEntry& entry : result.egress) {
+    const std::string_view verdict = egress_verdict(entry);
+    if (verdict == kReached || unreached++ >= kUnreachedShownMax) continue;
+    print_line(std::string(verdict) + ": " + describe_egress(entry) + fix_of(entry, result.denied));
+  }
+  if (unreached > kUnreachedShownMax) {
+    print_line(std::to_string(unreached - kUnreachedShownMax) +
+               " more destinations were not reached: --json names them all");
+  }
 }
 
 std::string describe_exit(const model::Outcome& outcome) {
@@ -150,6 +178,7 @@ void print_outcome(const model::RunResult& result) {
     print_line(describe_outcome(outcome));
     write_to_stderr(describe_denials(result.denied));
   }
+  print_unreached(result);
   const auto& refused = result.refused_files;
   for (const model::RefusedOutput& output :
        std::span(refused).first(std::min(refused.size(), kRefusedShownMax))) {

@@ -20,7 +20,8 @@ void print_error(const base::Error& error);
 void print_error(std::string_view context, const base::Error& error);
 
 // One line for an outcome other than a plain exit, with the flag that raises the limit that was
-// hit; below it what was denied, by which rule, and the fix; a line for each refused file.
+// hit; below it what was denied, by which rule, and the fix; a line for each destination that was
+// not reached, and for each refused file.
 void print_outcome(const model::RunResult& result);
 // The block of --verbose: time, memory, isolation.
 void print_summary(const model::RunResult& result, const model::Limits& limits);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace airlock::apps {
 namespace {
 
@@ -51,6 +53,32 @@ TEST(PrintTest, DenialComesWithItsRuleAndItsFix) {
   EXPECT_EQ(printed(result),
             "airlock: denied: ptrace\n"
             "  ptrace: seccomp default: reads other processes\n    fix: debug outside\n");
+}
+
+TEST(PrintTest, DestinationsThatWereNotReachedAreNamedAndTheirNumberIsBounded) {
+  model::RunResult result = with_outcome(model::OutcomeKind::kExited, "");
+  model::EgressEntry entry;
+  entry.port = 443;
+  entry.connections = 1;
+  entry.host = "reached.example";
+  entry.allowed = true;
+  result.egress = {entry};
+  EXPECT_EQ(printed(result), "");
+  entry.host = "gone.example";
+  entry.reason = "the name does not exist";
+  result.egress.push_back(entry);
+  EXPECT_EQ(printed(result), "airlock: failed: gone.example:443: the name does not exist\n");
+  entry.allowed = false;
+  entry.host = "evil\x1b";
+  entry.reason = "not in the allow-list";
+  for (int i = 0; i < 20; ++i) result.egress.push_back(entry);
+  result.denied = {{"connect evil\x1b:443", "egress: not in the allow-list", "add --allow"}};
+  const std::string text = printed(result);
+  EXPECT_NE(text.find("refused: evil\\x1b:443: not in the allow-list (add --allow)\n"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("airlock: 11 more destinations were not reached"), std::string::npos) << text;
+  EXPECT_EQ(std::ranges::count(text, '\n'), 11);
 }
 
 TEST(PrintTest, NameOfTheOutcomeIsSaidOnce) {

@@ -10,8 +10,10 @@
 #include <optional>
 #include <utility>
 
+#include "apps/airlock/companions.h"
 #include "apps/airlock/early.h"
 #include "apps/airlock/exit_codes.h"
+#include "apps/airlock/loader_words.h"
 #include "apps/airlock/output_directory.h"
 #include "apps/airlock/print.h"
 #include "apps/airlock/privilege.h"
@@ -86,6 +88,22 @@ void report(const RunOptions& options, const model::RunResult& result,
   if (options.verbose) print_summary(result, limits);
 }
 
+// Where the gateway names a setting of the service, here it is a flag: the user is the operator.
+void name_flags(std::vector<model::Denial>& denials) {
+  static constexpr std::string_view kSetting = "allowed_private_destinations";
+  for (model::Denial& denial : denials) {
+    const auto at = denial.fix.find(kSetting);
+    if (at != std::string::npos) denial.fix.replace(at, kSetting.size(), "--allow IP:PORT");
+  }
+}
+
+// Of a library that was not found the loader says its own words, and the program nothing.
+void explain_end(model::RunResult& result, std::string_view complaints) {
+  model::Outcome& outcome = result.outcome;
+  if (outcome.kind != model::OutcomeKind::kExited || !outcome.detail.empty()) return;
+  if (outcome.exit_code == kExitOfLoader) outcome.detail = explain_loader(complaints);
+}
+
 // The run itself, with the streams and the terminal of the user around it.
 base::Result<model::RunResult> run_prepared(backend::Backend& backend, const RunOptions& options,
                                             Prepared& prepared) {
@@ -118,6 +136,8 @@ base::Result<model::RunResult> run_prepared(backend::Backend& backend, const Run
   auto result = runner::run(backend, std::move(request), io);
   compile_output.finish();
   output.finish();
+  const auto complaints = terminal ? runner::Stream::kStdout : runner::Stream::kStderr;
+  if (result) explain_end(*result, options.json ? result->stderr_bytes : output.head(complaints));
   return result;
 }
 
@@ -126,10 +146,17 @@ int fail_with(const base::Error& error, int exit_code) {
   return exit_code;
 }
 
+// What the launcher did not find is the most likely reason why it is gone.
+int fail_backend(base::Error error, int exit_code) {
+  const std::string missing = missing_companion(companions_folder(), "airlock-init");
+  if (!missing.empty()) error.hint = missing;
+  return fail_with(error, exit_code);
+}
+
 int run_with(BackendResult backend, const RunOptions& options) {
   auto prepared = prepare(options);
   if (!prepared) return fail_with(prepared.error(), exit_code_of_preparing(prepared.error()));
-  if (!backend) return fail_with(backend.error(), kExitFailed);
+  if (!backend) return fail_backend(backend.error(), kExitFailed);
   if (auto dropped = drop_capabilities(); !dropped) return fail_with(dropped.error(), kExitFailed);
   if ((*backend)->level() == model::IsolationLevel::kProcess) hide_from_own_user();
   if (prepared->output_directory) {
@@ -138,7 +165,8 @@ int run_with(BackendResult backend, const RunOptions& options) {
   }
   const model::Limits limits = prepared->inputs.spec.run.limits;
   auto result = run_prepared(**backend, options, *prepared);
-  if (!result) return fail_with(result.error(), exit_code_of_running(result.error()));
+  if (!result) return fail_backend(result.error(), exit_code_of_running(result.error()));
+  name_flags(result->denied);
   if (options.json) {
     if (auto printed = print_json(*result); !printed)
       return fail_with(printed.error(), kExitFailed);

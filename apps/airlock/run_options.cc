@@ -229,6 +229,37 @@ base::Status check_together(const RunOptions& options) {
   return check_choice("--seccomp", options.seccomp_profile, kSeccompProfiles);
 }
 
+// "localhost" is the sandbox's own, for a program and for the variables that it looks at.
+base::Status check_is_outside(const std::string& text) {
+  constexpr std::string_view kAnyProtocol = "tcp://";
+  std::string_view rest = text;
+  if (rest.starts_with(kAnyProtocol)) rest.remove_prefix(kAnyProtocol.size());
+  const std::string_view host = rest.substr(0, rest.find(':'));
+  if (host != "localhost" && !host.ends_with(".localhost")) return {};
+  const std::string port(rest.size() > host.size() ? rest.substr(host.size()) : ":PORT");
+  return usage_error("--allow \"" + text + "\" would be the sandbox itself",
+                     "a service of this machine is --allow 127.0.0.1" + port);
+}
+
+// Programs ask no proxy for an address of loopback, unless these variables leave it out.
+void send_loopback_to_gateway(RunOptions& options) {
+  std::string own = "localhost";
+  bool any_opened = false;
+  for (const std::string_view address : {"127.0.0.1", "::1"}) {
+    const bool opened =
+        std::ranges::any_of(options.egress.private_destinations, [&](const std::string& text) {
+          const auto destination = egress::parse_destination(text, 0);
+          return destination && destination->host == address;
+        });
+    if (!opened) own += "," + std::string(address);
+    any_opened = any_opened || opened;
+  }
+  if (!any_opened) return;
+  for (const std::string_view name : {"NO_PROXY", "no_proxy", "npm_config_noproxy"}) {
+    options.env.insert(options.env.begin(), std::string(name) + "=" + own);  // --env wins
+  }
+}
+
 // Here the user is the operator: an address that is named is opened.
 base::Status take_network(const Texts& texts, RunOptions& options) {
   if (!texts.network.empty()) { AIRLOCK_TRY(check_choice("--network", texts.network, kNetworks)); }
@@ -242,11 +273,13 @@ base::Status take_network(const Texts& texts, RunOptions& options) {
   options.network = model::NetworkMode::kGateway;
   options.egress.fix = "add --allow with its name";
   for (const std::string& text : texts.allow) {
+    AIRLOCK_TRY(check_is_outside(text));
     const auto destination = egress::parse_destination(text, 0);
     const bool is_address = destination && destination->is_address;
     (is_address ? options.egress.private_destinations : options.egress.allow).push_back(text);
   }
   AIRLOCK_TRY(egress::Policy::make(options.egress).with_context("--allow"));
+  send_loopback_to_gateway(options);
   return {};
 }
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace airlock::apps {
 namespace {
 
@@ -94,6 +96,22 @@ TEST(RunOptionsTest, ChoicesAreListed) {
             model::IsolationLevel::kContainer);
   expect_mentions(refused({"--min-isolation", "vm", "p"}), "process, container, kernel");
   expect_mentions(refused({"--seccomp", "off", "p"}), "default, gpu");
+}
+
+TEST(RunOptionsTest, AServiceOfThisMachineIsAskedForThroughTheGateway) {
+  EXPECT_EQ(parsed({"--allow", "10.0.0.1:80", "p"}).env, Words{});
+  const Words v4 = parsed({"--allow", "127.0.0.1:80", "--env", "NO_PROXY=x", "p"}).env;
+  ASSERT_EQ(v4.size(), 4u);
+  EXPECT_NE(std::ranges::find(v4, "no_proxy=localhost,::1"), v4.end());
+  EXPECT_EQ(v4.back(), "NO_PROXY=x");  // of one name the last counts
+  const Words both = parsed({"--allow", "127.0.0.1:80", "--allow", "[::1]:80", "p"}).env;
+  EXPECT_NE(std::ranges::find(both, "NO_PROXY=localhost"), both.end());
+}
+
+TEST(RunOptionsTest, TheSandboxItselfIsNowhereToBeAllowed) {
+  expect_mentions(refused({"--allow", "localhost:8080", "p"}), "--allow 127.0.0.1:8080");
+  expect_mentions(refused({"--allow", "localhost", "p"}), "--allow 127.0.0.1:PORT");
+  expect_mentions(refused({"--allow", "tcp://localhost:22", "p"}), "--allow 127.0.0.1:22");
 }
 
 TEST(RunOptionsTest, WhatCannotWorkTogetherIsRefused) {

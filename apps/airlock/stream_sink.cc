@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -62,6 +63,13 @@ int StreamSink::writable_fd(runner::Stream stream) const {
 
 base::Result<std::size_t> StreamSink::write_some(runner::Stream stream, std::string_view bytes) {
   Target& target = target_of(stream);
+  AIRLOCK_ASSIGN(const std::size_t taken, write_to(target, bytes));
+  const std::size_t kept = std::min(taken, kHeadBytesMax - target.head.size());
+  target.head += bytes.substr(0, kept);
+  return taken;
+}
+
+base::Result<std::size_t> StreamSink::write_to(Target& target, std::string_view bytes) {
   if (!target.filter) return target.write_ready(bytes);
   if (target.filtered.empty()) {
     bytes = bytes.substr(0, PIPE_BUF);

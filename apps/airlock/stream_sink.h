@@ -7,6 +7,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "apps/airlock/terminal_filter.h"
 #include "runner/output_sink.h"
@@ -21,6 +22,10 @@ class StreamSink final : public runner::OutputSink {
 
   base::Result<std::size_t> write_some(runner::Stream stream, std::string_view bytes) override;
   int writable_fd(runner::Stream stream) const override;
+  // The first kHeadBytesMax bytes of a stream.
+  std::string_view head(runner::Stream stream) const {
+    return stream == runner::Stream::kStdout ? stdout_.head : stderr_.head;
+  }
   // Writes what is left, waiting for it, and puts a terminal back in order. A reader that is gone
   // is no error any more.
   void finish();
@@ -35,11 +40,16 @@ class StreamSink final : public runner::OutputSink {
     Kind kind;
     std::optional<TerminalFilter> filter;
     std::string filtered;  // not yet written
+    std::string head;
   };
 
   Target& target_of(runner::Stream stream) {
     return stream == runner::Stream::kStdout ? stdout_ : stderr_;
   }
+
+  base::Result<std::size_t> write_to(Target& target, std::string_view bytes);
+
+  static constexpr std::size_t kHeadBytesMax = 1'024;
 
   Target stdout_;
   Target stderr_;

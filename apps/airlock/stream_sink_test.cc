@@ -39,6 +39,7 @@ TEST(StreamSinkTest, PipeGetsEveryByteUnchanged) {
   EXPECT_EQ(sink.write_some(Stream::kStderr, "err"), 3u);
   EXPECT_EQ(read_from(out.read_end.get()), bytes);
   EXPECT_EQ(read_from(err.read_end.get()), "err");
+  EXPECT_EQ(sink.head(Stream::kStderr), "err");
 }
 
 TEST(StreamSinkTest, FullPipeNeverBlocks) {

@@ -67,7 +67,10 @@ std::vector<LimitKind> find_limits_hit(const ProcessFacts& facts) {
 std::string setup_detail(const ProcessFacts& facts) {
   if (!facts.setup_failure) return "the sandbox ended without reporting how the program ended";
   const SetupFailure& failure = *facts.setup_failure;
-  std::string text = "could not set up the sandbox: " + failure.stage;
+  // All stages but this one are the sandbox's.
+  std::string text =
+      failure.stage == "exec" ? "could not start the program: " : "could not set up the sandbox: ";
+  text += failure.stage;
   if (failure.os_errno != 0) text += std::string(": ") + strerror(failure.os_errno);
   if (!failure.hint.empty()) text += " (" + failure.hint + ")";
   return text;

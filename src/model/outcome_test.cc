@@ -154,6 +154,13 @@ TEST(OutcomeTest, ASetupFailureNamesStageReasonAndHint) {
             "(sysctl kernel.unprivileged_userns_clone=1)");
 }
 
+TEST(OutcomeTest, AProgramThatCannotBeStartedIsNoFaultOfTheSandbox) {
+  ProcessFacts facts;
+  facts.setup_failure = SetupFailure{"exec", ENOEXEC, "no executable"};
+  EXPECT_EQ(classify(facts).detail,
+            "could not start the program: exec: Exec format error (no executable)");
+}
+
 TEST(OutcomeTest, ARunWhoseEndNobodySawProvesNothing) {
   const Outcome outcome = classify(ProcessFacts{});
   EXPECT_EQ(outcome.kind, OutcomeKind::kSetupFailed);
