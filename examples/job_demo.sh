@@ -62,8 +62,11 @@ show() {
 }
 
 chmod 0777 "$(of files)"
-printf '%s$ cat airlock.yaml%s\n' "$dim" "$plain"
+printf '%s$ ls job   # the repository; it needs no airlock.yaml%s\n' "$dim" "$plain"
+ls job
+printf '\n%s$ cat service.yaml   # what the operator says%s\n' "$dim" "$plain"
 grep -v '^dns_servers' "$(of config)"
+printf '\n%s$ airlock serve --config service.yaml &%s\n' "$dim" "$plain"
 show submit "$(of url)" --follow --input "file://$(of files)/jobs.csv" \
   --memory 512m --disk 64m --cpu-cores 1 --challenge "demo-$$" \
   --env "MODEL_URL=$(of job custom_env_vars MODEL_URL)" \

@@ -269,7 +269,7 @@ def main():
     with contextlib.ExitStack() as stack:
         servers = stack.enter_context(JobServers(arguments.folder))
         commit = servers.repository.commit(files_of(arguments.repository))
-        configuration = servers.folder / "airlock.yaml"
+        configuration = servers.folder / "service.yaml"
         configuration.write_text(servers.configuration())
         print(json.dumps({"url": servers.url, "commit": commit, "config": str(configuration),
                           "files": str(servers.folder / "files"), "job": servers.job()}),
