@@ -76,7 +76,11 @@ TEST(StreamSinkTest, TerminalGetsNoClipboardButItsColoursAreReset) {
     StreamSink sink(slave, slave, TerminalUse::kPlain);
     ASSERT_TRUE(sink.write_some(Stream::kStdout, "\x1b]52;c;x\x07\x1b[31mred"));
   }
-  EXPECT_EQ(read_from(master), "\x1b[31mred\x1b[0m");
+  // What was written in two parts may come out of a terminal in two.
+  const std::string expected = "\x1b[31mred\x1b[0m";
+  std::string text = read_from(master);
+  while (text.size() < expected.size() && expected.starts_with(text)) text += read_from(master);
+  EXPECT_EQ(text, expected);
 }
 
 }  // namespace

@@ -7,6 +7,9 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "base/files.h"
+#include "base/unique_fd.h"
+
 namespace airlock::config {
 namespace {
 

@@ -24,7 +24,7 @@ inline std::string join_words(const std::vector<std::string>& words) {
 }
 
 inline jail::StringList list_words(const std::string& joined,
-                                    const std::vector<std::string>& words) {
+                                   const std::vector<std::string>& words) {
   return {joined.data(), joined.size(), static_cast<std::uint32_t>(words.size())};
 }
 
