@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Runs the test suites one after the other and adds up what they say.
 
-    tests/run_all.py [--only SUITE]... [--list] [--no-skips] [--presets]
+    tests/run_all.py [--build] [--only SUITE]... [--list] [--no-skips]
 
-The programs must be built already (./dev test does that). The last line is `N passed, N failed`,
+The programs must be built already, or are with `--build`: what the first suite needs before it, the
+rest from what the suites leave idle of the processors. The last line is `N passed, N failed`,
 with `, N skipped` if there are any; the exit status is 0 exactly when at least one test passed and
 none failed. A suite that is missing, crashes, hangs past its limit or prints no sum is one failed.
 Above the sum stands one line for each test that failed, so that the end of a log is enough.
@@ -28,6 +29,7 @@ JOBS = str(os.cpu_count() or 1)
 FAILED_LINE = re.compile(r"(?:FAIL(?:ED)?(?::| (?!\())|ERROR: |\[  FAILED  \] (?!\d+ tests?, ))")
 GTEST_DURATION = re.compile(r" \(\d+ ms\)$")
 PART_LINE = re.compile(r"--- (\S+)")  # what runs suites of suites says before each of them
+BUILD_SECONDS_MAX = 3600
 FAILED_LINES_MAX = 50
 FAILED_LINE_LENGTH_MAX = 300
 
@@ -61,14 +63,15 @@ class Suite:
 
 SUITES = (
     Suite("unit", "release", None, 1200),
-    Suite("unit-asan", "asan", None, 1800),
     Suite("blackbox", "release", "tests/blackbox/run.py", 1800),
     Suite("artifact", "release", "tests/artifact/run.py", 600),
     Suite("languages", "release", "tests/languages/run.py", 900),
     Suite("security", "release", "tests/security/run.py", 1200),
     Suite("tiers", "release", "tests/security/tiers.py", 900),
-    Suite("fuzz", "fuzz", None, 900),
     Suite("vm", "release", "tests/vm/run.py", 2700),
+    # Last, so that they are built meanwhile.
+    Suite("unit-asan", "asan", None, 1800),
+    Suite("fuzz", "fuzz", None, 900),
 )
 
 
@@ -76,7 +79,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description="Run the test suites and add up their results.")
     parser.add_argument("--only", action="append", metavar="SUITE", help="this suite; repeatable")
     parser.add_argument("--list", action="store_true", help="print the suites and end")
-    parser.add_argument("--presets", action="store_true", help="print what has to be built and end")
+    parser.add_argument("--build", action="store_true", help="build what the suites need")
     parser.add_argument("--no-skips", action="store_true", help="a skipped test is a failed one")
     arguments = parser.parse_args()
     known = [suite.name for suite in SUITES]
@@ -147,6 +150,45 @@ def run_streamed(command, timeout_seconds, failed_lines):
         process.wait()
 
 
+class Builds:
+    """Builds presets: the first one at once, all others behind the suites, until its `with` ends.
+
+    Those others get only what nobody else wants of the processors (SCHED_IDLE): many suites are
+    about time, and most of them wait most of theirs.
+    """
+
+    def __init__(self, presets, command=("./dev", "build")):
+        self.first, self.others = presets[:1], presets[1:]
+        self.command = command
+        self.behind = None
+        self.first_status = 0
+
+    def __enter__(self):
+        if self.first:
+            self.first_status = subprocess.run([*self.command, *self.first], cwd=ROOT, check=False,
+                                               stdin=subprocess.DEVNULL).returncode
+        if self.first_status == 0 and self.others:
+            self.behind = subprocess.Popen(
+                ["chrt", "--idle", "0", *self.command, *self.others], cwd=ROOT,
+                stdin=subprocess.DEVNULL, start_new_session=True)
+        return self
+
+    def __exit__(self, *_):
+        if self.behind:
+            kill_group(self.behind)
+            self.behind.wait()
+
+    def problem_with(self, preset):
+        """Why a suite of this preset cannot run, or None; waits for what is being built."""
+        status = self.first_status
+        if self.behind and preset in self.others:
+            try:
+                status = self.behind.wait(BUILD_SECONDS_MAX)
+            except subprocess.TimeoutExpired:
+                return f"{preset} was not built within {BUILD_SECONDS_MAX} s"
+        return None if status == 0 else "what it needs could not be built"
+
+
 def count_junit(path, failed_lines):
     """The sum of a ctest run; None if it left no report.
 
@@ -206,24 +248,28 @@ def main():
     if arguments.list:
         print("\n".join(suite.name for suite in chosen))
         return 0
-    if arguments.presets:
-        print("\n".join(dict.fromkeys(suite.preset for suite in chosen)))
-        return 0
     total, summary, named = Count(), [], []
-    for suite in chosen:
-        print(f"\n=== {suite.name}", flush=True)
-        started = time.monotonic()
-        failed_lines = FailedLines()
-        count, problem = run_suite(suite, failed_lines)
-        if problem:
-            failed_lines.add(problem)
-        named += [f"{suite.name}: {line}" for line in failed_lines]
-        seconds = time.monotonic() - started
-        total.passed += count.passed
-        total.failed += count.failed
-        total.skipped += count.skipped
-        summary.append(f"{suite.name:<12} {seconds:6.0f} s  {count}"
-                       + (f"  ({problem})" if problem else ""))
+    presets = list(dict.fromkeys(suite.preset for suite in chosen)) if arguments.build else []
+    with Builds(presets) as builds:
+        for suite in chosen:
+            print(f"\n=== {suite.name}", flush=True)
+            started = time.monotonic()
+            failed_lines = FailedLines()
+            problem = builds.problem_with(suite.preset)
+            waited = time.monotonic() - started
+            count = Count(failed=1)
+            if not problem:
+                count, problem = run_suite(suite, failed_lines)
+            if problem:
+                failed_lines.add(problem)
+            named += [f"{suite.name}: {line}" for line in failed_lines]
+            total.passed += count.passed
+            total.failed += count.failed
+            total.skipped += count.skipped
+            seconds = time.monotonic() - started
+            summary.append(f"{suite.name:<12} {seconds:6.0f} s  {count}"
+                           + (f"  ({waited:.0f} s of them for its build)" if waited >= 1 else "")
+                           + (f"  ({problem})" if problem else ""))
     print("\n=== all suites\n" + "\n".join(summary))
     if arguments.no_skips and total.skipped:
         print(f"{total.skipped} skipped tests count as failed here")

@@ -4,6 +4,7 @@
 import contextlib
 import io
 import pathlib
+import signal
 import sys
 import tempfile
 import unittest
@@ -86,6 +87,39 @@ class EndOfOutputTest(unittest.TestCase):
         lines = self.output_of("print('ok   c\\n1 passed, 0 failed')")
         self.assertNotIn("=== what failed", lines)
         self.assertEqual(lines[-1], "1 passed, 0 failed")
+
+
+class BuildsTest(unittest.TestCase):
+    def builds(self, presets, script):
+        """Builds in which this shell text, with a preset as $1, stands for building it."""
+        return run_all.Builds(presets, ("sh", "-c", script, "build"))
+
+    def test_the_first_is_built_at_once_and_others_when_they_are_asked_for(self):
+        with tempfile.TemporaryDirectory() as folder:
+            script = f'test "$1" = first || sleep 0.5; touch {folder}/"$1"'
+            with self.builds(["first", "second"], script) as builds:
+                self.assertTrue((pathlib.Path(folder) / "first").exists())
+                self.assertFalse((pathlib.Path(folder) / "second").exists())
+                self.assertIsNone(builds.problem_with("first"))
+                self.assertIsNone(builds.problem_with("second"))
+                self.assertTrue((pathlib.Path(folder) / "second").exists())
+
+    def test_what_fails_is_a_problem_of_its_suites_only(self):
+        with self.builds(["first", "second"], 'test "$1" = first') as builds:
+            self.assertIn("could not be built", builds.problem_with("second"))
+            self.assertIsNone(builds.problem_with("first"))
+        with self.builds(["first", "second"], "false") as builds:
+            self.assertIn("could not be built", builds.problem_with("first"))
+            self.assertIn("could not be built", builds.problem_with("second"))
+
+    def test_what_is_still_being_built_ends_with_us(self):
+        with self.builds(["first", "second"], 'test "$1" = first || exec sleep 1000') as builds:
+            behind = builds.behind
+        self.assertEqual(behind.returncode, -signal.SIGKILL)
+
+    def test_without_presets_nothing_is_built(self):
+        with self.builds([], "false") as builds:
+            self.assertIsNone(builds.problem_with("release"))
 
 
 class RunSuiteTest(unittest.TestCase):
