@@ -19,6 +19,7 @@ bool WaitingQueue::add(WaitingJob job) {
   if (!bucket->empty()) its_class.order.erase(bucket.get());
   bucket->insert(entry_of(added));
   its_class.order.insert(bucket.get());
+  ++depths_[{added.ask.gpus, added.gpu_type, added.priority}];
   return true;
 }
 
@@ -38,9 +39,20 @@ bool WaitingQueue::remove(std::string_view id) {
     its_class->second.order.insert(bucket->second.get());
   }
   if (its_class->second.tenants.empty()) classes_.erase(its_class);
+  const auto depth = depths_.find({job.ask.gpus, job.gpu_type, job.priority});
+  if (--depth->second == 0) depths_.erase(depth);
   const std::unique_ptr<WaitingJob> last_owner = std::move(found->second);  // of the key as well
   jobs_.erase(found);
   return true;
+}
+
+std::vector<Depth> WaitingQueue::depths() const {
+  std::vector<Depth> depths;
+  for (const auto& [key, jobs] : depths_) {
+    const auto& [gpus, gpu_type, priority] = key;
+    depths.push_back({.gpus = gpus, .gpu_type = gpu_type, .priority = priority, .jobs = jobs});
+  }
+  return depths;
 }
 
 const WaitingJob* WaitingQueue::find(std::string_view id) const {

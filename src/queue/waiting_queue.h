@@ -16,12 +16,23 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
 #include "queue/waiting_job.h"
 
 namespace airlock::queue {
+
+// How many wait of one class and priority.
+struct Depth {
+  std::uint32_t gpus = 0;
+  std::string gpu_type;
+  std::uint32_t priority = 0;
+  std::size_t jobs = 0;
+
+  bool operator==(const Depth&) const = default;
+};
 
 class WaitingQueue {
  public:
@@ -35,6 +46,8 @@ class WaitingQueue {
   bool remove(std::string_view id);
 
   std::size_t size() const { return jobs_.size(); }
+  // In time of what it gives, however many wait.
+  std::vector<Depth> depths() const;
   const WaitingJob* find(std::string_view id) const;
   // How many are before it, by order_key; the share of its tenant is not in it.
   std::optional<std::size_t> position(std::string_view id) const;
@@ -72,6 +85,7 @@ class WaitingQueue {
   Order order_;
   Bucket by_age_;  // keys: when they were submitted
   std::map<std::uint32_t, Class> classes_;
+  std::map<std::tuple<std::uint32_t, std::string, std::uint32_t>, std::size_t> depths_;
 };
 
 }  // namespace airlock::queue

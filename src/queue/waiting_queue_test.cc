@@ -52,6 +52,32 @@ TEST(WaitingQueue, keeps_jobs_in_order_and_each_once) {
   EXPECT_EQ(queue.size(), 2U);
 }
 
+TEST(WaitingQueue, knows_how_many_wait_of_each_class_and_priority) {
+  WaitingQueue queue{Knobs()};
+  const auto add = [&](std::string id, std::uint32_t gpus, std::uint32_t priority) {
+    WaitingJob one = job(std::move(id), "t", gpus, minutes(0));
+    one.gpu_type = gpus > 0 ? "H200" : "";
+    one.priority = priority;
+    return queue.add(std::move(one));
+  };
+  EXPECT_TRUE(queue.depths().empty());
+  add("a", 1, 0);
+  add("b", 1, 0);
+  add("c", 1, 7);
+  add("d", 0, 0);
+  EXPECT_FALSE(add("d", 8, 1));
+  EXPECT_EQ(queue.depths(),
+            (std::vector<Depth>{{.gpus = 0, .gpu_type = "", .priority = 0, .jobs = 1},
+                                {.gpus = 1, .gpu_type = "H200", .priority = 0, .jobs = 2},
+                                {.gpus = 1, .gpu_type = "H200", .priority = 7, .jobs = 1}}));
+  queue.remove("a");
+  queue.remove("a");
+  queue.remove("c");
+  EXPECT_EQ(queue.depths(),
+            (std::vector<Depth>{{.gpus = 0, .gpu_type = "", .priority = 0, .jobs = 1},
+                                {.gpus = 1, .gpu_type = "H200", .priority = 0, .jobs = 1}}));
+}
+
 TEST(WaitingQueue, shows_every_tenant_and_class_however_many_one_tenant_has) {
   Knobs knobs;
   WaitingQueue queue(knobs);
