@@ -62,6 +62,7 @@ class Gateway::Loop {
 
   asio::io_context io{1};
   PipePool pipes;
+  Totals totals;
   std::unique_ptr<Resolver> resolver;
   std::uint32_t connections_left;
 
@@ -87,7 +88,7 @@ class Session::Core : public std::enable_shared_from_this<Core> {
         clock_(clock),
         policy_(std::move(policy)),
         budget_(budget),
-        ledger_(budget.bytes_max),
+        ledger_(budget.bytes_max, loop.totals),
         context_{loop.io, *loop.resolver, loop.pipes, clock, policy_, budget_, ledger_},
         acceptor_(loop.io),
         ticker_(loop.io) {}
@@ -245,6 +246,15 @@ Gateway::Gateway(GatewayOptions options, const base::Clock& clock)
       loop_(std::make_unique<Loop>(options_.connections_max)) {}
 
 Gateway::~Gateway() = default;
+
+GatewayTotals Gateway::totals() const {
+  const Totals& totals = loop_->totals;
+  return {.connected = totals.connected,
+          .failed = totals.failed,
+          .refused = totals.refused,
+          .bytes_out = totals.bytes_out,
+          .bytes_in = totals.bytes_in};
+}
 
 base::Result<Session> Gateway::serve(base::UniqueFd listener, Policy policy, Budget budget) {
   AIRLOCK_TRY(loop_->start(options_.dns_servers));

@@ -38,6 +38,16 @@ struct SessionEnd {
   std::uint32_t connections_closed = 0;  // that were open until then
 };
 
+// Of all sessions since the start. Connections that were made; that were allowed and could not be
+// made; that were refused, malformed ones included.
+struct GatewayTotals {
+  std::uint64_t connected = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t refused = 0;
+  std::uint64_t bytes_out = 0;  // as the sandboxes see it
+  std::uint64_t bytes_in = 0;
+};
+
 class Session {
  public:
   Session() = default;  // none
@@ -70,6 +80,7 @@ class Gateway {
   // `listener`: a listening TCP socket, of whatever network namespace. Errors: name servers that
   // are none, no memory or descriptors for a thread.
   base::Result<Session> serve(base::UniqueFd listener, Policy policy, Budget budget);
+  GatewayTotals totals() const;
 
  private:
   friend class Session;

@@ -164,6 +164,28 @@ TEST_F(GatewayTest, ARefusalIsAnsweredAndInTheRecord) {
   EXPECT_FALSE(session.record()[0].allowed);
 }
 
+TEST_F(GatewayTest, WhatAllSessionsDidIsCountedAndStays) {
+  {
+    Session session = serve();
+    const UniqueFd guest = client();
+    send_text(guest, connect_text() + "early");
+    const UniqueFd peer = accept();
+    receive(peer, "early");
+    send_text(peer, "answer");
+    receive(guest, "answer");
+  }
+  Session session = serve();
+  const UniqueFd guest = client();
+  send_text(guest, "CONNECT forbidden.test:443 HTTP/1.1\r\n\r\n");
+  receive(guest, "");
+  const GatewayTotals totals = gateway_.totals();
+  EXPECT_EQ(totals.connected, 1u);
+  EXPECT_EQ(totals.refused, 1u);
+  EXPECT_EQ(totals.failed, 0u);
+  EXPECT_EQ(totals.bytes_out, 5u);
+  EXPECT_EQ(totals.bytes_in, 6u);
+}
+
 TEST_F(GatewayTest, SocksIsServedAtTheSamePort) {
   Session session = serve();
   const UniqueFd guest = client();

@@ -19,18 +19,21 @@ Ledger::Line& Ledger::connected(const Destination& destination) {
   const std::lock_guard lock(mutex_);
   Line& line = line_of(destination, true, "");
   ++line.connections;
+  ++totals_.connected;
   return line;
 }
 
 void Ledger::failed(const Destination& destination, const std::string& reason) {
   const std::lock_guard lock(mutex_);
   ++line_of(destination, true, reason).connections;
+  ++totals_.failed;
 }
 
 void Ledger::refused(const Destination& destination, const std::string& reason,
                      const std::string& fix) {
   const std::lock_guard lock(mutex_);
   ++line_of(destination, false, reason).connections;
+  ++totals_.refused;
   model::Denial denial{"connect " + destination.to_string(), "egress: " + reason, fix};
   if (denials_.size() >= kDenialsMax || std::ranges::find(denials_, denial) != denials_.end()) {
     return;
@@ -41,6 +44,7 @@ void Ledger::refused(const Destination& destination, const std::string& reason,
 void Ledger::malformed(const std::string& reason) {
   const std::lock_guard lock(mutex_);
   ++line_of({.host = "", .port = 0, .is_address = false}, false, reason).connections;
+  ++totals_.refused;
 }
 
 bool Ledger::spend(Line& line, Direction direction, std::uint64_t bytes) {
@@ -49,8 +53,9 @@ bool Ledger::spend(Line& line, Direction direction, std::uint64_t bytes) {
     bytes_.store(bytes_max_, std::memory_order_relaxed);
     return false;
   }
-  (direction == Direction::kOut ? line.bytes_out : line.bytes_in)
-      .fetch_add(bytes, std::memory_order_relaxed);
+  const bool is_out = direction == Direction::kOut;
+  (is_out ? line.bytes_out : line.bytes_in).fetch_add(bytes, std::memory_order_relaxed);
+  (is_out ? totals_.bytes_out : totals_.bytes_in).fetch_add(bytes, std::memory_order_relaxed);
   return true;
 }
 

@@ -22,6 +22,15 @@ namespace airlock::egress {
 inline constexpr std::size_t kLedgerEntriesMax = 1'000;
 inline constexpr std::size_t kDenialsMax = 64;
 
+// Of all sessions of a gateway, since it began. Outlives their ledgers.
+struct Totals {
+  std::atomic<std::uint64_t> connected{0};
+  std::atomic<std::uint64_t> failed{0};
+  std::atomic<std::uint64_t> refused{0};
+  std::atomic<std::uint64_t> bytes_out{0};
+  std::atomic<std::uint64_t> bytes_in{0};
+};
+
 class Ledger {
  public:
   enum class Direction { kOut, kIn };  // as the sandbox sees it
@@ -33,7 +42,8 @@ class Ledger {
     std::atomic<std::uint64_t> bytes_in{0};
   };
 
-  explicit Ledger(std::uint64_t bytes_max) : bytes_max_(bytes_max) {}
+  // What is counted here is counted in `totals`, too, which is borrowed.
+  Ledger(std::uint64_t bytes_max, Totals& totals) : bytes_max_(bytes_max), totals_(totals) {}
 
   // A connection that was made.
   Line& connected(const Destination& destination);
@@ -56,6 +66,7 @@ class Ledger {
   Line& line_of(const Destination& destination, bool allowed, const std::string& reason);
 
   const std::uint64_t bytes_max_;
+  Totals& totals_;
   std::atomic<std::uint64_t> bytes_{0};
   mutable std::mutex mutex_;
   std::map<Key, std::unique_ptr<Line>> lines_;
