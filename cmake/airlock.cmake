@@ -4,6 +4,7 @@
 #   airlock_test(base SOURCES a_test.cc DEPENDS airlock_base LABELS root) -> airlock_base_test
 #   airlock_executable(airlock-jail SOURCES main.cc DEPENDS airlock_jail STATIC)
 #   airlock_executable(airlock SOURCES main.cc DEPENDS airlock_cli STATIC_UNLESS_SANITIZED)
+#   airlock_executable(airlock-daemon SOURCES main.cc DEPENDS prometheus SHARED_RUNTIME)
 #   airlock_fuzzer(wire SOURCES wire_fuzz.cc DEPENDS airlock_jail)      -> wire_fuzz
 #
 # In a sanitized build every library exists twice: NAME with the sanitizers and NAME_plain without.
@@ -131,8 +132,11 @@ function(airlock_before_libc)
 endfunction()
 
 # --- programs -------------------------------------------------------------------------------------
+# SHARED_RUNTIME: for what links a shared object written in C++. That brings the C++ library with
+# it, and a process must not have two.
 function(airlock_executable name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "STATIC;STATIC_UNLESS_SANITIZED" "" "SOURCES;DEPENDS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "STATIC;STATIC_UNLESS_SANITIZED;SHARED_RUNTIME" ""
+                        "SOURCES;DEPENDS")
   add_executable(${name} ${arg_SOURCES})
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR})
   if(arg_STATIC)
@@ -148,7 +152,10 @@ function(airlock_executable name)
       # relocations of a static PIE a twentieth of what a whole sandbox takes.
       target_link_options(${name} PRIVATE -static)
     elseif(NOT AIRLOCK_SANITIZE)
-      target_link_options(${name} PRIVATE -pie -static-libstdc++ -static-libgcc)
+      target_link_options(${name} PRIVATE -pie)
+      if(NOT arg_SHARED_RUNTIME)
+        target_link_options(${name} PRIVATE -static-libstdc++ -static-libgcc)
+      endif()
     endif()
   endif()
 endfunction()

@@ -1,7 +1,7 @@
 # The libraries that Airlock stands on, as targets: yaml-cpp, Boost::json, CLI11::CLI11, seccomp,
-# zlib, cares, sqlite3, ssl, crypto, curl, GTest::gtest_main. Archives are preferred to shared
-# objects: a command line tool that lives for milliseconds should not spend them in the dynamic
-# linker.
+# zlib, cares, sqlite3, ssl, crypto, curl, prometheus, GTest::gtest_main. Archives are preferred to
+# shared objects: a command line tool that lives for milliseconds should not spend them in the
+# dynamic linker.
 
 set(airlock_install_hint "On Debian 12, ./dev build installs everything that is needed.")
 
@@ -42,6 +42,8 @@ airlock_import(sqlite3 sqlite3 sqlite3 sqlite3.h)
 airlock_import(ssl ssl ssl openssl/ssl.h)
 airlock_import(crypto crypto crypto openssl/evp.h)
 airlock_import(curl curl curl curl/curl.h)
+# The core of prometheus-cpp, without its web server. Debian has no archive of it.
+airlock_import(prometheus prometheus-cpp-core prometheus-cpp-core prometheus/registry.h)
 
 if(NOT AIRLOCK_FUZZ)
   find_package(GTest)
