@@ -28,7 +28,9 @@
 
 #include "apps/airlock/daemon_jobs.h"
 #include "apps/airlock/listen_address.h"
+#include "apps/airlock/metrics_port.h"
 #include "apps/airlock/privilege.h"
+#include "apps/airlock/service_metrics.h"
 #include "backend/native/native_backend.h"
 #include "backend/parked_backend.h"
 #include "base/clock.h"
@@ -111,6 +113,7 @@ class Daemon {
       : fds_(std::move(fds)),
         options_(options),
         log_(log),
+        metrics_({"/", options.state_directory}, clock_),
         signals_(context_),
         step_(context_),
         alive_(context_) {}
@@ -137,9 +140,11 @@ class Daemon {
   void end_when_drained(std::chrono::steady_clock::time_point deadline);
 
   DaemonFds fds_;
+  UniqueFd metrics_listener_;
   const ServeOptions& options_;
   const telemetry::Log& log_;
   const base::SystemClock clock_;
+  ServiceMetrics metrics_;  // outlives whatever counts
   asio::io_context context_{1};
   asio::signal_set signals_;
   asio::steady_timer step_;
@@ -151,6 +156,7 @@ class Daemon {
   std::unique_ptr<http::RunCatalog> catalog_;
   std::unique_ptr<http::Service> service_;
   std::unique_ptr<http::Server> server_;
+  std::unique_ptr<MetricsPort> metrics_port_;
   std::unique_ptr<DaemonJobs> jobs_;
   int exit_code_ = 0;
   bool draining_ = false;
@@ -162,6 +168,10 @@ base::Status Daemon::start() {
   // Half for the files of requests, a quarter for connections, an eighth for those of programs
   // that have a gateway, two descriptors each, the rest for runs.
   const std::size_t descriptors = raise_descriptor_limit();
+  if (options_.metrics.port) {
+    metrics_listener_ = std::move(fds_.listeners.back());
+    fds_.listeners.pop_back();
+  }
   AIRLOCK_TRY(open_backend(descriptors));
   AIRLOCK_ASSIGN(auto table, language::LanguageTable::builtin());
   catalog_ = std::make_unique<http::RunCatalog>(std::move(table));
@@ -194,6 +204,7 @@ base::Status Daemon::open_backend(std::size_t descriptors) {
   parked.parked_min = std::min(parked.parked_min, parked.parked_max);
   backend_ = std::make_unique<backend::ParkedBackend>(std::move(native), parked, clock_);
   runs_ = std::make_unique<runner::RunService>(*backend_, runs, clock_);
+  metrics_.watch(*runs_, *backend_, *gateway_);
   return {};
 }
 
@@ -209,7 +220,8 @@ base::Status Daemon::open_service(std::size_t descriptors) {
       .amon = options_.amon,
       .swissbrain = std::move(swissbrain),
       .version = AIRLOCK_VERSION,
-      .files_held_max = descriptors / 2};
+      .files_held_max = descriptors / 2,
+      .metrics_need_key = options_.metrics.need_key};
   service.access.hosts = http::loopback_hosts();
   for (const UniqueFd& listener : fds_.listeners) {
     AIRLOCK_ASSIGN(const std::string url, listener_url(listener.get()));
@@ -217,17 +229,21 @@ base::Status Daemon::open_service(std::size_t descriptors) {
     const bool is_v6 = address.host.find(':') != std::string::npos;
     service.access.hosts.push_back(is_v6 ? "[" + address.host + "]" : address.host);
   }
-  service_ = std::make_unique<http::Service>(*runs_, *catalog_, log_, std::move(service));
+  service_ = std::make_unique<http::Service>(*runs_, *catalog_, log_, metrics_.metrics(),
+                                             std::move(service));
+  service_->serve_metrics([this] { return metrics_.page(); });
   return {};
 }
 
 // Where jobs cannot be had, programs can be run all the same.
 base::Status Daemon::open_jobs() {
   if (!options_.takes_jobs) return {};
-  auto jobs = DaemonJobs::open(options_, backend_->other(), *gateway_, *catalog_, clock_, log_);
+  auto jobs = DaemonJobs::open(options_, backend_->other(), *gateway_, *catalog_, clock_, log_,
+                               metrics_.job_observer());
   if (jobs) {
     jobs_ = std::move(*jobs);
     service_->serve_jobs(jobs_->api());
+    metrics_.watch(*jobs_);
     return {};
   }
   if (options_.jobs_wanted) return base::fail(std::move(jobs).error());
@@ -248,11 +264,18 @@ base::Status Daemon::listen(std::size_t descriptors) {
     urls.emplace_back(url);
     AIRLOCK_TRY(server_->listen(std::move(listener)));
   }
+  boost::json::value metrics;
+  if (metrics_listener_.valid()) {
+    metrics_port_ =
+        std::make_unique<MetricsPort>(context_, options_, [this] { return metrics_.page(); }, log_);
+    AIRLOCK_ASSIGN(metrics, metrics_port_->listen(std::move(metrics_listener_)));
+  }
   log_.info("serve.start", {{"version", AIRLOCK_VERSION},
                             {"listen", std::move(urls)},
                             {"key", !options_.api_key.empty()},
                             {"slots", runs_->stats().slots},
                             {"jobs", jobs_ != nullptr},
+                            {"metrics", std::move(metrics)},
                             {"uid", ::geteuid()}});
   return {};
 }
@@ -350,6 +373,7 @@ void Daemon::drain() {
   service_->set_ready(false);
   service_->drain();
   server_->drain();
+  if (metrics_port_ != nullptr) metrics_port_->drain();
   end_when_drained(std::chrono::steady_clock::now() + kDrainMax);
 }
 
@@ -376,9 +400,11 @@ base::Status Daemon::run() {
   });
   context_.run();
   // Runs first: what they tell when they end is posted to a context that still exists.
+  metrics_.close();
   if (jobs_ != nullptr) jobs_->stop();
   runs_.reset();
   server_.reset();
+  metrics_port_.reset();
   jobs_.reset();
   backend_.reset();
   log_.info("serve.end", {{"code", exit_code_}});

@@ -31,11 +31,11 @@ inline constexpr char kNewsAlive = 'a';
 inline constexpr std::chrono::milliseconds kAliveEvery{2'000};
 
 struct DaemonFds {
-  base::UniqueFd control;  // to the launcher
-  base::UniqueFd news;     // to the supervisor
-  base::UniqueFd devices;  // the table that the launcher has, too
-  base::UniqueFd config;   // what the supervisor has read, the key included
-  std::vector<base::UniqueFd> listeners;
+  base::UniqueFd control;                 // to the launcher
+  base::UniqueFd news;                    // to the supervisor
+  base::UniqueFd devices;                 // the table that the launcher has, too
+  base::UniqueFd config;                  // what the supervisor has read, the key included
+  std::vector<base::UniqueFd> listeners;  // that of the metrics, if there is one, is the last
 };
 
 // `names` is what the supervisor has put into AIRLOCK_DAEMON_FDS.

@@ -84,6 +84,23 @@ base::Status make_owned(const fs::path& folder, mode_t mode, uid_t uid, gid_t gi
   return {};
 }
 
+// Of one that was taken away nothing is shown that may be old, only whether a job has it.
+telemetry::GpuReading reading_of(const gpu::GpuStatus& gpu) {
+  telemetry::GpuReading reading{.id = gpu.reading.id,
+                                .allocated = !gpu.holder.empty(),
+                                .utilization_percent = {},
+                                .temperature_celsius = {},
+                                .memory_used_bytes = {},
+                                .memory_total_bytes = {}};
+  using enum gpu::GpuState;
+  if (gpu.state == kOffline || gpu.state == kError) return reading;
+  reading.utilization_percent = gpu.reading.utilization_percent;
+  reading.temperature_celsius = gpu.reading.temperature_celsius;
+  reading.memory_used_bytes = gpu.reading.memory_used.count();
+  reading.memory_total_bytes = gpu.reading.memory_total.count();
+  return reading;
+}
+
 class OpenJobs final : public DaemonJobs {
  public:
   explicit OpenJobs(const ServeOptions& options)
@@ -96,8 +113,10 @@ class OpenJobs final : public DaemonJobs {
 
   base::Status open(const ServeOptions& options, backend::Backend& backend,
                     egress::Gateway& gateway, const http::RunCatalog& catalog,
-                    const base::Clock& clock, const telemetry::Log& log);
+                    const base::Clock& clock, const telemetry::Log& log,
+                    runner::JobObserver& observer);
   runner::JobApi& api() override { return *service_; }
+  void read(telemetry::Readings& readings) override;
   void stop() override {
     if (service_ != nullptr) service_->stop();
   }
@@ -139,9 +158,27 @@ base::Status OpenJobs::open_gpus(const ServeOptions& options, const backend::Bac
   return {};
 }
 
+void OpenJobs::read(telemetry::Readings& readings) {
+  // An empty queue is 0 and not nothing: a sum over nothing has no answer.
+  using enum model::JobState;
+  const std::string least = model::WeightClass{}.to_string();
+  readings.queue.push_back({.weight_class = least, .priority = 0, .jobs = 0});
+  for (const model::JobState state : {kCloning, kBuilding, kPrep, kInference}) {
+    readings.active.push_back(
+        {.weight_class = least, .phase = std::string(model::job_state_name(state)), .jobs = 0});
+  }
+  for (const queue::Depth& depth : service_->queue_depths()) {
+    const model::WeightClass weight_class{.gpus = depth.gpus, .gpu_type = depth.gpu_type};
+    readings.queue.push_back(
+        {.weight_class = weight_class.to_string(), .priority = depth.priority, .jobs = depth.jobs});
+  }
+  for (const gpu::GpuStatus& gpu : pool_->snapshot()) readings.gpus.push_back(reading_of(gpu));
+}
+
 base::Status OpenJobs::open(const ServeOptions& options, backend::Backend& backend,
                             egress::Gateway& gateway, const http::RunCatalog& catalog,
-                            const base::Clock& clock, const telemetry::Log& log) {
+                            const base::Clock& clock, const telemetry::Log& log,
+                            runner::JobObserver& observer) {
   const fs::path state = options.state_directory;
   settings_.directory = state / "service";
   if (settings_.file_roots.empty()) settings_.file_roots = {(state / "files").string()};
@@ -185,6 +222,7 @@ base::Status OpenJobs::open(const ServeOptions& options, backend::Backend& backe
           .clock = clock,
           .random = random_,
           .files = *files_,
+          .observer = observer,
           .check_language = [&catalog](std::string_view name) { return catalog.check(name); },
           .log =
               [&log](std::string_view event, std::string_view job, std::string_view detail) {
@@ -198,9 +236,11 @@ base::Status OpenJobs::open(const ServeOptions& options, backend::Backend& backe
 
 base::Result<std::unique_ptr<DaemonJobs>> DaemonJobs::open(
     const ServeOptions& options, backend::Backend& backend, egress::Gateway& gateway,
-    const http::RunCatalog& catalog, const base::Clock& clock, const telemetry::Log& log) {
+    const http::RunCatalog& catalog, const base::Clock& clock, const telemetry::Log& log,
+    runner::JobObserver& observer) {
   auto jobs = std::make_unique<OpenJobs>(options);
-  AIRLOCK_TRY(jobs->open(options, backend, gateway, catalog, clock, log).with_context("jobs"));
+  AIRLOCK_TRY(
+      jobs->open(options, backend, gateway, catalog, clock, log, observer).with_context("jobs"));
   return jobs;
 }
 

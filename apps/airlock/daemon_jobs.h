@@ -11,23 +11,25 @@
 #include <string>
 
 #include "apps/airlock/serve_options.h"
+#include "apps/airlock/service_metrics.h"
 #include "backend/backend.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "egress/gateway.h"
 #include "http/run_catalog.h"
 #include "runner/jobs/job_api.h"
+#include "runner/jobs/job_observer.h"
 #include "telemetry/log.h"
 
 namespace airlock::apps {
 
-class DaemonJobs {
+class DaemonJobs : public JobReadings {
  public:
   // All borrowed. Opens what is there, and adopts what still runs.
   static base::Result<std::unique_ptr<DaemonJobs>> open(
       const ServeOptions& options, backend::Backend& backend, egress::Gateway& gateway,
-      const http::RunCatalog& catalog, const base::Clock& clock, const telemetry::Log& log);
-  virtual ~DaemonJobs() = default;
+      const http::RunCatalog& catalog, const base::Clock& clock, const telemetry::Log& log,
+      runner::JobObserver& observer);
   virtual runner::JobApi& api() = 0;
   // Nothing more is started, what runs is let go of.
   virtual void stop() = 0;

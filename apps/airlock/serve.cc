@@ -203,6 +203,11 @@ base::Result<SupervisorOptions> prepare(config::Values& values, ServeOptions& op
   if (options.api_key.empty() && open_to_others) {
     AIRLOCK_ASSIGN(options.api_key, make_key(options, log));
   }
+  if (options.metrics.port) {
+    AIRLOCK_ASSIGN(const ListenAddress address, parse_listen_address(options.metrics.url()));
+    AIRLOCK_ASSIGN(UniqueFd listener, open_listener(address));
+    supervisor.listeners.push_back(std::move(listener));  // the last one: the daemon knows it so
+  }
   // The daemon may not be able to read the file.
   values.forget("api_key_file");
   if (!options.api_key.empty()) {

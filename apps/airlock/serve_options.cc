@@ -319,6 +319,12 @@ base::Result<ServeOptions> make_serve_options(const Values& values) {
   return options;
 }
 
+std::string MetricsOptions::url() const {
+  const bool is_bare_v6 = host.find(':') != std::string::npos && !host.starts_with('[');
+  return "http://" + (is_bare_v6 ? "[" + host + "]" : host) + ":" +
+         std::to_string(port.value_or(0));
+}
+
 base::Result<ListenAddress> default_listen_address(const Environment& environment) {
   AIRLOCK_ASSIGN(const auto read, read_serve_config({}, environment));
   return parse_listen_address(std::get<ServeConfig>(read).values.text("listen"));

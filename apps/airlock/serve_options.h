@@ -25,6 +25,16 @@
 
 namespace airlock::apps {
 
+// Who collects metrics, and where.
+struct MetricsOptions {
+  std::optional<std::uint32_t> port;  // of their own; absent: only beside the other routes
+  std::string host = "127.0.0.1";
+  std::string path = "/metrics";  // on that port
+  bool need_key = true;           // beside the other routes, if there is a key
+
+  std::string url() const;  // of the port
+};
+
 struct ServeOptions {
   std::vector<ListenAddress> listen;
   std::vector<std::string> origins;  // of web pages that may use the service
@@ -52,6 +62,7 @@ struct ServeOptions {
   std::string jobs_ca_file;  // PEM, beside the host's own certificates
   artifact::S3Settings s3;
   artifact::RetryPolicy s3_retry;
+  MetricsOptions metrics;
   std::string nvml_path;  // empty: where the loader finds it
 };
 

@@ -26,6 +26,7 @@ constexpr std::string_view kMaxima = "The most that one run may ask for";
 constexpr std::string_view kDefaults = "What a run has that asks for nothing";
 constexpr std::string_view kNetwork = "What programs may reach";
 constexpr std::string_view kConnections = "Connections";
+constexpr std::string_view kMetrics = "Metrics";
 constexpr std::string_view kAmon = "Runs of POST /run";
 
 base::Status take_listen(const Value& value, ServeOptions& options) {
@@ -130,6 +131,30 @@ base::Status take_dns_servers(const Value& value, ServeOptions& options) {
     }
   }
   options.dns_servers = value.texts;
+  return {};
+}
+
+base::Status take_metrics_host(const Value& value, ServeOptions& options) {
+  options.metrics.host = value.texts.front();
+  if (parse_listen_address(options.metrics.url())) return {};
+  return refuse_value("\"" + options.metrics.host + "\" is no address to listen on",
+                      "such as 127.0.0.1, 0.0.0.0 or ::1");
+}
+
+// As a request has it.
+base::Status take_metrics_path(const Value& value, ServeOptions& options) {
+  constexpr std::size_t kPathMax = 256;
+  const std::string& path = value.texts.front();
+  const auto fits = [](char c) { return c > ' ' && c < 127 && c != '?' && c != '#' && c != '%'; };
+  if (!path.starts_with('/') || path.size() > kPathMax || !std::ranges::all_of(path, fits)) {
+    return refuse_value("\"" + path + "\" is no path of a URL", "such as /metrics");
+  }
+  options.metrics.path = path;
+  return {};
+}
+
+base::Status take_metrics_need_key(const Value& value, ServeOptions& options) {
+  AIRLOCK_ASSIGN(options.metrics.need_key, config::parse_switch(value.texts.front()));
   return {};
 }
 
@@ -306,6 +331,16 @@ constexpr SettingRow kRows[] = {
     {{.name = "write_timeout", .value = "TIME", .group = kConnections,
       .help = "For an answer to be read", .fallback = "30s"},
      take_time<AIRLOCK_AT(server.session.write_max), kTimeoutMin, kTimeoutMax>},
+
+    {{.name = "monitoring.prometheus_port", .value = "N", .group = kMetrics, .help = "",
+      .fallback = "", .unset = "none", .places = Places::kNotInFlags},
+     take_count<AIRLOCK_AT(metrics.port), 0, 65'535>},
+    {{.name = "monitoring.prometheus_host", .value = "IP", .group = kMetrics, .help = "",
+      .fallback = "127.0.0.1", .places = Places::kNotInFlags}, take_metrics_host},
+    {{.name = "monitoring.prometheus_path", .value = "PATH", .group = kMetrics, .help = "",
+      .fallback = "/metrics", .places = Places::kNotInFlags}, take_metrics_path},
+    {{.name = "monitoring.metrics_need_key", .value = "SWITCH", .group = kMetrics, .help = "",
+      .fallback = "on", .places = Places::kNotInFlags}, take_metrics_need_key},
 
     {{.name = "amon_cpus", .value = "N", .group = kAmon, .help = "", .fallback = "1.0",
       .places = Places::kNotInFlags}, take_cores<AIRLOCK_AT(amon.cpu_rate_percent)>},

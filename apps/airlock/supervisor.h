@@ -23,7 +23,7 @@ namespace airlock::apps {
 struct SupervisorOptions {
   std::vector<std::string> daemon_words;    // argv[0] is the program's path
   std::vector<std::string> launcher_words;  // argv[0] is the program's path
-  std::vector<base::UniqueFd> listeners;
+  std::vector<base::UniqueFd> listeners;    // that of the metrics, if there is one, is the last
   // A sealed memfd, for launcher and daemon: the devices that sandboxes may be given.
   base::UniqueFd devices;
   base::UniqueFd config;  // a memfd that the daemon reads: an environment is for others to see

@@ -90,6 +90,8 @@ bool equals_in_constant_time(std::string_view given, std::string_view expected) 
   return difference == 0;
 }
 
+bool brings_key(const Request& head) { return !given_key(head).empty(); }
+
 std::optional<ApiError> check_open_access(const AccessPolicy& policy, const Request& head) {
   return policy.key.empty() ? check_as_of_a_web_page(policy, head) : std::nullopt;
 }

@@ -33,6 +33,9 @@ std::optional<ApiError> check_access(const AccessPolicy& policy, const Request& 
 // For routes that need none: a page may not ask those of a keyless service either.
 std::optional<ApiError> check_open_access(const AccessPolicy& policy, const Request& head);
 
+// Whether it brings something that is meant as a key.
+bool brings_key(const Request& head);
+
 // The same time for every `given` of one length.
 bool equals_in_constant_time(std::string_view given, std::string_view expected);
 

@@ -23,4 +23,16 @@ Response error_response(const ApiError& error, ErrorShape shape) {
   return json_response(error.status, shape(error));
 }
 
+Response refused_response(int status, std::string_view message) {
+  return error_response({.status = status,
+                         .code = status == 408   ? "timeout"
+                                 : status == 413 ? std::string(kLimitExceededCode)
+                                 : status == 500 ? "internal"
+                                 : status == 503 ? "busy"
+                                                 : "malformed_request",
+                         .message = std::string(message),
+                         .hint = {},
+                         .field = {}});
+}
+
 }  // namespace airlock::http

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "http/api_error.h"
 #include "http/server/message.h"
@@ -17,5 +18,7 @@ using ErrorShape = std::string (*)(const ApiError&);
 
 // In the native shape, or in that of a drop-in route.
 Response error_response(const ApiError& error, ErrorShape shape = error_json);
+// Of what never became a request.
+Response refused_response(int status, std::string_view message);
 
 }  // namespace airlock::http

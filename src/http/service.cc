@@ -1,12 +1,13 @@
 #include "http/service.h"
 
 #include <boost/json/object.hpp>
+#include <chrono>
 #include <cmath>
 #include <utility>
 
 #include "http/answers.h"
+#include "http/compression.h"
 #include "http/cors.h"
-#include "http/gzip.h"
 #include "http/job_json.h"
 #include "http/json_text.h"
 
@@ -15,6 +16,10 @@ namespace {
 
 namespace asio = boost::asio;
 
+using std::chrono::steady_clock;
+
+// Of requests for a path that no route has: as many as clients can think of.
+constexpr std::string_view kNoEndpoint = "(none)";
 constexpr std::string_view kNotReady = "no run has worked yet, or the service is ending";
 
 void append(std::vector<Header>& headers, std::vector<Header> more) {
@@ -59,6 +64,7 @@ const Service::Route Service::kRoutes[] = {
     {"POST", "/run", &Service::run_amon, false, amon_refusal},
     {"POST", "/execute", &Service::execute_swissbrain, false, swissbrain_error_json},
     {"GET", "/", &Service::root, true},
+    {"GET", "/metrics", &Service::metrics},
     {"GET", "/v1/health", &Service::v1_health, true},
     {"GET", "/v1/status", &Service::runner_status, false, job_error_json},
     {"POST", "/v1/jobs/submit", &Service::submit_job, false, job_error_json},
@@ -79,8 +85,35 @@ const Service::Route Service::kRoutes[] = {
 // clang-format on
 
 Service::Service(runner::RunService& runs, const RunCatalog& catalog, const telemetry::Log& log,
-                 ServiceOptions options)
-    : runs_(runs), catalog_(catalog), log_(log), options_(std::move(options)) {}
+                 telemetry::Metrics& metrics, ServiceOptions options)
+    : runs_(runs), catalog_(catalog), log_(log), metrics_(metrics), options_(std::move(options)) {}
+
+// Counts one request when its answer is known. What ends by an exception is answered with 500.
+class Service::Answering {
+ public:
+  Answering(telemetry::Metrics& metrics, const Request& head, const Route* route)
+      : metrics_(metrics),
+        method_(head.method),
+        endpoint_(route != nullptr ? route->path : kNoEndpoint),
+        began_(steady_clock::now()) {}
+  Answering(const Answering&) = delete;
+  Answering& operator=(const Answering&) = delete;
+  ~Answering() {
+    metrics_.request_answered({.method = method_,
+                               .endpoint = endpoint_,
+                               .status = status_,
+                               .took = steady_clock::now() - began_});
+  }
+
+  void end(const Response& response) { status_ = response.status; }
+
+ private:
+  telemetry::Metrics& metrics_;
+  const std::string method_;
+  const std::string_view endpoint_;
+  const steady_clock::time_point began_;
+  int status_ = 500;
+};
 
 const Service::Route* Service::find_route(const Request& head) {
   const std::string_view method = head.method == "HEAD" ? "GET" : std::string_view(head.method);
@@ -93,15 +126,24 @@ const Service::Route* Service::find_route(const Request& head) {
 bool Service::admits(const Request& head, Response* refusal) {
   std::optional<Response> refused = find_refusal(head);
   if (!refused) return true;
+  Answering(metrics_, head, find_route(head)).end(*refused);
+  if (refused->status == 401) {
+    metrics_.key_refused(brings_key(head) ? telemetry::KeyRefusal::kInvalid
+                                          : telemetry::KeyRefusal::kMissing);
+  }
   *refusal = std::move(*refused);
   append(refusal->headers, cors_headers(options_.access, head));
   return false;
 }
 
+bool Service::is_open(const Route& route) const {
+  return route.open || (route.answer == &Service::metrics && !options_.metrics_need_key);
+}
+
 std::optional<Response> Service::find_refusal(const Request& head) const {
   const Route* const route = find_route(head);
   const bool preflight = is_preflight(options_.access, head);
-  const bool open = preflight || (route != nullptr && route->open);
+  const bool open = preflight || (route != nullptr && is_open(*route));
   const ErrorShape shape = route != nullptr ? route->errors : error_json;
   // Who has no key learns nothing about what there is.
   const auto error =
@@ -148,16 +190,8 @@ Response Service::not_served(const Request& head) {
 }
 
 Response Service::refuse(int status, std::string_view message) {
-  ApiError error{.status = status,
-                 .code = status == 408   ? "timeout"
-                         : status == 413 ? std::string(kLimitExceededCode)
-                         : status == 500 ? "internal"
-                         : status == 503 ? "busy"
-                                         : "malformed_request",
-                 .message = std::string(message),
-                 .hint = {},
-                 .field = {}};
-  return error_response(error);
+  if (status != 500) metrics_.request_unread(status);  // an exception's: counted where it was
+  return refused_response(status, message);
 }
 
 void Service::report(std::string_view event, std::string_view reason) {
@@ -169,8 +203,15 @@ asio::awaitable<Response> Service::handle(Exchange& exchange) {
   const Request& head = exchange.request();
   const Route* const route = find_route(head);
   const bool plain = options_.access.origins.empty() && head.header("Accept-Encoding").empty();
-  if (plain && route != nullptr) return (this->*route->answer)(exchange);
-  return handle_dressed(exchange, route);
+  Answering answering(metrics_, head, route);
+  Response response;
+  if (plain && route != nullptr) {
+    response = co_await (this->*route->answer)(exchange);
+  } else {
+    response = co_await handle_dressed(exchange, route);
+  }
+  answering.end(response);
+  co_return response;
 }
 
 // For browsers and the like: with what they want to know, and compressed.
@@ -183,18 +224,7 @@ asio::awaitable<Response> Service::handle_dressed(Exchange& exchange, const Rout
     response = preflight_response(head, methods_of(head.path));
   }
   append(response.headers, cors_headers(options_.access, head));
-  const std::size_t size = response.body.size();
-  if (size < kGzipBytesMin || !accepts_gzip(head.header("Accept-Encoding"))) co_return response;
-  std::string packed;
-  if (size > kSmallWorkBytes) {
-    co_await background_.run([&] { packed = gzip(response.body); });
-  } else {
-    packed = gzip(response.body);
-  }
-  if (packed.empty()) co_return response;
-  response.body = std::move(packed);
-  response.headers.push_back({"Content-Encoding", "gzip"});
-  response.headers.push_back({"Vary", "Accept-Encoding"});
+  co_await compress_for(head, response, background_);
   co_return response;
 }
 
@@ -220,6 +250,10 @@ asio::awaitable<Response> Service::health(Exchange&) {
                           {"utilization", std::round(utilization * 10'000) / 10'000}};
   health["runs"] = runs_json(stats);
   co_return json_response(200, json_text(health));
+}
+
+asio::awaitable<Response> Service::metrics(Exchange&) {
+  return metrics_response(metrics_page_, background_);
 }
 
 asio::awaitable<Response> Service::ready(Exchange&) {

@@ -14,6 +14,7 @@
 #include "http/access.h"
 #include "http/amon_api.h"
 #include "http/background.h"
+#include "http/metrics_handler.h"
 #include "http/path_pattern.h"
 #include "http/run_catalog.h"
 #include "http/run_request.h"
@@ -22,6 +23,7 @@
 #include "runner/jobs/job_api.h"
 #include "runner/run_service.h"
 #include "telemetry/log.h"
+#include "telemetry/metrics.h"
 
 namespace airlock::http {
 
@@ -32,17 +34,20 @@ struct ServiceOptions {
   SwissbrainLimits swissbrain;
   std::string version;
   std::size_t files_held_max = 4'096;  // by all requests together
+  bool metrics_need_key = true;        // if there is one
 };
 
 class Service final : public Handler {
  public:
   // All borrowed for as long as this lives.
   Service(runner::RunService& runs, const RunCatalog& catalog, const telemetry::Log& log,
-          ServiceOptions options);
+          telemetry::Metrics& metrics, ServiceOptions options);
 
   // The routes of jobs answer from here on; borrowed for as long as this lives. Without it they say
   // that there are none.
   void serve_jobs(runner::JobApi& jobs) { jobs_ = &jobs; }
+  // Before the first request.
+  void serve_metrics(MetricsPage page) { metrics_page_ = std::move(page); }
 
   // The backend has run something, and nobody has asked us to end.
   void set_ready(bool ready) { ready_ = ready; }
@@ -61,7 +66,9 @@ class Service final : public Handler {
   static std::string methods_of(std::string_view path);  // "GET, HEAD"; empty for no path of ours
   static std::string_view path_of(const Route& route);
   static Response not_served(const Request& head);
+  bool is_open(const Route& route) const;
   std::optional<Response> find_refusal(const Request& head) const;
+  class Answering;
   boost::asio::awaitable<Response> handle_dressed(Exchange& exchange, const Route* route);
 
   class HeldFiles;
@@ -74,6 +81,7 @@ class Service final : public Handler {
   boost::asio::awaitable<Response> execute_swissbrain(Exchange& exchange);
 
   boost::asio::awaitable<Response> root(Exchange& exchange);
+  boost::asio::awaitable<Response> metrics(Exchange& exchange);
   boost::asio::awaitable<Response> v1_health(Exchange& exchange);
   boost::asio::awaitable<Response> runner_status(Exchange& exchange);
   boost::asio::awaitable<Response> submit_job(Exchange& exchange);
@@ -98,7 +106,9 @@ class Service final : public Handler {
   runner::RunService& runs_;
   const RunCatalog& catalog_;
   const telemetry::Log& log_;
+  telemetry::Metrics& metrics_;
   ServiceOptions options_;
+  MetricsPage metrics_page_;
   runner::JobApi* jobs_ = nullptr;
   Background background_;
   std::size_t files_held_ = 0;  // by requests that wait or run; each is a descriptor

@@ -314,6 +314,7 @@ Went<void> JobDriver::enter(model::JobState state, const std::string& phase, dou
   record_.state = state;
   record_.phase = phase;
   record_.progress = progress;
+  parts_.observer.entered(record_.id, phase);
   return {};
 }
 

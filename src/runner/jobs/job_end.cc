@@ -240,6 +240,7 @@ JobEnd JobDriver::hand_back(const JobStop& stopped) {
                            store::JobClaim{record_.id, record_.fencing_token}, stopped.message);
   });
   if (!head) return let_go();
+  record_.state = head->state;
   clean_up();
   return model::is_terminal(head->state) ? JobEnd::kEnded : JobEnd::kHandedBack;
 }

@@ -17,6 +17,7 @@
 #include "receipt/signing_key.h"
 #include "runner/jobs/gpu_leases.h"
 #include "runner/jobs/job_files.h"
+#include "runner/jobs/job_observer.h"
 #include "source/job_file.h"
 #include "store/job_store.h"
 
@@ -32,6 +33,7 @@ struct JobParts {
   const base::Clock& clock;
   base::RandomSource& random;  // safe from any thread
   const JobFiles& files;
+  JobObserver& observer;
   // Whether this host has what a language of an airlock.yaml needs. May run a tool's version
   // command.
   source::LanguageCheck check_language;

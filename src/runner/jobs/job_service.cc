@@ -74,7 +74,7 @@ base::Status JobService::check(const model::JobSpec& spec) const {
 queue::WaitingJob JobService::waiting_job(const model::JobRecord& record,
                                           std::uint32_t host_gpus) const {
   return {.id = record.id,
-          .tenant = record.owner.empty() ? record.spec.validator_hotkey : record.owner,
+          .tenant = tenant_of(record),
           .gpu_type = record.spec.weight_class.gpu_type,
           .ask = resources_of(record.spec, settings_, host_gpus),
           .priority = record.spec.priority,
@@ -140,6 +140,7 @@ void JobService::submit(JobSubmission submission, Done<JobSubmitted> done) {
                           record.spec = spec;
                           record.owner = owner;
                           record.submitted_at = now(parts_.clock);
+                          parts_.observer.submitted(observed(record));
                           take_back(record, parts_.gpus.counts().total);
                         }
                         done(accepted(spec, *submitted));
@@ -171,8 +172,8 @@ void JobService::cancel(std::string id, Done<store::JobHead> done) {
   parts_.store.request_cancel(
       id, [this, id, done = std::move(done)](base::Result<store::JobHead> head) {
         if (head) {
+          if (model::is_terminal(head->state)) forget_cancelled(id);
           const std::lock_guard lock(mutex_);
-          if (model::is_terminal(head->state)) waiting_.remove(id);
           const auto active = active_.find(id);
           if (active != active_.end() && head->cancel_requested) active->second->control.cancel();
         }
@@ -201,6 +202,11 @@ void JobService::status(Done<RunnerStatus> done) {
     status.counts = *counts;
     done(std::move(status));
   });
+}
+
+std::vector<queue::Depth> JobService::queue_depths() const {
+  const std::lock_guard lock(mutex_);
+  return waiting_.depths();
 }
 
 std::vector<std::string> JobService::log_steps(const std::string& id) {
@@ -310,7 +316,9 @@ void JobService::end_impossible(const queue::Impossible& impossible) {
   const auto ended =
       store::wait_for(&store::JobStore::update, parts_.store,
                       store::JobClaim{claimed->id, claimed->fencing_token}, std::move(change));
-  if (ended) return;
+  if (ended) {
+    return parts_.observer.ended(observed(*claimed), model::JobState::kFailed, std::nullopt);
+  }
   // It is ours now, and a driver gives it back once the store answers again.
   parts_.log("job.end_failed", claimed->id, ended.error().to_string());
   queue::RunningJob nothing;
@@ -329,6 +337,15 @@ void JobService::forget(const std::string& id) {
   const std::lock_guard lock(mutex_);
   waiting_.remove(id);
   if (reserved_ == id) reserved_.clear();
+}
+
+// Whoever takes it out of the queue tells; nobody else knows that it was there.
+void JobService::forget_cancelled(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  const queue::WaitingJob* const job = waiting_.find(id);
+  if (job == nullptr) return;
+  parts_.observer.ended(observed(*job), model::JobState::kCancelled, std::nullopt);
+  waiting_.remove(id);
 }
 
 void JobService::start_job(const std::string& id) {
@@ -353,7 +370,7 @@ void JobService::start_job(const std::string& id) {
   if (!record) {
     parts_.gpus.release(id);
     parts_.log("job.claim_failed", id, record.error().to_string());
-    if (!still_waits(id)) forget(id);
+    if (!still_waits(id)) forget_cancelled(id);
     return;
   }
   forget(id);
@@ -369,12 +386,18 @@ void JobService::drive(model::JobRecord record, queue::RunningJob running, bool 
   JobControl& control = active->control;
   if (record.cancel_requested) control.cancel();
   const model::Resources held = active->running.held;
+  tell_driven(parts_.observer, record, now(parts_.clock), adopt);
   active->thread =
       std::jthread([this, record = std::move(record), held, adopt, &control]() mutable {
         const std::string id = record.id;
         JobDriver driver(parts_, settings_, std::move(record), held, control);
         const JobEnd end = driver.run(adopt);
         parts_.gpus.release(id);
+        if (end == JobEnd::kEnded) {
+          tell_ended(parts_.observer, driver.record());
+        } else {
+          parts_.observer.let_go(id);
+        }
         finished(id);
         if (end == JobEnd::kHandedBack) take_back(driver.record(), parts_.gpus.counts().total);
       });

@@ -51,6 +51,8 @@ class JobService final : public JobApi {
   base::Result<JobOutput> open_output(const std::string& id, const std::string& path) override;
   base::Result<std::string> receipt(const std::string& id) override;
   std::string receipt_key() override;
+  // How many wait; takes no longer, however many that are.
+  std::vector<queue::Depth> queue_depths() const;
 
  private:
   // A job that a thread drives.
@@ -79,6 +81,7 @@ class JobService final : public JobApi {
   void end_impossible(const queue::Impossible& impossible);
   bool still_waits(const std::string& id);
   void forget(const std::string& id);  // of the queue in memory
+  void forget_cancelled(const std::string& id);
   void keep_house();
   void prune_history();
   void prune_builds();
