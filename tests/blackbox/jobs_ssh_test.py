@@ -83,8 +83,8 @@ class Ssh(case.Case):
         seen = json.loads(self.runner.output(job, "seen.json"))
         self.assertEqual(seen, {"keys": [], "variables": [], "lib": "of the submodule",
                                 "git": False})
-        reached = {(entry["host"], entry["port"], entry["verdict"]) for entry in record["egress"]}
-        self.assertEqual(reached, {(GOOD, self.runner.sshd.port, "allowed")}, record["egress"])
+        reached = {(entry["host"], entry["port"], entry["allowed"]) for entry in record["egress"]}
+        self.assertEqual(reached, {(GOOD, self.runner.sshd.port, True)}, record["egress"])
 
     def test_a_commit_is_taken_by_its_name(self):
         job = self.runner.submit(repo_url=self.runner.sshd.url(GOOD, self.repository.bare),

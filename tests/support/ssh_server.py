@@ -38,6 +38,7 @@ class SshServer:
 ListenAddress 127.0.0.1:{self.port}
 HostKey {self.folder}/host_key
 AuthorizedKeysFile {self.folder}/authorized_keys
+AllowUsers {self.user}
 PidFile none
 StrictModes no
 UsePAM no
