@@ -153,11 +153,6 @@ base::Status take_metrics_path(const Value& value, ServeOptions& options) {
   return {};
 }
 
-base::Status take_metrics_need_key(const Value& value, ServeOptions& options) {
-  AIRLOCK_ASSIGN(options.metrics.need_key, config::parse_switch(value.texts.front()));
-  return {};
-}
-
 #define AIRLOCK_AT(member) [](ServeOptions& all) -> auto& { return all.member; }
 
 using model::kInodesMax;
@@ -340,7 +335,7 @@ constexpr SettingRow kRows[] = {
     {{.name = "monitoring.prometheus_path", .value = "PATH", .group = kMetrics, .help = "",
       .fallback = "/metrics", .places = Places::kNotInFlags}, take_metrics_path},
     {{.name = "monitoring.metrics_need_key", .value = "SWITCH", .group = kMetrics, .help = "",
-      .fallback = "on", .places = Places::kNotInFlags}, take_metrics_need_key},
+      .fallback = "on", .places = Places::kNotInFlags}, take_switch<AIRLOCK_AT(metrics.need_key)>},
 
     {{.name = "amon_cpus", .value = "N", .group = kAmon, .help = "", .fallback = "1.0",
       .places = Places::kNotInFlags}, take_cores<AIRLOCK_AT(amon.cpu_rate_percent)>},

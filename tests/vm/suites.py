@@ -30,8 +30,8 @@ SUITES = (
     # What this kernel and cgroup v2 can change: what sandboxes are made of, their limits, outcomes
     # and ends, and who is handed a used one. README.md says why not the others.
     Suite("blackbox", "root", "system",
-          ("python3", "tests/blackbox/run.py", "doctor", "dropin", "grants", "network", "run_cli",
-           "run_process", "serve", "serve_load", "terminal"), 1000),
+          ("python3", "tests/blackbox/run.py", "doctor", "grants", "network", "run_cli",
+           "run_process", "serve", "terminal"), 1000),
     Suite("security-root", "root", "system", SECURITY, 900),
     Suite("security-user", "root", "delegated",
           (*SECURITY, "--as-user", "1000", "--suite", "probes"), 900),
