@@ -88,15 +88,6 @@ void report(const RunOptions& options, const model::RunResult& result,
   if (options.verbose) print_summary(result, limits);
 }
 
-// Where the gateway names a setting of the service, here it is a flag: the user is the operator.
-void name_flags(std::vector<model::Denial>& denials) {
-  static constexpr std::string_view kSetting = "allowed_private_destinations";
-  for (model::Denial& denial : denials) {
-    const auto at = denial.fix.find(kSetting);
-    if (at != std::string::npos) denial.fix.replace(at, kSetting.size(), "--allow IP:PORT");
-  }
-}
-
 // Of a library that was not found the loader says its own words, and the program nothing.
 void explain_end(model::RunResult& result, std::string_view complaints) {
   model::Outcome& outcome = result.outcome;
@@ -166,7 +157,6 @@ int run_with(BackendResult backend, const RunOptions& options) {
   const model::Limits limits = prepared->inputs.spec.run.limits;
   auto result = run_prepared(**backend, options, *prepared);
   if (!result) return fail_backend(result.error(), exit_code_of_running(result.error()));
-  name_flags(result->denied);
   if (options.json) {
     if (auto printed = print_json(*result); !printed)
       return fail_with(printed.error(), kExitFailed);

@@ -272,6 +272,7 @@ base::Status take_network(const Texts& texts, RunOptions& options) {
   if (texts.allow.empty()) return {};
   options.network = model::NetworkMode::kGateway;
   options.egress.fix = "add --allow with its name";
+  options.egress.names.private_destinations = "--allow IP:PORT";
   for (const std::string& text : texts.allow) {
     AIRLOCK_TRY(check_is_outside(text));
     const auto destination = egress::parse_destination(text, 0);

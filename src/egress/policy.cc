@@ -153,6 +153,7 @@ base::Status Policy::add_allowed(std::string_view text) {
 base::Result<Policy> Policy::make(const PolicySpec& spec) {
   Policy policy;
   policy.fix_ = spec.fix;
+  policy.names_ = spec.names;
   if (spec.private_destinations.size() > kRulesMax || spec.blocked.size() > kRulesMax) {
     return base::fail(base::ErrorCode::kInvalidArgument,
                       "more than " + std::to_string(kRulesMax) + " hosts or addresses are listed");
@@ -183,7 +184,7 @@ base::Result<Policy> Policy::narrowed(const std::vector<std::string>& allow,
       if (!has_literal(endpoint)) {
         return base::fail(base::ErrorCode::kPermissionDenied,
                           quoted(text) + " is not among the addresses that the operator opened",
-                          "allowed_private_destinations of the service opens it");
+                          names_.private_destinations + " of the service opens it");
       }
       asked.literals_.push_back(endpoint);
       continue;
@@ -195,11 +196,12 @@ base::Result<Policy> Policy::narrowed(const std::vector<std::string>& allow,
     if (std::ranges::any_of(rules_, covers)) continue;
     return base::fail(base::ErrorCode::kPermissionDenied,
                       quoted(rule.to_string()) + " is not among the hosts that the operator allows",
-                      "egress_allow of the service would have to name it");
+                      names_.allow + " of the service would have to name it");
   }
   asked.blocked_ = blocked_;
   asked.lifted_ = lifted_;
   asked.fix_ = std::move(fix);
+  asked.names_ = names_;
   return asked;
 }
 
@@ -212,9 +214,8 @@ Verdict Policy::judge(const Destination& destination) const {
     return {.allowed = false,
             .protocol = Protocol::kTls,
             .reason = "an address, not a name",
-            .fix =
-                "ask for the host by its name; only the operator can open an address, with "
-                "allowed_private_destinations"};
+            .fix = "ask for the host by its name; only the operator can open an address, with " +
+                   names_.private_destinations};
   }
   const auto blocks = [&](const Rule& rule) {
     return rule.suffix
@@ -225,7 +226,7 @@ Verdict Policy::judge(const Destination& destination) const {
     return {.allowed = false,
             .protocol = Protocol::kTls,
             .reason = "blocked by the operator",
-            .fix = "blocked_domains of the service names it"};
+            .fix = names_.blocked + " names it"};
   }
   Verdict verdict;
   for (const Rule& rule : rules_) {
@@ -252,7 +253,7 @@ Verdict Policy::judge_address(const Address& address, std::uint16_t port) const 
   Verdict verdict{.allowed = false,
                   .protocol = Protocol::kTls,
                   .reason = {},
-                  .fix = "the operator can open it, with allowed_private_destinations"};
+                  .fix = "the operator can open it, with " + names_.private_destinations};
   if (const auto refusal = find_refusal(address)) {
     verdict.reason = *refusal;
   } else if (is_own_address(address)) {

@@ -42,6 +42,13 @@ struct Rule {
 // One host, suffix or tcp:// entry; no preset, no address.
 base::Result<Rule> parse_rule(std::string_view text);
 
+// What the lists are called where the operator says them: refusals name them.
+struct PolicyNames {
+  std::string allow = "egress_allow";
+  std::string blocked = "egress_block";
+  std::string private_destinations = "allowed_private_destinations";
+};
+
 // The words of an operator.
 struct PolicySpec {
   std::vector<std::string> allow = {};
@@ -49,6 +56,7 @@ struct PolicySpec {
   std::vector<std::string> private_destinations = {};  // "ip:port"
   // How whoever reads a refusal could have it allowed: "add it to ..."
   std::string fix = "add it to the allow-list of the service";
+  PolicyNames names = {};
 };
 
 struct Verdict {
@@ -87,6 +95,7 @@ class Policy {
   std::vector<Endpoint> lifted_;    // addresses that may be reached though they are private
   std::vector<Endpoint> literals_;  // those of them that may be asked for by address
   std::string fix_;
+  PolicyNames names_;
 };
 
 }  // namespace airlock::egress

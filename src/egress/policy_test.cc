@@ -80,6 +80,23 @@ TEST(Policy, AnAddressIsRefusedUnlessTheOperatorOpenedExactlyThat) {
   EXPECT_EQ(reason(policy, "93.184.216.34:443"), "an address, not a name");
 }
 
+TEST(Policy, RefusalsNameWhereTheOperatorSaysIt) {
+  const auto policy = Policy::make(
+      {.allow = {"example.com"},
+       .blocked = {"bad.example"},
+       .names = {
+           .allow = "the_hosts", .blocked = "the_blocked", .private_destinations = "the_opened"}});
+  ASSERT_TRUE(policy);
+  const auto asks = [](std::string_view text) { return *parse_destination(text, 0); };
+  EXPECT_EQ(policy->judge(asks("bad.example:443")).fix, "the_blocked names it");
+  EXPECT_TRUE(policy->judge(asks("10.0.0.1:80")).fix.ends_with("with the_opened"));
+  const auto wider = policy->narrowed({"other.example"}, "");
+  ASSERT_FALSE(wider);
+  EXPECT_TRUE(wider.error().hint.starts_with("the_hosts "));
+  const auto narrowed = policy->narrowed({"example.com"}, "");
+  EXPECT_EQ(narrowed->judge(asks("bad.example:443")).fix, "the_blocked names it");
+}
+
 TEST(Policy, JudgesTheAddressThatANameLedTo) {
   const Policy policy = make({.allow = {"example.com"}, .private_destinations = {"10.0.0.5:443"}});
   EXPECT_TRUE(policy.judge_address(*parse_address("93.184.216.34"), 443).allowed);

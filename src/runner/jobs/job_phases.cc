@@ -28,6 +28,7 @@ constexpr std::size_t kQuotedBytesMax = 300;
 constexpr std::size_t kGitTextMax = 16u << 10;
 constexpr std::string_view kCheckTag = "check";
 constexpr std::chrono::seconds kCheckTimeout{60};
+const std::string kSettings = "security.network_policy.";  // where the operator says the hosts
 
 std::string seconds_text(std::chrono::milliseconds time) {
   return std::to_string(std::chrono::ceil<std::chrono::seconds>(time).count()) + " seconds";
@@ -45,10 +46,14 @@ base::Result<egress::Policy> make_policy(const JobNetwork& network, std::vector<
   std::erase_if(allow, [&](const std::string& entry) {
     return std::ranges::find(opened, entry) != opened.end();  // allowed by being opened
   });
-  return egress::Policy::make({.allow = std::move(allow),
-                               .blocked = network.blocked_domains,
-                               .private_destinations = opened,
-                               .fix = std::move(fix)});
+  return egress::Policy::make(
+      {.allow = std::move(allow),
+       .blocked = network.blocked_domains,
+       .private_destinations = opened,
+       .fix = std::move(fix),
+       .names = {.allow = kSettings + "allowed_prep_domains",
+                 .blocked = kSettings + "blocked_domains",
+                 .private_destinations = kSettings + "allowed_private_destinations"}});
 }
 
 // These and nothing else: not even another address that the operator opened.
@@ -253,7 +258,7 @@ Went<void> JobDriver::fetch_inputs() {
   const auto location = artifact::parse_location(record_.spec.input_uri);
   if (!location) return failed("input_failed", "S3 download failed: " + location.error().message);
   auto opened = artifact::open_location(*location, parts_.storage, parts_.clock, parts_.random);
-  if (!opened) return failed("input_failed", "S3 download failed: " + opened.error().to_string());
+  if (!opened) return transfer_stop("input_failed", "S3 download failed: ", opened.error());
   const fs::path folder = parts_.files.inputs(record_.id);
   const base::UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd.valid()) return lost(base::errno_error("open " + folder.string()));
@@ -332,7 +337,7 @@ base::Result<egress::Policy> JobDriver::prep_policy() const {
   const JobNetwork& network = settings_.network;
   AIRLOCK_ASSIGN(egress::Policy policy,
                  make_policy(network, network.allowed_prep_domains,
-                             "the operator can add it to allowed_prep_domains"));
+                             "the operator can add it to " + kSettings + "allowed_prep_domains"));
   const auto& file = program_.checked.job_file;
   if (!file || file->allow.empty()) return policy;
   return policy.narrowed(file->allow, "add it to allow in airlock.yaml");
