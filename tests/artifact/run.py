@@ -20,9 +20,7 @@ import sys
 import threading
 import time
 import unittest
-import urllib.error
 import urllib.parse
-import urllib.request
 
 import tool
 from artifact_case import MEBIBYTE, PART, PARTS, QUICK, Bucket, Case, server, sha256_of_zeros
