@@ -30,6 +30,11 @@ Buckets phase_buckets() { return {10, 30, 60, 300, 600, 1'800, 3'600, 7'200}; }
 Buckets wait_buckets() { return {10, 30, 60, 300, 600, 1'800, 3'600}; }
 Buckets request_buckets() { return {.01, .05, .1, .5, 1, 2, 5}; }
 
+// Of wall times, which may be set back meanwhile; a sum that shrinks would look like a new start.
+double seconds_of(Metrics::Duration duration) {
+  return Seconds(std::max(duration, Metrics::Duration::zero())).count();
+}
+
 auto& make_counters(prometheus::Registry& registry, const char* name, const char* help) {
   return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
 }
@@ -125,7 +130,7 @@ void Metrics::job_submitted(std::string_view tenant, std::string_view weight_cla
 
 void Metrics::job_waited(std::string_view weight_class, Duration waited) {
   wait_seconds_.Add({{"weight_class", class_label(weight_class)}}, wait_buckets())
-      .Observe(Seconds(waited).count());
+      .Observe(seconds_of(waited));
 }
 
 void Metrics::job_phase_ended(std::string_view phase, std::string_view weight_class,
@@ -133,7 +138,7 @@ void Metrics::job_phase_ended(std::string_view phase, std::string_view weight_cl
   phase_seconds_
       .Add({{"phase", std::string(phase)}, {"weight_class", class_label(weight_class)}},
            phase_buckets())
-      .Observe(Seconds(took).count());
+      .Observe(seconds_of(took));
 }
 
 void Metrics::job_ended(std::string_view status, std::string_view weight_class,

@@ -94,6 +94,16 @@ TEST(Metrics, AJobIsCountedFromItsSubmissionToItsEnd) {
   }
 }
 
+TEST(Metrics, AClockThatWasSetBackTakesNothingAway) {
+  Metrics metrics("1");
+  metrics.job_waited("0x", seconds(5));
+  metrics.job_waited("0x", seconds(-50));
+  metrics.job_ended("completed", "0x", "5F", seconds(-50));
+  const std::string page = metrics.text({});
+  EXPECT_LINE(page, R"(sandbox_queue_wait_seconds_sum{weight_class="0x"} 5)");
+  EXPECT_LINE(page, R"(sandbox_job_duration_seconds_sum{phase="total",weight_class="0x"} 0)");
+}
+
 TEST(Metrics, ACallerCannotMakeSeriesWithoutEnd) {
   Metrics metrics("1");
   for (std::size_t i = 0; i < kTenantsMax + 50; ++i) {
