@@ -7,7 +7,6 @@ pip, npm, git, curl, wget and urllib, each with servers of our own behind TLS; e
 its host is not allowed.
 """
 
-import json
 import os
 import shutil
 import subprocess
@@ -17,6 +16,8 @@ import unittest
 import case
 import egress_case
 from egress_case import WORLD, EgressCase
+
+from support import registries
 
 
 def setUpModule():
@@ -29,43 +30,9 @@ class Programs(EgressCase):
     @classmethod
     def setUpClass(cls):
         www = WORLD["folder"] / "www"
-        cls.make_pypi(www)
-        cls.make_npm(www)
+        registries.make_pypi(www, "https://other.test")
+        registries.make_npm(www, "https://other.test")
         cls.make_git(www)
-
-    @staticmethod
-    def make_pypi(www):
-        source = www.parent / "package"
-        (source / "greeting").mkdir(parents=True)
-        (source / "greeting" / "__init__.py").write_text("text = 'from the index'\n")
-        (source / "greeting-1.0.dist-info").mkdir()
-        info = source / "greeting-1.0.dist-info"
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: greeting\nVersion: 1.0\n")
-        (info / "WHEEL").write_text("Wheel-Version: 1.0\nRoot-Is-Purelib: true\n"
-                                    "Tag: py3-none-any\n")
-        (info / "RECORD").write_text("greeting/__init__.py,,\n")
-        folder = www / "simple" / "greeting"
-        folder.mkdir(parents=True)
-        name = "greeting-1.0-py3-none-any.whl"
-        shutil.make_archive(str(folder / name), "zip", source)
-        (folder / (name + ".zip")).rename(folder / name)
-        (folder / "index.html").write_text(f'<a href="https://other.test/simple/greeting/{name}">'
-                                           f"{name}</a>")
-
-    @staticmethod
-    def make_npm(www):
-        source = www.parent / "npm" / "package"
-        source.mkdir(parents=True)
-        (source / "package.json").write_text('{"name": "greeting", "version": "1.0.0"}')
-        (source / "index.js").write_text("module.exports = 'from the registry'\n")
-        (www / "npm").mkdir()
-        subprocess.run(["tar", "czf", www / "npm" / "greeting-1.0.0.tgz", "-C", source.parent,
-                        "package"], check=True)
-        tarball = "https://other.test/npm/greeting-1.0.0.tgz"
-        (www / "npm" / "greeting").write_text(json.dumps({
-            "name": "greeting", "dist-tags": {"latest": "1.0.0"},
-            "versions": {"1.0.0": {"name": "greeting", "version": "1.0.0",
-                                   "dist": {"tarball": tarball}}}}))
 
     @staticmethod
     def make_git(www):

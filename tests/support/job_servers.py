@@ -226,7 +226,7 @@ class JobServers:
     def url(self):
         return f"https://{self.git.host()}/job.git"
 
-    def configuration(self, attempts=2, repo_hosts=(), private=()):
+    def configuration(self, attempts=2, repo_hosts=(), private=(), build_hosts=(), build_env=()):
         """As YAML. `repo_hosts` and `private` are more of both."""
         files = self.folder / "files"
         files.mkdir(exist_ok=True)
@@ -238,9 +238,11 @@ execution:
   allowed_repo_hosts: {json.dumps([self.git.host(), *repo_hosts])}
   ca_file: {self.certificate}
   max_attempts: {attempts}
+  build_env: {json.dumps(list(build_env))}
 security:
   network_policy:
     allowed_prep_domains: ["{self.model.host()}"]
+    allowed_build_domains: {json.dumps(list(build_hosts))}
     allowed_private_destinations: {json.dumps(opened)}
 storage:
   file_roots: ["{files}"]
