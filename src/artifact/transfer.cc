@@ -200,9 +200,11 @@ base::Result<std::vector<model::ArtifactDigest>> push_outputs(
   }
   std::vector<model::ArtifactDigest> digests;
   for (const OutputFile& file : all) {
-    AIRLOCK_ASSIGN(const ContentDigest put,
-                   to.store->put({.key = prefix + file.path, .fd = file.fd, .size = file.size},
-                                 options.control));
+    AIRLOCK_ASSIGN(const base::UniqueFd content, file.open());
+    AIRLOCK_ASSIGN(
+        const ContentDigest put,
+        to.store->put({.key = prefix + file.path, .fd = content.get(), .size = file.size},
+                      options.control));
     digests.push_back(digest_of(file.path, put));
   }
   return digests;

@@ -7,6 +7,7 @@
 // returns.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +18,7 @@
 #include "artifact/store.h"
 #include "base/clock.h"
 #include "base/ids.h"
+#include "base/unique_fd.h"
 #include "model/job.h"
 
 namespace airlock::artifact {
@@ -82,7 +84,8 @@ base::Result<std::vector<model::ArtifactDigest>> fetch_input(OpenedLocation& fro
 
 struct OutputFile {
   std::string path;  // relative
-  int fd = -1;       // a regular file
+  // A regular file, asked for when its turn has come: there may be more files than descriptors.
+  std::function<base::Result<base::UniqueFd>()> open;
   base::ByteCount size;
 };
 

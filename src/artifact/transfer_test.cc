@@ -101,20 +101,18 @@ class TransferTest : public testing::Test {
   }
 
   OutputFile output(std::string path, std::string_view content) {
-    base::UniqueFd fd(::memfd_create("output", MFD_CLOEXEC));
-    EXPECT_EQ(::pwrite(fd.get(), content.data(), content.size(), 0),
-              static_cast<ssize_t>(content.size()));
-    OutputFile file{
-        .path = std::move(path), .fd = fd.get(), .size = base::ByteCount(content.size())};
-    fds_.push_back(std::move(fd));
-    return file;
+    const auto open = [text = std::string(content)]() -> base::Result<base::UniqueFd> {
+      base::UniqueFd fd(::memfd_create("output", MFD_CLOEXEC));
+      EXPECT_EQ(::pwrite(fd.get(), text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
+      return fd;
+    };
+    return {.path = std::move(path), .open = open, .size = base::ByteCount(content.size())};
   }
 
   MemoryStore* store_ = nullptr;
   OpenedLocation location_;
   MemorySink sink_;
   TransferOptions options_;
-  std::vector<base::UniqueFd> fds_;
 };
 
 using Files = std::map<std::string, std::string>;

@@ -181,13 +181,11 @@ class Tool {
     AIRLOCK_ASSIGN(OpenedLocation to, open(uri));
     const base::UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd.valid()) return base::fail_errno("open " + folder);
-    std::vector<base::UniqueFd> open_files;
     std::vector<OutputFile> files;
     std::optional<OutputFile> last;
     const auto see = [&](int, const std::string& path, std::uint64_t size) -> base::Status {
-      AIRLOCK_ASSIGN(base::UniqueFd file, open_regular_beneath(fd.get(), path));
-      OutputFile output{.path = path, .fd = file.get(), .size = base::ByteCount(size)};
-      open_files.push_back(std::move(file));
+      const auto open_file = [&fd, path] { return open_regular_beneath(fd.get(), path); };
+      OutputFile output{.path = path, .open = open_file, .size = base::ByteCount(size)};
       if (path == manifest) {
         last = std::move(output);
       } else {

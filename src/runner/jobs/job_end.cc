@@ -127,19 +127,16 @@ Went<void> JobDriver::push_outputs() {
   if (!location) return stop(Kind::kFailed, "upload_failed", location.error().message);
   auto opened = artifact::open_location(*location, parts_.storage, parts_.clock, parts_.random);
   if (!opened) { return transfer_stop("upload_failed", "S3 upload failed: ", opened.error()); }
-  std::vector<base::UniqueFd> owners;
   std::vector<artifact::OutputFile> files;
   for (const model::ArtifactDigest& output : record_.outputs) {
-    auto content = open_beneath(parts_.files.outputs(record_.id), output.path);
-    if (!content) return lost(content.error());
-    files.push_back({.path = output.path, .fd = content->get(), .size = output.size});
-    owners.push_back(std::move(*content));
+    const auto open = [folder = parts_.files.outputs(record_.id), path = output.path] {
+      return open_beneath(folder, path);
+    };
+    files.push_back({.path = output.path, .open = open, .size = output.size});
   }
   model::JobRecord completed = record_;
   completed.state = JobState::kCompleted;
   const std::string text = receipt::make_manifest(completed);
-  const auto manifest = memory_file(text);
-  if (!manifest) return lost(manifest.error());
   artifact::TransferOptions options;
   options.limits = {.files_max = settings_.limits.output_files + 1, .bytes_max = held_.disk};
   options.control.deadline = parts_.clock.steady_now() + settings_.timeouts.transfer;
@@ -147,7 +144,7 @@ Went<void> JobDriver::push_outputs() {
   const auto pushed =
       artifact::push_outputs(*opened, files,
                              artifact::OutputFile{.path = std::string(receipt::kManifestName),
-                                                  .fd = manifest->get(),
+                                                  .open = [&text] { return memory_file(text); },
                                                   .size = base::ByteCount(text.size())},
                              options);
   if (!pushed) return transfer_stop("upload_failed", "S3 upload failed: ", pushed.error());
