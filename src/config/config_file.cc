@@ -55,6 +55,8 @@ base::Result<std::vector<std::string>> read_texts(const YamlReader& reader, cons
                                                   const YamlNode& node) {
   std::vector<std::string> texts;
   if (setting.shape == Shape::kList && node.kind == YamlNode::Kind::kList) {
+    // Nothing of it, which nothing said means, too. Where there is a default it would not.
+    if (node.items.empty() && setting.fallback.empty()) return texts;
     AIRLOCK_TRY(reader.check_list(node, setting.name, kListItemsMax));
     for (const YamlNode& item : node.items) {
       AIRLOCK_ASSIGN(std::string text, reader.read_text(item, setting.name));
@@ -97,6 +99,7 @@ class FileValues {
   base::Status put_one(const std::string& name, const YamlNode& node) {
     const auto setting = std::ranges::find(values_.settings(), name, &Setting::name);
     AIRLOCK_ASSIGN(std::vector<std::string> texts, read_texts(reader_, *setting, node));
+    if (texts.empty()) return {};
     const std::string place =
         origin_ + ":" + std::to_string(node.at.line) + ":" + std::to_string(node.at.column);
     values_.put(setting->name, {std::move(texts), Layer::kFile, place});

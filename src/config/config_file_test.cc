@@ -77,6 +77,12 @@ TEST(ConfigFileTest, AnEmptyFileSaysNothing) {
   EXPECT_FALSE(values.is_set("max_wall"));
 }
 
+TEST(ConfigFileTest, NothingOfAListIsWhatNothingSaidIs) {
+  Values values(kTable);
+  EXPECT_TRUE(put_file(values, {"execution: {net: {allow: []}}"}, "a.yaml"));
+  EXPECT_FALSE(values.is_set("execution.net.allow"));
+}
+
 TEST(ConfigFileTest, WhatIsUnknownIsRefusedWithPlaceAndNearestName) {
   const std::string text = refused("listen: x\n  \nmax_wal: 2m\n");
   expect_mentions(text, "a.yaml:3:1: ");

@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import textwrap
 import threading
 import time
 import unittest
@@ -104,6 +105,17 @@ class Said(case.Case):
         self.printed("--config", self.write("b.yaml", "security:\n  network_policy:\n"
                                             f"    allowed_prep_domains: {opened}\n"
                                             f"    allowed_private_destinations: {opened}\n"))
+
+    def test_the_examples_of_the_documentation_are_taken(self):
+        page = (airlock.ROOT / "docs/operations.md").read_text()
+        sections = r"(?:execution|source|security|storage|scheduler|monitoring):\n"
+        examples = [textwrap.dedent(text) for text in
+                    re.findall(rf"^((?:    {sections}(?:     .*\n)+)+)", page, re.MULTILINE)]
+        self.assertGreaterEqual(len(examples), 2)
+        for example in examples:
+            if "ssh_key_file" in example:
+                continue  # this host has none to read
+            self.printed("--config", self.write("example.yaml", example))
 
     def test_what_is_said_of_s3_is_checked_at_the_start(self):
         for key, value in (("s3_endpoint", "minio:9000"), ("s3_style", "pathlike"),
