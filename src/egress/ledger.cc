@@ -8,7 +8,7 @@ Ledger::Line& Ledger::line_of(const Destination& destination, bool allowed,
                               const std::string& reason) {
   Key key(destination.host, destination.port, allowed, reason);
   if (lines_.size() >= kLedgerEntriesMax && !lines_.contains(key)) {
-    key = Key("(others)", 0, allowed, "");
+    key = Key(kOtherHosts, 0, allowed, "");
   }
   std::unique_ptr<Line>& line = lines_[std::move(key)];
   if (line == nullptr) line = std::make_unique<Line>();

@@ -20,6 +20,7 @@
 namespace airlock::egress {
 
 inline constexpr std::size_t kLedgerEntriesMax = 1'000;
+inline constexpr const char* kOtherHosts = "(others)";
 inline constexpr std::size_t kDenialsMax = 64;
 
 // Of all sessions of a gateway, since it began. Outlives their ledgers.

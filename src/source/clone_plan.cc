@@ -11,6 +11,7 @@ namespace {
 
 using Words = std::vector<std::string>;
 
+constexpr std::size_t kNoteBytesMax = 300;  // of an error of ours, among what a clone printed
 constexpr const char* kTakenRef = "refs/airlock/head";
 constexpr const char* kGit = "/usr/bin/git";
 constexpr std::size_t kFullCommitDigits = 40;
@@ -180,7 +181,8 @@ base::Result<ClonePlan> make_clone_plan(const model::JobSpec& spec, const Source
   AIRLOCK_ASSIGN(plan.url, parse_repo_url(spec.repo_url, {.hosts = knobs.allowed_repo_hosts,
                                                           .file_roots = knobs.file_roots}));
   if (plan.url.scheme == RepoScheme::kSsh && !knobs.ssh) {
-    return base::fail(base::ErrorCode::kUnavailable, "repositories over ssh are not set up here",
+    return base::fail(base::ErrorCode::kInvalidArgument,
+                      "repositories over ssh are not set up here",
                       "use https://; the operator's source.ssh_known_hosts_file sets ssh up");
   }
   if (!spec.repo_commit.empty()) { AIRLOCK_ASSIGN(plan.commit, parse_commit(spec.repo_commit)); }
@@ -202,8 +204,14 @@ base::Result<ClonePlan> make_clone_plan(const model::JobSpec& spec, const Source
 
 std::string explain_clone_failure(const ClonePlan& plan, std::string_view said) {
   if (plan.url.scheme != RepoScheme::kSsh) return {};
-  const auto has = [said](std::string_view text) { return said.find(text) != said.npos; };
-  if (has("host key is known for")) {
+  // Names of files and words of the server are in there, too, but hardly where a line begins.
+  const auto find = [said](std::string_view text) {
+    if (said.starts_with(text)) return std::size_t{0};
+    const std::size_t at = said.find("\n" + std::string(text));
+    return at == said.npos ? at : at + 1;
+  };
+  const auto has = [&](std::string_view text) { return find(text) != said.npos; };
+  if (has("No ") && said.find("host key is known for") != said.npos) {
     return "no key of " + plan.url.host +
            " is in the known_hosts file of this runner (source.ssh_known_hosts_file)";
   }
@@ -212,15 +220,15 @@ std::string explain_clone_failure(const ClonePlan& plan, std::string_view said) 
            " is not the one in the known_hosts file of this runner "
            "(source.ssh_known_hosts_file): somebody may stand in between";
   }
-  if (has("Permission denied (")) {
+  if (said.find(": Permission denied (") != said.npos) {
     return plan.url.host +
            " does not accept the ssh key of this runner (source.ssh_key_file), or there is none";
   }
   // What ssh itself says of a connection that it could not have is of no use to anybody.
-  const std::size_t ours = said.find(kSshNotePrefix);
+  const std::size_t ours = find(kSshNotePrefix);
   if (ours == said.npos) return {};
   said.remove_prefix(ours + kSshNotePrefix.size());
-  return std::string(said.substr(0, said.find('\n')));
+  return std::string(said.substr(0, std::min(said.find('\n'), kNoteBytesMax)));
 }
 
 }  // namespace airlock::source

@@ -31,10 +31,7 @@ std::uint64_t bytes_on_disk(int fd) {
 }
 
 DiskWait::DiskWait(DiskWaitParts parts, const JobControl& control, std::string job)
-    : parts_(std::move(parts)),
-      control_(control),
-      job_(std::move(job)),
-      until_(parts_.clock.steady_now() + kDiskWaitMax) {}
+    : parts_(std::move(parts)), control_(control), job_(std::move(job)) {}
 
 bool DiskWait::try_again_after(const base::Error& error) {
   return is_of_disk(error) && pause(error.to_string());
@@ -48,10 +45,10 @@ void DiskWait::until_room(const std::filesystem::path& directory) {
 
 bool DiskWait::pause(const std::string& why) {
   if (!std::exchange(told_, true)) parts_.log("job.waits_for_disk", job_, why);
-  const auto now = parts_.clock.steady_now();
-  if (now >= until_) return false;
-  for (auto left = std::exchange(next_, std::min(next_ * 2, kDiskLookMost)); left.count() > 0;
-       left -= kStopLookEvery) {
+  if (left_.count() <= 0) return false;
+  const auto pause = std::exchange(next_, std::min(next_ * 2, kDiskLookMost));
+  left_ -= pause;
+  for (auto left = pause; left.count() > 0; left -= kStopLookEvery) {
     if (control_.stop_flag()) return false;
     parts_.sleep(std::min(left, kStopLookEvery));
   }

@@ -12,13 +12,12 @@
 #include <string>
 #include <string_view>
 
-#include "base/clock.h"
 #include "base/result.h"
 #include "runner/jobs/job_control.h"
 
 namespace airlock::runner {
 
-inline constexpr std::chrono::minutes kDiskWaitMax{15};  // all waits of one step together
+inline constexpr std::chrono::minutes kDiskWaitMax{15};  // all pauses of one DiskWait together
 inline constexpr std::chrono::milliseconds kDiskLookLeast{250};
 inline constexpr std::chrono::milliseconds kDiskLookMost{10'000};
 // What is left to all others; with less below the directory of jobs none is begun.
@@ -31,7 +30,6 @@ std::uint64_t bytes_on_disk(int fd);
 
 // As of JobParts.
 struct DiskWaitParts {
-  const base::Clock& clock;
   std::function<void(std::chrono::milliseconds)> sleep;
   std::function<void(std::string_view event, std::string_view job, std::string_view detail)> log;
 };
@@ -52,7 +50,7 @@ class DiskWait {
   const DiskWaitParts parts_;
   const JobControl& control_;
   const std::string job_;
-  std::chrono::steady_clock::time_point until_;
+  std::chrono::milliseconds left_ = kDiskWaitMax;
   std::chrono::milliseconds next_ = kDiskLookLeast;
   bool told_ = false;
 };

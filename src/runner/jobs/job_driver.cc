@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/crash_point.h"
+#include "egress/ledger.h"
 #include "model/egress_key.h"
 #include "runner/guest_environment.h"
 #include "runner/jobs/job_ask.h"
@@ -12,6 +13,11 @@
 
 namespace airlock::runner {
 namespace {
+
+auto find_line(std::vector<model::EgressEntry>& entries, const model::EgressEntry& wanted) {
+  return std::ranges::find(entries, model::egress_key(wanted),
+                           [](const model::EgressEntry& one) { return model::egress_key(one); });
+}
 
 // Where programs look for the certificates that they trust.
 constexpr std::string_view kTrustVariables[] = {
@@ -171,21 +177,30 @@ Step JobDriver::make_step(const std::string& tag, std::vector<std::string> argv,
 
 std::vector<model::EgressEntry> JobDriver::add_known(
     const std::string& tag, std::vector<model::EgressEntry> entries) const {
-  for (model::EgressEntry& entry : entries) entry.phase = tag;
-  for (const model::EgressEntry& known : record_.egress) {
-    if (known.phase != tag) continue;
-    const auto same =
-        std::ranges::find(entries, model::egress_key(known),
-                          [](const model::EgressEntry& entry) { return model::egress_key(entry); });
-    if (same == entries.end()) {
-      entries.push_back(known);
+  std::vector<model::EgressEntry> all;
+  std::ranges::copy_if(record_.egress, std::back_inserter(all),
+                       [&](const model::EgressEntry& known) { return known.phase == tag; });
+  // As many lines as one session has: each attempt could name others, and the record has an end.
+  for (model::EgressEntry& entry : entries) {
+    entry.phase = tag;
+    auto same = find_line(all, entry);
+    if (same == all.end() && all.size() < egress::kLedgerEntriesMax) {
+      all.push_back(entry);
       continue;
     }
-    same->connections += known.connections;
-    same->bytes_out += known.bytes_out;
-    same->bytes_in += known.bytes_in;
+    if (same == all.end()) {
+      model::EgressEntry others;
+      others.phase = tag;
+      others.host = egress::kOtherHosts;
+      others.allowed = entry.allowed;
+      same = find_line(all, others);
+      if (same == all.end()) same = all.insert(all.end(), others);
+    }
+    same->connections += entry.connections;
+    same->bytes_out += entry.bytes_out;
+    same->bytes_in += entry.bytes_in;
   }
-  return entries;
+  return all;
 }
 
 // Runs it, keeps what became of it in the store, and gives it back.
@@ -264,7 +279,10 @@ Went<void> JobDriver::judge(const std::string& tag, const std::string& code,
     case model::OutcomeKind::kExited:
       if (outcome.exit_code == 0) return {};
       break;
-    case model::OutcomeKind::kCancelled: return stop(JobStop::Kind::kCancelled, "", "");
+    case model::OutcomeKind::kCancelled:
+      if (control_.is_cancelled()) return stop(JobStop::Kind::kCancelled, "", "");
+      // By us, for the GPU's sake, and we may not have lived to say so.
+      return stop(JobStop::Kind::kLost, "runner_lost", tag + " was ended: " + outcome.detail);
     case model::OutcomeKind::kWallTimeout:
     case model::OutcomeKind::kCpuTimeout:
       return stop(JobStop::Kind::kTimeout, tag + "_timeout", message);
@@ -293,7 +311,10 @@ void JobDriver::note_gpu_faults(const std::vector<std::string>& faults) {
 void JobDriver::look_at_gpus(model::Outcome& outcome) {
   if (record_.gpus.empty() || control_.is_cancelled()) return;
   note_gpu_faults(parts_.gpus.look_for_faults(record_.id));
-  if (!gpu_fault_.empty()) outcome.detail = gpu_fault_;
+  if (gpu_fault_.empty()) return;
+  // Should we die now, whoever adopts the job must not take this for the program's own end.
+  outcome.kind = model::OutcomeKind::kCancelled;
+  outcome.detail = gpu_fault_;
 }
 
 void JobDriver::note(const std::string& tag, std::string_view text) const {

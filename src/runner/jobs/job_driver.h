@@ -69,12 +69,14 @@ class JobDriver {
   Went<void> push_outputs();
 
   Went<void> run_clone(const source::ClonePlan& plan);
-  Went<void> plan_from(const source::RepositoryView& view);
+  Went<void> plan_from(const source::RepositoryView& view,
+                       const source::LanguageCheck& check_language);
   Went<void> run_compile_check();
   Went<void> run_build();
   DiskWait disk_wait() const;
-  Went<void> take_output(const backend::CollectedFile& output);
-  base::Status copy_output(const backend::CollectedFile& output);
+  Went<void> take_output(const backend::CollectedFile& output, DiskWait& disk,
+                         std::vector<model::ArtifactDigest>& outputs);
+  base::Status copy_output(const backend::CollectedFile& output, DiskWait& disk);
 
   // Steps.
   Went<StepEnd> run_step(Step step);

@@ -62,28 +62,29 @@ Went<void> JobDriver::take_outputs() {
                 "The job left more than " + std::to_string(settings_.limits.output_files) +
                     " files, or more bytes than its disk holds, in /output");
   }
+  std::vector<model::ArtifactDigest> outputs;
+  DiskWait disk = disk_wait();
   for (const backend::CollectedFile& output : collected->files) {
-    AIRLOCK_TRY(take_output(output));
+    AIRLOCK_TRY(take_output(output, disk, outputs));
   }
-  if (const auto listed = receipt::check_artifact_list(record_.outputs); !listed) {
-    record_.outputs.clear();
+  if (const auto listed = receipt::check_artifact_list(outputs); !listed) {
     return stop(Kind::kFailed, "output_limit", "The job's outputs: " + listed.error().message);
   }
+  // All of them or none: a receipt says what the store knows.
+  record_.outputs = std::move(outputs);
   store::JobChange change;
   change.outputs = record_.outputs;
   return save(std::move(change));
 }
 
 DiskWait JobDriver::disk_wait() const {
-  return DiskWait({.clock = parts_.clock, .sleep = parts_.sleep, .log = parts_.log}, control_,
-                  record_.id);
+  return DiskWait({.sleep = parts_.sleep, .log = parts_.log}, control_, record_.id);
 }
 
 // What the job has computed is not thrown away because the disk is full for a while.
-base::Status JobDriver::copy_output(const backend::CollectedFile& output) {
+base::Status JobDriver::copy_output(const backend::CollectedFile& output, DiskWait& disk) {
   const fs::path folder = parts_.files.outputs(record_.id);
   const std::uint64_t needed = bytes_on_disk(output.content.get());
-  DiskWait disk = disk_wait();
   for (;;) {
     base::Status copied = base::fail(base::errno_error("copy " + output.path, ENOSPC));
     if (has_room(folder, needed)) {
@@ -97,7 +98,8 @@ base::Status JobDriver::copy_output(const backend::CollectedFile& output) {
   }
 }
 
-Went<void> JobDriver::take_output(const backend::CollectedFile& output) {
+Went<void> JobDriver::take_output(const backend::CollectedFile& output, DiskWait& disk,
+                                  std::vector<model::ArtifactDigest>& outputs) {
   if (control_.is_detached()) return stop(Kind::kDetached, "", "");
   if (control_.is_cancelled()) return stop(Kind::kCancelled, "", "");
   // Nor below it: a file cannot be written where a folder of its name is.
@@ -111,12 +113,12 @@ Went<void> JobDriver::take_output(const backend::CollectedFile& output) {
     return {};
   }
   const fs::path folder = parts_.files.outputs(record_.id);
-  if (const auto copied = copy_output(output); !copied) return lost(copied.error());
+  if (const auto copied = copy_output(output, disk); !copied) return lost(copied.error());
   const auto copy = open_beneath(folder, output.path);
   if (!copy) return lost(copy.error());
   const auto digest = receipt::digest_file(copy->get(), output.size.count());
   if (!digest) return lost(digest.error());
-  record_.outputs.push_back({output.path, output.size, digest->sha256});
+  outputs.push_back({output.path, output.size, digest->sha256});
   base::crash_point("job_output_copied");
   return {};
 }

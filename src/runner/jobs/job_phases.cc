@@ -135,7 +135,7 @@ Went<void> JobDriver::check() {
   if (fs::exists(kept / kKeptMark, error)) {
     const auto view = source::FolderView::open(kept.string());
     if (!view) return lost(view.error());
-    return plan_from(*view);
+    return plan_from(*view, {});  // was asked before: the host may have changed under a running job
   }
   fs::create_directories(kept, error);
   auto collected = workspace_.collect({.patterns = {"**"},
@@ -151,7 +151,7 @@ Went<void> JobDriver::check() {
                                            base::format_byte_count(settings_.limits.repository));
   }
   const CollectedView view(std::move(*collected), record_.spec.repo_path, kept);
-  AIRLOCK_TRY(plan_from(view));
+  AIRLOCK_TRY(plan_from(view, parts_.check_language));
   if (!view.kept()) return lost(view.kept().error());
   const auto tree = view.digest_tree(record_.resolved_commit);
   if (!tree) return lost(tree.error());
@@ -173,8 +173,9 @@ Went<void> JobDriver::check() {
   return {};
 }
 
-Went<void> JobDriver::plan_from(const source::RepositoryView& view) {
-  auto program = plan_program(view, parts_.check_language);
+Went<void> JobDriver::plan_from(const source::RepositoryView& view,
+                                const source::LanguageCheck& check_language) {
+  auto program = plan_program(view, check_language);
   if (!program) {
     std::string text = program.error().message;
     if (!text.starts_with(source::kValidationFailed)) text = "Validation failed: " + text;
@@ -270,6 +271,7 @@ Went<void> JobDriver::fetch_inputs() {
   DiskWait disk = disk_wait();
   auto inputs = artifact::fetch_input(*opened, sink, options);
   while (!inputs && disk.try_again_after(inputs.error())) {
+    options.control.deadline = parts_.clock.steady_now() + settings_.timeouts.transfer;
     inputs = artifact::fetch_input(*opened, sink, options);
   }
   if (!inputs && is_of_disk(inputs.error()) && !control_.stop_flag()) return lost(inputs.error());
