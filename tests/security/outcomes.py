@@ -189,7 +189,7 @@ CASES = (
     Case(
         "makes too many files and fails",
         "files 70000 5",
-        "--disk 64m --timeout 20s",
+        "--disk 64m --timeout 2m --cpu-time 1m",
         "disk_limit",
         5,
         hit=("inodes",),
@@ -198,7 +198,7 @@ CASES = (
     Case(
         "makes too many files and copes",
         "files 70000 0",
-        "--disk 64m --timeout 20s",
+        "--disk 64m --timeout 2m --cpu-time 1m",
         "exited",
         0,
         hit=("inodes",),
