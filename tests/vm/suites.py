@@ -32,9 +32,9 @@ SUITES = (
     Suite("blackbox", "root", "system",
           ("python3", "tests/blackbox/run.py", "doctor", "grants", "network", "run_cli",
            "run_process", "serve", "terminal"), 1000),
-    Suite("security-root", "root", "system", SECURITY, 900),
+    Suite("security-root", "root", "system", SECURITY, 1800),
     Suite("security-user", "root", "delegated",
-          (*SECURITY, "--as-user", "1000", "--suite", "probes"), 900),
+          (*SECURITY, "--as-user", "1000", "--suite", "probes"), 1500),
 )
 
 # On a kernel of our own with core scheduling, which takes long to build the first time.
