@@ -20,9 +20,9 @@ inline constexpr NvmlReturn kNvmlSuccess = 0;
 inline constexpr NvmlReturn kNvmlUninitialized = 1;
 inline constexpr NvmlReturn kNvmlNotFound = 6;
 inline constexpr NvmlReturn kNvmlInsufficientSize = 7;
-inline constexpr NvmlReturn kNvmlGpuIsLost = 15;
 inline constexpr NvmlReturn kNvmlDriverNotLoaded = 9;
 inline constexpr NvmlReturn kNvmlTimeout = 10;
+inline constexpr NvmlReturn kNvmlGpuIsLost = 15;
 
 inline constexpr unsigned kNvmlUuidBytes = 96;     // NVML_DEVICE_UUID_V2_BUFFER_SIZE
 inline constexpr unsigned kNvmlNameBytes = 96;     // NVML_DEVICE_NAME_V2_BUFFER_SIZE

@@ -428,16 +428,6 @@ class Folders(Case):
             self.assertTrue(done.status == 1 or done.stdout == "", done.said())
         self.assertEqual(self.read(), {})
 
-    def assert_survives_the_server(self, running):
-        """`running` stands still: the server dies under it, and comes back."""
-        server.kill_gateway()
-        running.send(signal.SIGCONT)
-        time.sleep(1)
-        server.start_gateway()
-        done = running.finish()
-        self.assertEqual(done.status, 0, done.said())
-        self.assert_whole()
-
     def test_killed_nothing_is_seen_and_the_next_push_cleans_up(self):
         self.write_hole("big", 400 * MEBIBYTE)
         running = tool.Running(self.environment, *self.rooted, "push", self.uri, self.source)

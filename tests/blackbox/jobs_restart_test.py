@@ -9,7 +9,7 @@ import sys
 import time
 
 import case
-from jobs_test import Runner
+from jobs_test import SLOW, Runner
 
 
 def keeper_of(program):
@@ -71,6 +71,34 @@ if sys.argv[2] == "inference":
             self.assertEqual(record["attempts"], 2)
             self.assertEqual(record["repo_commit"], commit)
             self.assertEqual(runner.output(job, "copy"), b"wanted")
+
+    def test_what_was_reached_is_added_up_over_a_restart(self):
+        url = 'urllib.request.urlopen(os.environ["MODEL_URL"]).read()'
+        with Runner(self.folder) as runner:
+            runner.commit(inference_py=f"""
+import os, sys, time, urllib.request
+if sys.argv[2] == "prep":
+    {url}; {url}
+    print("first", flush=True)
+    for _ in range(80):
+        time.sleep(0.1)
+    {url}
+""")
+            job = runner.submit()
+            runner.wait(job, ("prep",))
+            while "first" not in runner.log_text(job):
+                time.sleep(0.05)
+            deadline = time.monotonic() + 10 * SLOW
+            while not runner.job(job)["egress"]:  # what is not yet in the record is lost
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.05)
+            runner.service.stop()
+            runner.start()
+            record = runner.wait(job, ("completed",))
+            self.assertEqual(record["attempts"], 1)
+            reached = [entry["connections"] for entry in record["egress"]
+                       if entry["phase"] == "prep" and entry["allowed"]]
+            self.assertEqual(reached, [3], record["egress"])
 
     def test_a_running_job_is_adopted_with_its_logs(self):
         with Runner(self.folder) as runner:

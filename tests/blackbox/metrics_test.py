@@ -87,7 +87,20 @@ class Page:
                 if re.sub("_(total|bucket|sum|count)$", "", key[0]) in grows}
 
 
-class Metrics(service.ServiceCase):
+class Waiting:
+    """For a case that has page()."""
+
+    def wait_until(self, holds):
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while True:
+            page = self.page()
+            if holds(page):
+                return page
+            self.assertLess(time.monotonic(), deadline, page.text)
+            time.sleep(0.05)
+
+
+class Metrics(Waiting, service.ServiceCase):
     def page(self, headers=None):
         status, given, body = self.service.ask("GET", "/metrics", headers=headers)
         self.assertEqual((status, given["Content-Type"]), (200, CONTENT_TYPE))
@@ -120,15 +133,6 @@ class Metrics(service.ServiceCase):
                                b"application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
             self.wait_until(lambda page: page.value("airlock_run_slots", state="in_use") == 1)
         self.wait_until(lambda page: page.value("airlock_run_slots", state="in_use") == 0)
-
-    def wait_until(self, holds):
-        deadline = time.monotonic() + SETTLE_SECONDS
-        while True:
-            page = self.page()
-            if holds(page):
-                return page
-            self.assertLess(time.monotonic(), deadline, page.text)
-            time.sleep(0.05)
 
     def test_requests_have_the_pattern_of_their_route(self):
         def count(page, **labels):
@@ -290,7 +294,7 @@ class Access(case.Case):
             self.assertIn(str(port), done.stderr.decode())
 
 
-class Jobs(case.Case):
+class Jobs(Waiting, case.Case):
     @classmethod
     def setUpClass(cls):
         folder = cls.enterClassContext(tempfile.TemporaryDirectory(prefix="metrics-test-"))
@@ -304,15 +308,6 @@ class Jobs(case.Case):
 
     def page(self):
         return Page(self.runner.call("GET", "/metrics", expect=200)[1].decode())
-
-    def wait_until(self, holds):
-        deadline = time.monotonic() + SETTLE_SECONDS
-        while True:
-            page = self.page()
-            if holds(page):
-                return page
-            self.assertLess(time.monotonic(), deadline, page.text)
-            time.sleep(0.05)
 
     def test_a_job_is_followed_through_its_phases(self):
         commit = self.runner.commit(inference_py="""

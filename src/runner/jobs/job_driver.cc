@@ -19,6 +19,15 @@ auto find_line(std::vector<model::EgressEntry>& entries, const model::EgressEntr
                            [](const model::EgressEntry& one) { return model::egress_key(one); });
 }
 
+// Of the attempt at hand; null: it has not begun that step.
+template <typename Record>
+auto find_phase(Record& record, const std::string& tag) -> decltype(record.phases.data()) {
+  for (auto& phase : record.phases) {
+    if (phase.name == tag && phase.attempt == record.attempts) return &phase;
+  }
+  return nullptr;
+}
+
 // Where programs look for the certificates that they trust.
 constexpr std::string_view kTrustVariables[] = {
     "SSL_CERT_FILE", "GIT_SSL_CAINFO",      "CURL_CA_BUNDLE",   "REQUESTS_CA_BUNDLE",
@@ -108,20 +117,15 @@ Went<void> JobDriver::forget_earlier_attempt() {
 }
 
 // --- steps ---------------------------------------------------------------------------------------
-const model::PhaseRecord* JobDriver::find_phase(const std::string& tag) const {
-  for (const model::PhaseRecord& phase : record_.phases) {
-    if (phase.name == tag && phase.attempt == record_.attempts) return &phase;
-  }
-  return nullptr;
-}
-
 const model::PhaseRecord* JobDriver::ended_phase(const std::string& tag) const {
-  const model::PhaseRecord* const phase = find_phase(tag);
+  const model::PhaseRecord* const phase = find_phase(record_, tag);
   return phase != nullptr && phase->outcome ? phase : nullptr;
 }
 
 // The store knows of a step before it is begun.
-bool JobDriver::has_begun(const std::string& tag) const { return find_phase(tag) != nullptr; }
+bool JobDriver::has_begun(const std::string& tag) const {
+  return find_phase(record_, tag) != nullptr;
+}
 
 // Whose cache of builds it is.
 std::string JobDriver::tenant() const {
@@ -211,10 +215,7 @@ Went<StepEnd> JobDriver::run_step(Step step) {
   phase.name = tag;
   phase.attempt = record_.attempts;
   phase.started_at = now();
-  const auto known = std::ranges::find_if(record_.phases, [&](const model::PhaseRecord& one) {
-    return one.name == tag && one.attempt == record_.attempts;
-  });
-  if (known != record_.phases.end()) {
+  if (const model::PhaseRecord* const known = find_phase(record_, tag)) {
     phase = *known;
   } else {
     store::JobChange begun;
@@ -253,9 +254,7 @@ Went<StepEnd> JobDriver::run_step(Step step) {
   change.egress = add_known(tag, std::move(end->egress));
   std::vector<model::EgressEntry> egress = change.egress;
   AIRLOCK_TRY(save(std::move(change)));
-  std::ranges::find_if(record_.phases, [&](const model::PhaseRecord& one) {
-    return one.name == tag && one.attempt == record_.attempts;
-  })->operator=(phase);
+  *find_phase(record_, tag) = phase;
   std::erase_if(record_.egress, [&](const auto& entry) { return entry.phase == tag; });
   record_.egress.insert(record_.egress.end(), egress.begin(), egress.end());
   if (!gpu_fault_.empty()) return stop(JobStop::Kind::kLost, "gpu_fault", gpu_fault_);

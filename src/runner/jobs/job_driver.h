@@ -91,7 +91,6 @@ class JobDriver {
   std::vector<std::string> environment(const std::vector<std::string>& more) const;
   base::Result<std::vector<backend::InputFile>> open_inputs() const;
   // Of this attempt.
-  const model::PhaseRecord* find_phase(const std::string& tag) const;
   const model::PhaseRecord* ended_phase(const std::string& tag) const;
   bool has_begun(const std::string& tag) const;
   Went<void> judge(const std::string& tag, const std::string& code, const std::string& message);

@@ -129,10 +129,16 @@ Went<void> JobDriver::push_outputs() {
   if (!location) return stop(Kind::kFailed, "upload_failed", location.error().message);
   auto opened = artifact::open_location(*location, parts_.storage, parts_.clock, parts_.random);
   if (!opened) { return transfer_stop("upload_failed", "S3 upload failed: ", opened.error()); }
+  // What this host cannot open is no trouble of the store's.
+  std::optional<base::Error> not_opened;
+  const auto note_error = [&not_opened](base::Result<base::UniqueFd> opened) {
+    if (!opened) not_opened = opened.error();
+    return opened;
+  };
   std::vector<artifact::OutputFile> files;
   for (const model::ArtifactDigest& output : record_.outputs) {
-    const auto open = [folder = parts_.files.outputs(record_.id), path = output.path] {
-      return open_beneath(folder, path);
+    const auto open = [&note_error, folder = parts_.files.outputs(record_.id), path = output.path] {
+      return note_error(open_beneath(folder, path));
     };
     files.push_back({.path = output.path, .open = open, .size = output.size});
   }
@@ -143,12 +149,13 @@ Went<void> JobDriver::push_outputs() {
   options.limits = {.files_max = settings_.limits.output_files + 1, .bytes_max = held_.disk};
   options.control.deadline = parts_.clock.steady_now() + settings_.timeouts.transfer;
   options.control.cancelled = &control_.stop_flag();
-  const auto pushed =
-      artifact::push_outputs(*opened, files,
-                             artifact::OutputFile{.path = std::string(receipt::kManifestName),
-                                                  .open = [&text] { return memory_file(text); },
-                                                  .size = base::ByteCount(text.size())},
-                             options);
+  const auto pushed = artifact::push_outputs(
+      *opened, files,
+      artifact::OutputFile{.path = std::string(receipt::kManifestName),
+                           .open = [&] { return note_error(memory_file(text)); },
+                           .size = base::ByteCount(text.size())},
+      options);
+  if (not_opened) return lost(*not_opened);
   if (!pushed) return transfer_stop("upload_failed", "S3 upload failed: ", pushed.error());
   return {};
 }

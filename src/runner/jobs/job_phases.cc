@@ -28,7 +28,6 @@ constexpr std::size_t kQuotedBytesMax = 300;
 constexpr std::size_t kGitTextMax = 16u << 10;
 constexpr std::string_view kCheckTag = "check";
 constexpr std::chrono::seconds kCheckTimeout{60};
-const std::string kSettings = "security.network_policy.";  // where the operator says the hosts
 
 std::string seconds_text(std::chrono::milliseconds time) {
   return std::to_string(std::chrono::ceil<std::chrono::seconds>(time).count()) + " seconds";
@@ -38,6 +37,9 @@ std::string seconds_text(std::chrono::milliseconds time) {
 std::unexpected<JobStop> failed(std::string code, std::string message) {
   return stop(Kind::kFailed, std::move(code), std::move(message));
 }
+
+// Where the operator says it.
+std::string setting(const char* list) { return "security.network_policy." + std::string(list); }
 
 // Who may be reached by name, among what the operator opened by address as well.
 base::Result<egress::Policy> make_policy(const JobNetwork& network, std::vector<std::string> allow,
@@ -51,9 +53,9 @@ base::Result<egress::Policy> make_policy(const JobNetwork& network, std::vector<
        .blocked = network.blocked_domains,
        .private_destinations = opened,
        .fix = std::move(fix),
-       .names = {.allow = kSettings + "allowed_prep_domains",
-                 .blocked = kSettings + "blocked_domains",
-                 .private_destinations = kSettings + "allowed_private_destinations"}});
+       .names = {.allow = setting("allowed_prep_domains"),
+                 .blocked = setting("blocked_domains"),
+                 .private_destinations = setting("allowed_private_destinations")}});
 }
 
 // These and nothing else: not even another address that the operator opened.
@@ -339,7 +341,7 @@ base::Result<egress::Policy> JobDriver::prep_policy() const {
   const JobNetwork& network = settings_.network;
   AIRLOCK_ASSIGN(egress::Policy policy,
                  make_policy(network, network.allowed_prep_domains,
-                             "the operator can add it to " + kSettings + "allowed_prep_domains"));
+                             "the operator can add it to " + setting("allowed_prep_domains")));
   const auto& file = program_.checked.job_file;
   if (!file || file->allow.empty()) return policy;
   return policy.narrowed(file->allow, "add it to allow in airlock.yaml");
