@@ -71,11 +71,18 @@ base::Result<std::uint32_t> parse_cores(std::string_view text) {
                     "write 4, or 0.5, with at most three digits behind the point");
 }
 
+std::string format_cores(std::uint32_t millis) {
+  std::string text = std::to_string(millis / 1'000);
+  if (millis % 1'000 == 0) return text;
+  std::string fraction = std::to_string(1'000 + millis % 1'000).substr(1);
+  fraction.erase(fraction.find_last_not_of('0') + 1);
+  return text + "." + fraction;
+}
+
 base::Result<std::uint32_t> read_cores(const YamlReader& reader, const YamlNode& node,
                                        std::string_view what) {
   return read_value(reader, node, what, Range<std::uint32_t>{kCpuMillisMin, kCpuMillisMax},
-                    parse_cores,
-                    [](std::uint32_t millis) { return std::to_string(millis) + "/1000"; });
+                    parse_cores, format_cores);
 }
 
 base::Result<std::uint32_t> read_pids(const YamlReader& reader, const YamlNode& node,

@@ -69,6 +69,11 @@ TEST(JobFileTest, TheExamplesOfTheDocumentationAreTaken) {
   EXPECT_EQ(examples, 3);
 }
 
+TEST(JobFileTest, CoresAreSaidAsTheyAreWritten) {
+  EXPECT_NE(refusal("inference: a\nlimits: {cpus: 0.009}").find("between 0.01 and 1024, not 0.009"),
+            std::string::npos);
+}
+
 TEST(JobFileTest, OnlyInferenceHasToBeSaid) {
   const auto file = parse_job_file("inference: python3 main.py\n", check_language);
   ASSERT_TRUE(file.has_value()) << file.error().message;

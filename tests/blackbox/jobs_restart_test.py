@@ -100,6 +100,30 @@ if sys.argv[2] == "prep":
                        if entry["phase"] == "prep" and entry["allowed"]]
             self.assertEqual(reached, [3], record["egress"])
 
+    def test_folders_that_nobody_knows_go_when_they_are_older_than_history(self):
+        with Runner(self.folder) as runner:
+            jobs = self.folder / "state/service/jobs"
+            runner.commit()
+            known = runner.submit()
+            runner.wait(known, ("completed",))
+            runner.service.stop()
+            owner = jobs.stat()
+            month = time.time() - 31 * 24 * 3600
+            for name, changed in (("job_000000000001", month), ("job_000000000002", time.time()),
+                                  (known, month)):
+                (jobs / name).mkdir(exist_ok=True)
+                os.chown(jobs / name, owner.st_uid, owner.st_gid)
+                os.utime(jobs / name, (changed, changed))
+            runner.start()
+            runner.service.wait_for("job.orphan")
+            deadline = time.monotonic() + 10 * SLOW
+            while (jobs / "job_000000000001").exists():
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.05)
+            # Nothing else may have them: neither a young one nor one that the store knows goes.
+            self.assertTrue((jobs / "job_000000000002").exists())
+            self.assertTrue((jobs / known / "receipt.json").exists())
+
     def test_a_running_job_is_adopted_with_its_logs(self):
         with Runner(self.folder) as runner:
             runner.commit(inference_py="""
