@@ -28,7 +28,8 @@ class DurableFolder {
   static base::Result<DurableFolder> open(const std::string& run_directory,
                                           const std::string& state_directory);
 
-  // A socket that listens under `name`; 0, EEXIST if somebody does, or another errno.
+  // A socket that listens under `name`, which only a keeper may do: stop_keeper() kills who did.
+  // 0, EEXIST if somebody does, or another errno.
   int listen_as(std::string_view name, base::UniqueFd* listener) const;
   // 0; ENOENT: there is no such name; ECONNREFUSED: its keeper is dead; EAGAIN: it is busy.
   int connect_to(std::string_view name, base::UniqueFd* connection) const;

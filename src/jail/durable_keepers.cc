@@ -33,16 +33,21 @@ void leave_session() {
 }
 
 constexpr std::size_t kClearingMax = 8;  // at once
+constexpr std::size_t kWaitingMax = kDurableMax;
 constexpr int kSweepAttempts = 5;
 constexpr useconds_t kSweepPauseUs = 50'000;
 
 }  // namespace
 
-void DurableKeepers::run_keeper(const OpenWorkspace& request, std::string name, UniqueFd listener,
-                                UniqueFd channel, UniqueFd started) {
+void DurableKeepers::run_keeper(const OpenWorkspace& request, std::string name, UniqueFd channel,
+                                UniqueFd started) {
   leave_session();
-  // Once more: whoever connects is told who it was that listened last.
-  if (listen(listener.get(), SOMAXCONN) != 0) _exit(1);
+  // Never by the launcher: whoever connects is told who it was that listened, and may kill it.
+  UniqueFd listener;
+  if (const int error = folder_.listen_as(name, &listener); error != 0) {
+    answer(channel, error);
+    _exit(0);
+  }
   started.reset();
   int status = 0;
   {
@@ -55,41 +60,25 @@ void DurableKeepers::run_keeper(const OpenWorkspace& request, std::string name, 
   _exit(status);
 }
 
-// The name, if it can be had.
-int DurableKeepers::prepare(std::string_view name, UniqueFd* listener) const {
-  if (!is_durable_name(name)) return EINVAL;
-  if (folder_.list().alive.size() >= kDurableMax) return EDQUOT;
-  return folder_.listen_as(name, listener);
-}
-
 void DurableKeepers::open(OpenWorkspace request, UniqueFd channel) {
-  UniqueFd listener;
-  if (const int error = prepare(request.name, &listener); error != 0) {
-    return answer(channel, error);
-  }
+  if (!is_durable_name(request.name)) return answer(channel, EINVAL);
+  if (folder_.list().alive.size() >= kDurableMax) return answer(channel, EDQUOT);
   std::string name(request.name);
   request.name = {};
   request.reusable = true;
   int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) {
-    folder_.remove(name);
-    return answer(channel, errno);
-  }
+  if (pipe2(ends, O_CLOEXEC) != 0) return answer(channel, errno);
   UniqueFd started(ends[0]);
   UniqueFd starts(ends[1]);
   const pid_t pid = children_.fork_apart();
   if (pid == 0) {
     started.reset();
-    run_keeper(request, std::move(name), std::move(listener), std::move(channel),
-               std::move(starts));
+    run_keeper(request, std::move(name), std::move(channel), std::move(starts));
   }
-  if (pid < 0) {
-    folder_.remove(name);
-    return answer(channel, EAGAIN);
-  }
+  if (pid < 0) return answer(channel, EAGAIN);
   starts.reset();
   char none;
-  // Its first steps, with which it becomes the one who listens.
+  // Its first steps, after which the next request finds it.
   while (read(started.get(), &none, 1) < 0 && errno == EINTR) {}
 }
 
@@ -118,7 +107,15 @@ void DurableKeepers::discard(const DiscardWorkspace& request, UniqueFd channel) 
 }
 
 void DurableKeepers::clear(std::string_view name, UniqueFd channel, int error) {
-  const pid_t pid = clearing_.size() < kClearingMax ? children_.fork_apart() : -1;
+  if (clearing_.size() < kClearingMax) return start_clearing(name, std::move(channel), error);
+  // Who waits for no answer is a list that found a dead one, and so will the next.
+  if (!channel.valid()) return;
+  if (waiting_.size() >= kWaitingMax) return answer(channel, EAGAIN);
+  waiting_.push_back({std::string(name), std::move(channel), error});
+}
+
+void DurableKeepers::start_clearing(std::string_view name, UniqueFd channel, int error) {
+  const pid_t pid = children_.fork_apart();
   if (pid < 0) return answer(channel, EAGAIN);
   if (pid > 0) return clearing_.push_back(pid);
   leave_session();
@@ -138,6 +135,11 @@ void DurableKeepers::sweep_up() const {
 
 void DurableKeepers::note_ended(std::span<const pid_t> children) {
   for (const pid_t pid : children) std::erase(clearing_, pid);
+  while (!waiting_.empty() && clearing_.size() < kClearingMax) {
+    Waiting next = std::move(waiting_.front());
+    waiting_.pop_front();
+    start_clearing(next.name, std::move(next.channel), next.error);
+  }
 }
 
 void DurableKeepers::list(UniqueFd channel) {

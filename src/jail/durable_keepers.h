@@ -10,6 +10,7 @@
 
 #include <sys/types.h>
 #include <cstddef>
+#include <deque>
 #include <span>
 #include <string>
 #include <vector>
@@ -38,20 +39,26 @@ class DurableKeepers {
   void note_ended(std::span<const pid_t> children);
 
  private:
-  int prepare(std::string_view name, base::UniqueFd* listener) const;
+  struct Waiting {
+    std::string name;
+    base::UniqueFd channel;
+    int error;
+  };
+
   int pass_on(const AdoptWorkspace& request, int channel) const;
   // `name` is dead, or has to be: a child removes what is left, and then answers with `error` or
-  // with its own.
+  // with its own. What has to wait for its turn is answered after it, or at once with EAGAIN.
   void clear(std::string_view name, base::UniqueFd channel, int error);
+  void start_clearing(std::string_view name, base::UniqueFd channel, int error);
   void sweep_up() const;
   [[noreturn]] void run_keeper(const OpenWorkspace& request, std::string name,
-                               base::UniqueFd listener, base::UniqueFd channel,
-                               base::UniqueFd started);
+                               base::UniqueFd channel, base::UniqueFd started);
 
   const LauncherHost& host_;
   const DurableFolder& folder_;
   KeeperPool& children_;
-  std::vector<pid_t> clearing_;  // children that clear()
+  std::vector<pid_t> clearing_;  // children that clear
+  std::deque<Waiting> waiting_;  // for one of those to end
 };
 
 }  // namespace airlock::jail

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <unistd.h>
+#include <future>
 
 #include "backend/native/durable_fixture.h"
 #include "jail/durable_keepers.h"
@@ -287,6 +288,21 @@ TEST_F(DurableWorkspaceTest, TheNumberOfDurableWorkspacesIsBounded) {
   EXPECT_EQ(more.error().code, base::ErrorCode::kLimitExceeded);
   EXPECT_EQ(names_alive().size(), jail::kDurableMax);
   for (const auto& workspace : held) EXPECT_TRUE(workspace->end().has_value());
+}
+
+// More than the launcher has children for at a time.
+TEST_F(DurableWorkspaceTest, ManyAreDiscardedAtOnce) {
+  constexpr int kCount = 24;
+  std::vector<std::unique_ptr<Workspace>> held;
+  for (int i = 0; i < kCount; ++i) held.push_back(open("w" + std::to_string(i)));
+  std::vector<std::future<base::Status>> discarded;
+  for (int i = 0; i < kCount; ++i) {
+    discarded.push_back(std::async(std::launch::async, [this, i] {
+      return backend().discard_workspace("w" + std::to_string(i));
+    }));
+  }
+  for (auto& done : discarded) EXPECT_TRUE(done.get().has_value());
+  EXPECT_TRUE(names_alive().empty());
 }
 
 }  // namespace
