@@ -126,13 +126,11 @@ GpuReading read_gpu(const NvmlFunctions& nvml, const FoundGpu& gpu) {
   return reading;
 }
 
-base::Result<std::string> read_uuid(const NvmlFunctions& nvml, NvmlDevice device) {
+NvmlReturn read_uuid(const NvmlFunctions& nvml, NvmlDevice device, std::string& uuid) {
   std::array<char, kNvmlUuidBytes> buffer{};
   const NvmlReturn result = nvml.uuid(device, buffer.data(), buffer.size());
-  if (result != kNvmlSuccess) {
-    return base::fail(base::ErrorCode::kUnavailable, "no UUID: " + nvml.explain(result));
-  }
-  return text_of(buffer.data(), buffer.size());
+  if (result == kNvmlSuccess) uuid = text_of(buffer.data(), buffer.size());
+  return result;
 }
 
 std::string read_name(const NvmlFunctions& nvml, NvmlDevice device) {

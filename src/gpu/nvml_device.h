@@ -24,7 +24,8 @@ struct FoundGpu {
 // Adds what changes to what is known.
 GpuReading read_gpu(const NvmlFunctions& nvml, const FoundGpu& gpu);
 
-base::Result<std::string> read_uuid(const NvmlFunctions& nvml, NvmlDevice device);
+// Unless it is kNvmlSuccess that is given back, `uuid` stays as it was.
+NvmlReturn read_uuid(const NvmlFunctions& nvml, NvmlDevice device, std::string& uuid);
 std::string read_name(const NvmlFunctions& nvml, NvmlDevice device);
 
 // The NUMA node whose memory is nearest. Not nvmlDeviceGetNumaNodeId, which is about GPUs that are

@@ -49,9 +49,7 @@ void NvmlLibrary::add_instances(FoundGpus& found, const FoundGpu& whole) {
   for (unsigned i = 0; i < count && found.gpus.size() < kGpusMax; ++i) {
     FoundGpu instance{.handle = nullptr, .physical = whole.handle, .reading = {}};
     if (nvml_.mig_by_index(whole.handle, i, &instance.handle) != kNvmlSuccess) continue;
-    const auto uuid = read_uuid(nvml_, instance.handle);
-    if (!uuid) continue;
-    instance.reading.uuid = *uuid;
+    if (read_uuid(nvml_, instance.handle, instance.reading.uuid) != kNvmlSuccess) continue;
     instance.reading.index = whole.reading.index;
     instance.reading.id = whole.reading.id + ":" + std::to_string(i);
     instance.reading.name = read_name(nvml_, instance.handle);
@@ -61,11 +59,10 @@ void NvmlLibrary::add_instances(FoundGpus& found, const FoundGpu& whole) {
 }
 
 // If nothing was known at this place, nobody can say which GPU it is that is lost.
-void NvmlLibrary::add_lost(FoundGpus& found, NvmlCount index, NvmlReturn result,
-                           const std::string& why) const {
+void NvmlLibrary::add_lost(FoundGpus& found, NvmlCount index, NvmlReturn result) const {
   for (FoundGpu lost : last_.gpus) {
     if (lost.reading.index != index) continue;
-    lost.reading.trouble = why;
+    lost.reading.trouble = nvml_.explain(result);
     lost.reading.lost = result == kNvmlGpuIsLost;
     found.gpus.push_back(std::move(lost));
   }
@@ -75,12 +72,10 @@ void NvmlLibrary::add_gpu(FoundGpus& found, NvmlCount index) {
   FoundGpu gpu;
   gpu.reading.index = index;
   gpu.reading.id = std::to_string(index);
-  const NvmlReturn result = nvml_.device_by_index(index, &gpu.handle);
-  if (result != kNvmlSuccess) return add_lost(found, index, result, nvml_.explain(result));
-  const auto uuid = read_uuid(nvml_, gpu.handle);
-  if (!uuid) return add_lost(found, index, result, uuid.error().message);
+  NvmlReturn result = nvml_.device_by_index(index, &gpu.handle);
+  if (result == kNvmlSuccess) result = read_uuid(nvml_, gpu.handle, gpu.reading.uuid);
+  if (result != kNvmlSuccess) return add_lost(found, index, result);
   gpu.physical = gpu.handle;
-  gpu.reading.uuid = *uuid;
   gpu.reading.name = read_name(nvml_, gpu.handle);
   found.physical.push_back(gpu);
   if (is_in_mig_mode(nvml_, gpu.handle)) {

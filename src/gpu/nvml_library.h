@@ -31,7 +31,7 @@ class NvmlLibrary {
  private:
   base::Result<NvmlCount> start();
   void add_gpu(FoundGpus& found, NvmlCount index);
-  void add_lost(FoundGpus& found, NvmlCount index, NvmlReturn result, const std::string& why) const;
+  void add_lost(FoundGpus& found, NvmlCount index, NvmlReturn result) const;
   void add_instances(FoundGpus& found, const FoundGpu& whole);
   void add_topology(FoundGpus& found);
 

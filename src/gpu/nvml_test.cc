@@ -144,10 +144,11 @@ TEST_F(NvmlTest, AnXidIsReportedOnce) {
 TEST_F(NvmlTest, ALostGpuKeepsItsIdentityAndComesBack) {
   Nvml nvml(standin());
   const std::string uuid = nvml.read().gpus[2].uuid;
-  say("gpu 2 lost\n");
-  for (int i = 0; i < 2; ++i) {
+  for (const char* const how : {"gpu 2 lost\n", "gpu 2 lost late\n"}) {
+    say(how);
     const HostReading host = nvml.read();
     ASSERT_EQ(host.gpus.size(), 8u);
+    EXPECT_TRUE(host.gpus[2].lost) << how;
     EXPECT_EQ(host.gpus[2].uuid, uuid);
     EXPECT_EQ(host.gpus[2].trouble, "GPU is lost (15)");
     EXPECT_EQ(host.gpus[3].trouble, "");

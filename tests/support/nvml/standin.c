@@ -95,10 +95,13 @@ API int nvmlDeviceGetHandleByIndex_v2(unsigned index, struct handle** handle) {
   read_state(&state);
   if (index >= state.devices) return INVALID_ARGUMENT;
   *handle = handle_of(index, kInstances);
-  return state.gpus[index].lost ? GPU_IS_LOST : SUCCESS;
+  return state.gpus[index].lost && !state.gpus[index].lost_late ? GPU_IS_LOST : SUCCESS;
 }
 
 API int nvmlDeviceGetUUID(struct handle* handle, char* text, unsigned size) {
+  struct state state;
+  read_state(&state);
+  if (state.gpus[handle->gpu].lost) return GPU_IS_LOST;
   if (handle->instance < kInstances) {
     snprintf(text, size, "MIG-%08x-0000-4000-8000-%012x", handle->gpu, handle->instance);
   } else {

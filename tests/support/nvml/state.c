@@ -57,6 +57,7 @@ static int read_gpu_line(struct gpu* gpu, const char* key, char* value) {
     if (sscanf(value, "%u %u", &xid->code, &xid->number) != 2) return 0;
   } else if (strcmp(key, "lost") == 0) {
     gpu->lost = 1;
+    gpu->lost_late = strcmp(value, "late") == 0;
   } else if (strcmp(key, "hang") == 0) {
     gpu->hang = 1;
   } else if (strcmp(key, "name") == 0) {

@@ -10,7 +10,7 @@
 //   gpu I temperature N     degrees                gpu I processes PID,PID
 //   gpu I graphics PID,PID  with graphics          gpu I ecc N    errors not corrected
 //   gpu I xid CODE NUMBER   an error, reported once for each NUMBER, which grows
-//   gpu I lost              NVML says that it is lost
+//   gpu I lost              NVML says that it is lost; `lost late`: not yet when asked for a handle
 //   gpu I hang              calls about it hang    gpu I name TEXT
 //   gpu I remap pending|failed
 //   gpu I mig PROFILE,PROFILE    MIG mode with these instances ("1g.18gb"), or with none
@@ -40,7 +40,7 @@ struct gpu {
   unsigned utilization;
   unsigned temperature;
   unsigned long long ecc;
-  int lost, hang, remap_pending, remap_failed, mig;
+  int lost, lost_late, hang, remap_pending, remap_failed, mig;
   struct tenant instances[kInstances];
   unsigned instance_count;
   struct xid xids[kXids];
