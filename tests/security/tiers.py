@@ -24,7 +24,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from support import airlock, containers  # noqa: E402
 
-SECONDS = 400 * airlock.SLOW
+SECONDS = 800 * airlock.SLOW
 INSIDE = f"{containers.TESTS}/security/tiers_inside.py"
 # What a careful operator gives a container; /tmp has to be one that programs can be started in.
 HARDENED = (
