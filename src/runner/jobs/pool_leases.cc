@@ -124,7 +124,7 @@ GpuCounts PoolLeases::counts() {
     }
     counts.total += gpu.quarantined ? 0 : 1;
     counts.free += gpu.state == GpuState::kFree ? 1 : 0;
-    if (gpu.state == GpuState::kOffline || gpu.state == GpuState::kError) {
+    if (gpu.state != GpuState::kFree && gpu.state != GpuState::kAllocated) {
       note(name_of(gpu) + " is " + describe(gpu));
     }
   }

@@ -98,6 +98,7 @@ TEST_F(PoolLeasesTest, AGpuThatAProcessOfTheJobStillUsesIsWaitedFor) {
   leases.release("job");
   EXPECT_TRUE(comes_true([&] { return leases.counts().free == 7; }));
   EXPECT_EQ(leases.counts().total, 8u);
+  EXPECT_EQ(leases.counts().note, "GPU 3 (GPU-3) is cleaning: it is used by process 9");
   change([](auto& gpus) { gpus[3].processes.clear(); });
   EXPECT_TRUE(comes_true([&] { return leases.counts().free == 8; }));
 }
