@@ -58,6 +58,8 @@ struct Standby {
   int channel = -1;
 };
 Standby start_standby(const Settings& settings);
+// Making a sandbox goes deeper than what follows, and what a sandbox that waits costs is its pages.
+void drop_unused_stack();
 // Ends it, if it was not used.
 void drop_standby(Standby* standby);
 // Gives it the ruleset and the request and returns its pid; -1 if it cannot be used. It is used up

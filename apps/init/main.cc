@@ -111,8 +111,8 @@ bool read_exec_setup(const jail::ViewSetup& view) {
   return true;
 }
 
-// Until a process can be started.
-bool make_sandbox() {
+// Until a process can be started. Its frame is large, and gone before we wait.
+[[gnu::noinline]] bool make_sandbox() {
   SetupState state;
   const bool full = mode() == Mode::kFull;
   full ? begin_setup(&state) : begin_lower_setup(&state);
@@ -278,6 +278,7 @@ int run(const long* stack) {
   const int children =
       static_cast<int>(syscall(SYS_signalfd4, -1L, &mask, 8L, static_cast<long>(SFD_CLOEXEC)));
   if (children < 0 || !make_sandbox()) return 1;
+  drop_unused_stack();
   while (true) {
     pollfd set[] = {{kChannelFd, POLLIN, 0}, {children, POLLIN, 0}};
     if (poll(set, 2, -1) < 0 && errno != EINTR) return 1;

@@ -3,6 +3,7 @@
 #include <linux/close_range.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -298,11 +299,22 @@ void keep_off_our_processor(int pid) {
   syscall(SYS_sched_setaffinity, static_cast<long>(pid), processors_bytes, others);
 }
 
+[[gnu::noinline]] void drop_unused_stack() {
+  constexpr unsigned long kOurs = 1024;  // of this function and its caller's calls
+  constexpr unsigned long kPageBytes = 4096;
+  constexpr unsigned long kDepth = 64 * 1024;  // a stack is at least 128 KiB from the start
+  const auto here = reinterpret_cast<unsigned long>(__builtin_frame_address(0));
+  const unsigned long end = (here - kOurs) & ~(kPageBytes - 1);
+  syscall(SYS_madvise, static_cast<long>(end - kDepth), static_cast<long>(kDepth),
+          static_cast<long>(MADV_DONTNEED));
+}
+
 Standby start_standby(const Settings& settings) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return {};
   base::UniqueFd ours(pair[0]);
   const base::UniqueFd theirs(pair[1]);
+  drop_unused_stack();  // or the process that waits would have a copy
   const int pid = fork();
   if (pid < 0) return {};
   if (pid > 0) {

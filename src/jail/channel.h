@@ -33,9 +33,10 @@ ReceiveStatus receive_packet(int fd, std::span<char> buffer, int flags, Packet* 
 // Returns 0 or an errno. Never raises SIGPIPE.
 int send_packet(int fd, std::string_view packet, std::span<const int> fds = {}, int flags = 0);
 
-// Encodes on the stack and sends. For messages below 8 KiB.
+// Encodes on the stack and sends. For messages below 8 KiB, which no frame that stays is to hold.
 template <typename Message>
-int send_message(int fd, const Message& message, std::span<const int> fds = {}, int flags = 0) {
+[[gnu::noinline]] int send_message(int fd, const Message& message, std::span<const int> fds = {},
+                                   int flags = 0) {
   char buffer[8 * 1024];
   const std::string_view packet = encode(message, buffer, fds.size());
   if (packet.empty()) return 90;  // EMSGSIZE
