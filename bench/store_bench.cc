@@ -7,8 +7,9 @@
 //   bench-store --mode group  --folder F --count N --queued Q      N claims asked for at once
 //   bench-store --mode list   --folder F --count N --queued Q      N pages of one owner's jobs
 //
-// F is an empty folder, or, without --queued, one that another run has filled. A sample is the time from the call to its answer, which comes after the
-// commit is on disk. Of `group` there is one sample, all of it. Prints what bench/measuring.h says.
+// F is an empty folder, or, without --queued, one that another run has filled. A sample is the time
+// from the call to its answer, which comes after the commit is on disk. Of `group` there is one
+// sample, all of it. Prints what bench/measuring.h says.
 #include <sqlite3.h>
 
 #include <atomic>
