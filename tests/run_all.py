@@ -11,6 +11,7 @@ Above the sum stands one line for each test that failed, so that the end of a lo
 """
 
 import argparse
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -30,6 +31,7 @@ FAILED_LINE = re.compile(r"(?:FAIL(?:ED)?(?::| (?!\())|ERROR: |\[  FAILED  \] (?
 GTEST_DURATION = re.compile(r" \(\d+ ms\)$")
 PART_LINE = re.compile(r"--- (\S+)")  # what runs suites of suites says before each of them
 BUILD_SECONDS_MAX = 3600
+LEAST_NICENESS = "19"
 FAILED_LINES_MAX = 50
 FAILED_LINE_LENGTH_MAX = 300
 
@@ -153,8 +155,9 @@ def run_streamed(command, timeout_seconds, failed_lines):
 class Builds:
     """Builds presets: the first one at once, all others behind the suites, until its `with` ends.
 
-    Those others get only what nobody else wants of the processors (SCHED_IDLE): many suites are
-    about time, and most of them wait most of theirs.
+    Those others get only what nobody else wants of the processors: many suites are about time, and
+    most of them wait most of theirs. SCHED_IDLE says so within a session, and the session's own
+    niceness beside those of the suites, where the kernel has sessions share alike (autogroup).
     """
 
     def __init__(self, presets, command=("./dev", "build")):
@@ -171,6 +174,8 @@ class Builds:
             self.behind = subprocess.Popen(
                 ["chrt", "--idle", "0", *self.command, *self.others], cwd=ROOT,
                 stdin=subprocess.DEVNULL, start_new_session=True)
+            with contextlib.suppress(OSError):
+                pathlib.Path(f"/proc/{self.behind.pid}/autogroup").write_text(LEAST_NICENESS)
         return self
 
     def __exit__(self, *_):
