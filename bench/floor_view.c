@@ -41,8 +41,9 @@ static const char* const kLinks[][2] = {
     {"dev/stderr", "/proc/self/fd/2"},
     {"dev/ptmx", "pts/ptmx"},
 };
-static const char* const kFolders[] = {"usr", "etc",       "dev",    "dev/pts", "dev/shm", "proc",
-                                       "tmp", "workspace", "output", "input",   "build", ".empty"};
+static const char* const kFolders[] = {"usr",     "etc",   "dev",   "dev/pts",
+                                       "dev/shm", "proc",  "tmp",   "workspace",
+                                       "output",  "input", "build", ".empty"};
 static const char* const kMadeFiles[] = {
     "etc/passwd",   "etc/group",         "etc/hosts",  "etc/hostname",    "etc/host.conf",
     "etc/timezone", "etc/nsswitch.conf", "etc/shells", "etc/resolv.conf", "etc/machine-id"};
