@@ -1,6 +1,6 @@
 # The libraries that Airlock stands on, as targets: yaml-cpp, Boost::json, CLI11::CLI11, seccomp,
-# zlib, cares, sqlite3, ssl, crypto, curl, prometheus, GTest::gtest_main. Archives are preferred to
-# shared objects: a command line tool that lives for milliseconds should not spend them in the
+# zlib, cares, sqlite3, crypto, curl_headers, prometheus, GTest::gtest_main. Archives are preferred
+# to shared objects: a command line tool that lives for milliseconds should not spend them in the
 # dynamic linker.
 
 set(airlock_install_hint "On Debian 12, ./dev build installs everything that is needed.")
@@ -36,12 +36,17 @@ airlock_import(seccomp libseccomp.a seccomp seccomp.h)
 airlock_import(zlib libz.a z zlib.h)
 unset(airlock_cares_library CACHE)  # a build folder may remember the shared object
 airlock_import(cares libcares.a cares ares.h)
-# Only for what `airlock` executes and is not itself (docs/adr/0013-jobs.md): shared objects,
-# because Debian has no archives of all that libcurl needs.
+# Only for what `airlock` executes and is not itself (docs/adr/0013-jobs.md): shared objects, which
+# Debian's updates reach. libcurl brings a libcrypto, too, and a process must not have two.
 airlock_import(sqlite3 sqlite3 sqlite3 sqlite3.h)
-airlock_import(ssl ssl ssl openssl/ssl.h)
 airlock_import(crypto crypto crypto openssl/evp.h)
-airlock_import(curl curl curl curl/curl.h)
+# libcurl is loaded by whoever needs it (src/artifact/curl_functions.h), and never linked.
+find_path(airlock_curl_include curl/curl.h)
+if(NOT airlock_curl_include)
+  message(FATAL_ERROR "libcurl is not installed. ${airlock_install_hint}")
+endif()
+add_library(curl_headers INTERFACE IMPORTED GLOBAL)
+set_target_properties(curl_headers PROPERTIES INTERFACE_INCLUDE_DIRECTORIES ${airlock_curl_include})
 # The core of prometheus-cpp, without its web server. Debian has no archive of it.
 airlock_import(prometheus prometheus-cpp-core prometheus-cpp-core prometheus/registry.h)
 

@@ -12,6 +12,7 @@
 #include "apps/airlock/parse_words.h"
 #include "apps/airlock/print.h"
 #include "apps/airlock/serve_options.h"
+#include "artifact/curl_functions.h"
 #include "base/unique_fd.h"
 
 namespace airlock::apps {
@@ -84,6 +85,7 @@ base::Result<client::ClientOptions> make_client_options(const ClientFlags& flags
   if (!flags.ca_file.empty() && ::access(flags.ca_file.c_str(), R_OK) != 0) {
     return refuse_file(flags.ca_file);
   }
+  AIRLOCK_ASSIGN(options.curl, artifact::load_curl());
   return options;
 }
 

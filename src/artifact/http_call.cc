@@ -1,6 +1,5 @@
 #include "artifact/http_call.h"
 
-#include <curl/curl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "artifact/curl_functions.h"
 #include "artifact/names.h"
 #include "base/check.h"
 
@@ -21,11 +21,16 @@ std::string host_of(const std::string& url) {
   return url.substr(0, url.find('/', url.find("://") + 3));
 }
 
-struct FreeList {
-  void operator()(curl_slist* list) const { ::curl_slist_free_all(list); }
-};
-
 }  // namespace
+
+struct HttpCall::Connections {
+  CurlFunctions curl;
+  std::unique_ptr<CURL, decltype(&::curl_easy_cleanup)> handle;
+
+  void set(CURLoption option, auto value) const {
+    AIRLOCK_CHECK_EQ(curl.easy_setopt(handle.get(), option, value), CURLE_OK);
+  }
+};
 
 struct HttpCall::Exchange {
   const HttpRequest& request;
@@ -35,7 +40,7 @@ struct HttpCall::Exchange {
   std::optional<base::Error> stopped = {};  // by us, from within a callback
   std::uint64_t sent = 0;
   std::array<char, CURL_ERROR_SIZE> curl_text = {};
-  std::unique_ptr<curl_slist, FreeList> headers = {};
+  std::unique_ptr<curl_slist, decltype(&::curl_slist_free_all)> headers = {nullptr, nullptr};
 
   bool stop(base::Error error) {
     if (!stopped) stopped = std::move(error);
@@ -97,25 +102,29 @@ struct HttpCall::Exchange {
   }
 };
 
-void HttpCall::Free::operator()(void* handle) const { ::curl_easy_cleanup(handle); }
-
-HttpCall::HttpCall(std::string ca_file, S3Timeouts timeouts, const base::Clock& clock)
-    : ca_file_(std::move(ca_file)), timeouts_(timeouts), clock_(clock) {
-  // Once for the process, by whoever comes first; the library counts, and is never taken down.
-  static const CURLcode initialised = ::curl_global_init(CURL_GLOBAL_DEFAULT);
-  AIRLOCK_CHECK(initialised == CURLE_OK);
-  handle_.reset(::curl_easy_init());
-  AIRLOCK_CHECK(handle_ != nullptr);
-}
+HttpCall::HttpCall(std::string ca_file, S3Timeouts timeouts, const base::Clock& clock,
+                   const char* curl_library)
+    : ca_file_(std::move(ca_file)),
+      timeouts_(timeouts),
+      clock_(clock),
+      curl_library_(curl_library) {}
 
 HttpCall::~HttpCall() = default;
 
+base::Status HttpCall::open() {
+  if (connections_ != nullptr) return {};
+  AIRLOCK_ASSIGN(const CurlFunctions curl, load_curl(curl_library_));
+  CURL* const handle = curl.easy_init();
+  AIRLOCK_CHECK(handle != nullptr);
+  connections_ =
+      std::make_unique<Connections>(curl, decltype(Connections::handle)(handle, curl.easy_cleanup));
+  return {};
+}
+
 void HttpCall::set_common(const HttpRequest& request, Exchange& exchange) {
-  CURL* const curl = handle_.get();
-  const auto set = [curl](CURLoption option, auto value) {
-    AIRLOCK_CHECK_EQ(::curl_easy_setopt(curl, option, value), CURLE_OK);
-  };
-  ::curl_easy_reset(curl);
+  const CurlFunctions& curl = connections_->curl;
+  const auto set = [this](CURLoption option, auto value) { connections_->set(option, value); };
+  curl.easy_reset(connections_->handle.get());
   set(CURLOPT_URL, request.url.c_str());
   set(CURLOPT_PATH_AS_IS, 1L);  // what was signed is what is sent
   set(CURLOPT_PROTOCOLS_STR, "http,https");
@@ -134,8 +143,8 @@ void HttpCall::set_common(const HttpRequest& request, Exchange& exchange) {
   set(CURLOPT_XFERINFODATA, &exchange);
   if (!ca_file_.empty()) set(CURLOPT_CAINFO, ca_file_.c_str());
   curl_slist* list = nullptr;
-  const auto add = [&list](const std::string& line) {
-    curl_slist* const longer = ::curl_slist_append(list, line.c_str());
+  const auto add = [&list, &curl](const std::string& line) {
+    curl_slist* const longer = curl.slist_append(list, line.c_str());
     AIRLOCK_CHECK(longer != nullptr);
     list = longer;
   };
@@ -145,15 +154,12 @@ void HttpCall::set_common(const HttpRequest& request, Exchange& exchange) {
     add(line);
   }
   add("Content-Type:");  // none, rather than that of a form
-  exchange.headers.reset(list);
+  exchange.headers = {list, curl.slist_free_all};
   set(CURLOPT_HTTPHEADER, list);
 }
 
 void HttpCall::set_method(const HttpRequest& request, Exchange& exchange) {
-  CURL* const curl = handle_.get();
-  const auto set = [curl](CURLoption option, auto value) {
-    AIRLOCK_CHECK_EQ(::curl_easy_setopt(curl, option, value), CURLE_OK);
-  };
+  const auto set = [this](CURLoption option, auto value) { connections_->set(option, value); };
   if (request.method == "GET") {
     set(CURLOPT_HTTPGET, 1L);
   } else if (request.method == "HEAD") {
@@ -181,7 +187,7 @@ Failure HttpCall::failure_of(int code, const Exchange& exchange, const HttpReque
   const std::string host = host_of(request.url);
   const std::string said = exchange.curl_text[0] != '\0'
                                ? exchange.curl_text.data()
-                               : ::curl_easy_strerror(static_cast<CURLcode>(code));
+                               : connections_->curl.easy_strerror(static_cast<CURLcode>(code));
   const auto failure = [&](base::ErrorCode kind, const std::string& what, const char* hint,
                            bool may_pass) {
     return Failure{.error = {kind, 0, what + " (" + said + ")", hint}, .may_pass = may_pass};
@@ -223,12 +229,15 @@ Failure HttpCall::failure_of(int code, const Exchange& exchange, const HttpReque
 Attempt<HttpAnswer> HttpCall::perform(const HttpRequest& request, const Control& control) {
   Exchange exchange{.request = request, .control = control, .clock = clock_};
   if (!exchange.look_around()) return std::unexpected(failure_of(CURLE_OK, exchange, request));
+  if (auto opened = open(); !opened) {
+    return std::unexpected(Failure{.error = std::move(opened).error(), .may_pass = false});
+  }
   set_common(request, exchange);
   set_method(request, exchange);
-  const CURLcode code = ::curl_easy_perform(handle_.get());
+  const CURLcode code = connections_->curl.easy_perform(connections_->handle.get());
   // The handle outlives what its options point to.
-  ::curl_easy_setopt(handle_.get(), CURLOPT_ERRORBUFFER, nullptr);
-  ::curl_easy_setopt(handle_.get(), CURLOPT_HTTPHEADER, nullptr);
+  connections_->set(CURLOPT_ERRORBUFFER, nullptr);
+  connections_->set(CURLOPT_HTTPHEADER, nullptr);
   if (code == CURLE_OK && !exchange.stopped) return std::move(exchange.answer);
   // A server that refuses may do so before it has read all, and close.
   const bool was_refused = code == CURLE_SEND_ERROR && exchange.answer.status >= 300;

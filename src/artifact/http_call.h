@@ -1,5 +1,6 @@
 // HttpCall: one HTTP request at a time over libcurl, with everything bounded.
 //
+// libcurl is loaded at the first request; where it cannot be, that is the request's failure.
 // A request body comes from memory or from a range of a file; a 2xx body goes to a sink, or is
 // kept if there is none. Headers and kept bodies have limits. No redirect is followed, no cookie
 // kept, no password file read; only http and https are spoken. Cancel and deadline of the
@@ -42,8 +43,9 @@ using Attempt = std::expected<T, Failure>;
 
 class HttpCall {
  public:
-  // `clock` outlives it.
-  HttpCall(std::string ca_file, S3Timeouts timeouts, const base::Clock& clock);
+  // `clock` outlives it, and so does the name of the library (kCurlLibrary).
+  HttpCall(std::string ca_file, S3Timeouts timeouts, const base::Clock& clock,
+           const char* curl_library);
   HttpCall(const HttpCall&) = delete;
   HttpCall& operator=(const HttpCall&) = delete;
   ~HttpCall();
@@ -52,10 +54,9 @@ class HttpCall {
   Attempt<HttpAnswer> perform(const HttpRequest& request, const Control& control);
 
  private:
-  struct Free {
-    void operator()(void* handle) const;
-  };
-  struct Exchange;  // what the callbacks of one request share
+  struct Connections;  // libcurl, and its handle that keeps them
+  struct Exchange;     // what the callbacks of one request share
+  base::Status open();
   void set_common(const HttpRequest& request, Exchange& exchange);
   void set_method(const HttpRequest& request, Exchange& exchange);
   Failure failure_of(int code, const Exchange& exchange, const HttpRequest& request) const;
@@ -63,7 +64,8 @@ class HttpCall {
   std::string ca_file_;
   S3Timeouts timeouts_;
   const base::Clock& clock_;
-  std::unique_ptr<void, Free> handle_;
+  const char* curl_library_;
+  std::unique_ptr<Connections> connections_;  // from the first request on
 };
 
 }  // namespace airlock::artifact

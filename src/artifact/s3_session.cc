@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "artifact/curl_functions.h"
 #include "artifact/s3_errors.h"
 
 namespace airlock::artifact {
@@ -43,7 +44,7 @@ S3Session::S3Session(std::string bucket, S3Config config, const base::Clock& clo
     : bucket_(std::move(bucket)),
       config_(std::move(config)),
       clock_(clock),
-      http_(config_.ca_file, config_.timeouts, clock) {}
+      http_(config_.ca_file, config_.timeouts, clock, kCurlLibrary) {}
 
 std::string S3Session::describe(std::string_view key) const {
   return "s3://" + bucket_ + "/" + std::string(key);

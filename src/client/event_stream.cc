@@ -1,7 +1,5 @@
 #include "client/event_stream.h"
 
-#include <curl/curl.h>
-
 #include <optional>
 #include <utility>
 
@@ -20,19 +18,18 @@ ClientRequest request_of(std::string target, std::string last_event_id) {
 
 }  // namespace
 
-void EventStream::FreeMulti::operator()(void* multi) const { ::curl_multi_cleanup(multi); }
-
 EventStream::EventStream(const ClientOptions& options, std::string target,
                          std::string last_event_id)
-    : transfer_(
+    : curl_(options.curl),
+      transfer_(
           options, request_of(std::move(target), std::move(last_event_id)),
           [this](const HttpAnswer& head, std::string_view piece) { return take(head, piece); }),
-      multi_(::curl_multi_init()) {
+      multi_(curl_.multi_init(), curl_.multi_cleanup) {
   AIRLOCK_CHECK(multi_ != nullptr);
-  AIRLOCK_CHECK_EQ(::curl_multi_add_handle(multi_.get(), transfer_.handle()), CURLM_OK);
+  AIRLOCK_CHECK_EQ(curl_.multi_add_handle(multi_.get(), transfer_.handle()), CURLM_OK);
 }
 
-EventStream::~EventStream() { ::curl_multi_remove_handle(multi_.get(), transfer_.handle()); }
+EventStream::~EventStream() { curl_.multi_remove_handle(multi_.get(), transfer_.handle()); }
 
 base::Status EventStream::take(const HttpAnswer& head, std::string_view piece) {
   if (!head.header("content-type").starts_with("text/event-stream")) {
@@ -44,18 +41,18 @@ base::Status EventStream::take(const HttpAnswer& head, std::string_view piece) {
 
 base::Result<EventBatch> EventStream::wait(std::chrono::milliseconds patience, int wake_fd) {
   int running = 0;
-  AIRLOCK_CHECK_EQ(::curl_multi_perform(multi_.get(), &running), CURLM_OK);
+  AIRLOCK_CHECK_EQ(curl_.multi_perform(multi_.get(), &running), CURLM_OK);
   if (running != 0 && events_.empty()) {
     curl_waitfd wake{.fd = wake_fd, .events = CURL_WAIT_POLLIN, .revents = 0};
-    ::curl_multi_poll(multi_.get(), &wake, wake_fd >= 0 ? 1 : 0, static_cast<int>(patience.count()),
-                      nullptr);
-    AIRLOCK_CHECK_EQ(::curl_multi_perform(multi_.get(), &running), CURLM_OK);
+    curl_.multi_poll(multi_.get(), &wake, wake_fd >= 0 ? 1 : 0, static_cast<int>(patience.count()),
+                     nullptr);
+    AIRLOCK_CHECK_EQ(curl_.multi_perform(multi_.get(), &running), CURLM_OK);
   }
   EventBatch batch{.events = std::exchange(events_, {}), .ended = false};
   // What came before a connection broke is given first; libcurl says the rest the next time.
   if (running != 0 || !batch.events.empty()) return batch;
   int left = 0;
-  const CURLMsg* const message = ::curl_multi_info_read(multi_.get(), &left);
+  const CURLMsg* const message = curl_.multi_info_read(multi_.get(), &left);
   if (message != nullptr) AIRLOCK_TRY(transfer_.finish(message->data.result));
   batch.ended = true;
   return batch;

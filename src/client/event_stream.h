@@ -33,16 +33,13 @@ class EventStream {
   base::Result<EventBatch> wait(std::chrono::milliseconds patience, int wake_fd);
 
  private:
-  struct FreeMulti {
-    void operator()(void* multi) const;
-  };
-
   base::Status take(const HttpAnswer& head, std::string_view piece);
 
   EventParser parser_;
   std::vector<ServerEvent> events_;
+  const artifact::CurlFunctions& curl_;
   Transfer transfer_;
-  std::unique_ptr<void, FreeMulti> multi_;
+  std::unique_ptr<CURLM, decltype(&::curl_multi_cleanup)> multi_;
 };
 
 }  // namespace airlock::client

@@ -1,7 +1,5 @@
 #include "client/http_client.h"
 
-#include <curl/curl.h>
-
 #include <utility>
 
 namespace airlock::client {
@@ -12,7 +10,7 @@ base::Result<HttpAnswer> HttpClient::call(ClientRequest request) const {
 
 base::Result<HttpAnswer> HttpClient::download(ClientRequest request, Sink sink) const {
   Transfer transfer(options_, std::move(request), std::move(sink));
-  return transfer.finish(::curl_easy_perform(transfer.handle()));
+  return transfer.finish(options_.curl.easy_perform(transfer.handle()));
 }
 
 }  // namespace airlock::client

@@ -17,6 +17,7 @@ using std::chrono::milliseconds;
 
 ClientOptions options_for(const ScriptedServer& server) {
   ClientOptions options;
+  options.curl = *artifact::load_curl();
   options.server = *parse_server_url(server.url());
   options.api_key = "a-key-of-sixteen-letters";
   return options;
@@ -78,6 +79,7 @@ TEST(HttpClientTest, AnAnswerWithoutEndIsCutOff) {
 
 TEST(HttpClientTest, NobodyThereSaysWhatWasTriedAndWhatToDo) {
   ClientOptions options;
+  options.curl = *artifact::load_curl();
   options.server = *parse_server_url("http://127.0.0.1:1");
   const auto answer = JobClient(options).status();
   ASSERT_FALSE(answer);

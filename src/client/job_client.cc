@@ -1,7 +1,5 @@
 #include "client/job_client.h"
 
-#include <curl/curl.h>
-
 #include <algorithm>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -22,9 +20,10 @@ ClientRequest get(std::string target) {
 
 std::string path_of(const std::string& id) { return "/v1/jobs/" + percent_encode(id); }
 
-std::optional<model::WallTime> time_of(const HttpAnswer& answer) {
+std::optional<model::WallTime> time_of(const HttpAnswer& answer,
+                                       const artifact::CurlFunctions& curl) {
   const std::string date = answer.header("date");
-  const time_t seconds = date.empty() ? -1 : ::curl_getdate(date.c_str(), nullptr);
+  const time_t seconds = date.empty() ? -1 : curl.getdate(date.c_str(), nullptr);
   if (seconds < 0) return std::nullopt;
   return model::WallTime(std::chrono::seconds(seconds));
 }
@@ -58,7 +57,7 @@ base::Result<JsonAnswer> JobClient::ask(ClientRequest request) const {
   }
   return JsonAnswer{.object = std::move(value.get_object()),
                     .text = std::move(answer.body),
-                    .server_time = time_of(answer),
+                    .server_time = time_of(answer, options().curl),
                     .replayed = answer.header("idempotency-replayed") == "true"};
 }
 

@@ -1,7 +1,5 @@
 #include "client/transfer.h"
 
-#include <curl/curl.h>
-
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -18,10 +16,6 @@ constexpr artifact::AnswerLimits kLimits = {.server = "the service",
 constexpr std::string_view kStartOne =
     "start one with: airlock serve; another is named by --server or AIRLOCK_SERVER";
 
-struct FreeList {
-  void operator()(curl_slist* list) const { ::curl_slist_free_all(list); }
-};
-
 }  // namespace
 
 struct Transfer::State {
@@ -32,7 +26,7 @@ struct Transfer::State {
   HttpAnswer answer = {};
   std::optional<base::Error> stopped = {};  // by us, from within a callback
   std::array<char, CURL_ERROR_SIZE> curl_text = {};
-  std::unique_ptr<curl_slist, FreeList> headers = {};
+  std::unique_ptr<curl_slist, decltype(&::curl_slist_free_all)> headers = {nullptr, nullptr};
 
   bool stop(base::Error error) {
     if (!stopped) stopped = std::move(error);
@@ -61,14 +55,11 @@ struct Transfer::State {
   }
 };
 
-void Transfer::Free::operator()(void* handle) const { ::curl_easy_cleanup(handle); }
-
 Transfer::Transfer(const ClientOptions& options, ClientRequest request, Sink sink)
-    : state_(std::make_unique<State>(options, std::move(request), std::move(sink))) {
-  // Once for the process, by whoever comes first; the library counts, and is never taken down.
-  static const CURLcode initialised = ::curl_global_init(CURL_GLOBAL_DEFAULT);
-  AIRLOCK_CHECK(initialised == CURLE_OK);
-  handle_.reset(::curl_easy_init());
+    : state_(std::make_unique<State>(options, std::move(request), std::move(sink))),
+      handle_(nullptr, options.curl.easy_cleanup) {
+  AIRLOCK_CHECK(options.curl.easy_init != nullptr);
+  handle_.reset(options.curl.easy_init());
   AIRLOCK_CHECK(handle_ != nullptr);
   state_->url = options.server.base + state_->request.target;
   set_options();
@@ -78,11 +69,10 @@ Transfer::Transfer(const ClientOptions& options, ClientRequest request, Sink sin
 Transfer::~Transfer() = default;
 
 void Transfer::set_options() {
-  CURL* const curl = handle_.get();
-  const auto set = [curl](CURLoption option, auto value) {
-    AIRLOCK_CHECK_EQ(::curl_easy_setopt(curl, option, value), CURLE_OK);
-  };
   const ClientOptions& options = state_->options;
+  const auto set = [this, &options](CURLoption option, auto value) {
+    AIRLOCK_CHECK_EQ(options.curl.easy_setopt(handle_.get(), option, value), CURLE_OK);
+  };
   set(CURLOPT_URL, state_->url.c_str());
   set(CURLOPT_PATH_AS_IS, 1L);
   set(CURLOPT_PROTOCOLS_STR, "http,https");
@@ -113,9 +103,10 @@ void Transfer::set_options() {
 }
 
 void Transfer::set_headers() {
+  const artifact::CurlFunctions& curl = state_->options.curl;
   curl_slist* list = nullptr;
-  const auto add = [&list](const std::string& line) {
-    curl_slist* const longer = ::curl_slist_append(list, line.c_str());
+  const auto add = [&list, &curl](const std::string& line) {
+    curl_slist* const longer = curl.slist_append(list, line.c_str());
     AIRLOCK_CHECK(longer != nullptr);
     list = longer;
   };
@@ -127,14 +118,14 @@ void Transfer::set_headers() {
   add("Expect:");  // a service answers at once, and does not say 100 first
   if (!request.idempotency_key.empty()) add("Idempotency-Key: " + request.idempotency_key);
   if (!request.last_event_id.empty()) add("Last-Event-ID: " + request.last_event_id);
-  state_->headers.reset(list);
-  AIRLOCK_CHECK_EQ(::curl_easy_setopt(handle_.get(), CURLOPT_HTTPHEADER, list), CURLE_OK);
+  state_->headers = {list, curl.slist_free_all};
+  AIRLOCK_CHECK_EQ(curl.easy_setopt(handle_.get(), CURLOPT_HTTPHEADER, list), CURLE_OK);
 }
 
 // The system says it shorter than libcurl does.
 base::Error Transfer::unreachable() const {
   long os_errno = 0;
-  ::curl_easy_getinfo(handle_.get(), CURLINFO_OS_ERRNO, &os_errno);
+  state_->options.curl.easy_getinfo(handle_.get(), CURLINFO_OS_ERRNO, &os_errno);
   return {base::ErrorCode::kUnavailable, static_cast<int>(os_errno),
           "no service answers at " + state_->options.server.base, std::string(kStartOne)};
 }
@@ -142,9 +133,10 @@ base::Error Transfer::unreachable() const {
 base::Error Transfer::error_of(int curl_code) const {
   if (state_->stopped) return *state_->stopped;
   const std::string& server = state_->options.server.base;
-  const std::string said = state_->curl_text[0] != '\0'
-                               ? state_->curl_text.data()
-                               : ::curl_easy_strerror(static_cast<CURLcode>(curl_code));
+  const std::string said =
+      state_->curl_text[0] != '\0'
+          ? state_->curl_text.data()
+          : state_->options.curl.easy_strerror(static_cast<CURLcode>(curl_code));
   const auto error = [&](base::ErrorCode code, const std::string& what, std::string_view hint) {
     return base::Error{code, 0, what + " (" + said + ")", std::string(hint)};
   };

@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 
+#include "artifact/curl_functions.h"
 #include "artifact/http_answer.h"
 #include "base/result.h"
 #include "client/server_url.h"
@@ -20,6 +21,7 @@ namespace airlock::client {
 inline constexpr std::size_t kBodyBytesMax = 64u << 20;  // a job with its outputs
 
 struct ClientOptions {
+  artifact::CurlFunctions curl;  // of load_curl: without it nothing can be asked
   ServerUrl server;
   std::string api_key;  // empty: none is sent
   std::string ca_file;  // PEM; empty: the host's authorities
@@ -49,15 +51,12 @@ class Transfer {
   Transfer& operator=(const Transfer&) = delete;
   ~Transfer();
 
-  void* handle() const { return handle_.get(); }  // a CURL*
+  CURL* handle() const { return handle_.get(); }
   // Once libcurl has said how it went. kUnavailable: the same may work later; kIo: the connection
   // broke, and nobody knows what the service did; kCancelled: somebody interrupted it.
   base::Result<HttpAnswer> finish(int curl_code);
 
  private:
-  struct Free {
-    void operator()(void* handle) const;
-  };
   struct State;  // what the callbacks share
 
   void set_options();
@@ -66,7 +65,7 @@ class Transfer {
   base::Error error_of(int curl_code) const;
 
   std::unique_ptr<State> state_;
-  std::unique_ptr<void, Free> handle_;
+  std::unique_ptr<CURL, decltype(&::curl_easy_cleanup)> handle_;
 };
 
 }  // namespace airlock::client

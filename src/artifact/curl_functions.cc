@@ -1,0 +1,76 @@
+#include "artifact/curl_functions.h"
+
+#include <dlfcn.h>
+
+#include <string>
+
+namespace airlock::artifact {
+namespace {
+
+constexpr const char* kHint = "install libcurl 4 with TLS; on Debian: apt-get install libcurl4";
+
+class Symbols {
+ public:
+  explicit Symbols(void* library) : library_(library) {}
+
+  template <typename Function>
+  void require(Function*& place, const char* name) {
+    // Why safe: the type is that of the function of this name in curl.h.
+    place = reinterpret_cast<Function*>(::dlsym(library_, name));
+    if (place == nullptr && missing_.empty()) missing_ = name;
+  }
+  const std::string& missing() const { return missing_; }
+
+ private:
+  void* library_;
+  std::string missing_;
+};
+
+void find_all(Symbols& symbols, CurlFunctions& curl) {
+  symbols.require(curl.easy_init, "curl_easy_init");
+  symbols.require(curl.easy_reset, "curl_easy_reset");
+  symbols.require(curl.easy_setopt, "curl_easy_setopt");
+  symbols.require(curl.easy_perform, "curl_easy_perform");
+  symbols.require(curl.easy_getinfo, "curl_easy_getinfo");
+  symbols.require(curl.easy_strerror, "curl_easy_strerror");
+  symbols.require(curl.easy_cleanup, "curl_easy_cleanup");
+  symbols.require(curl.multi_init, "curl_multi_init");
+  symbols.require(curl.multi_add_handle, "curl_multi_add_handle");
+  symbols.require(curl.multi_remove_handle, "curl_multi_remove_handle");
+  symbols.require(curl.multi_perform, "curl_multi_perform");
+  symbols.require(curl.multi_poll, "curl_multi_poll");
+  symbols.require(curl.multi_info_read, "curl_multi_info_read");
+  symbols.require(curl.multi_cleanup, "curl_multi_cleanup");
+  symbols.require(curl.slist_append, "curl_slist_append");
+  symbols.require(curl.slist_free_all, "curl_slist_free_all");
+  symbols.require(curl.getdate, "curl_getdate");
+}
+
+std::unexpected<base::Error> unusable(std::string why) {
+  return base::fail(base::ErrorCode::kUnavailable, "libcurl cannot be used: " + std::move(why),
+                    kHint);
+}
+
+}  // namespace
+
+base::Result<CurlFunctions> load_curl(const char* library) {
+  void* const loaded = ::dlopen(library, RTLD_NOW | RTLD_LOCAL);
+  if (loaded == nullptr) {
+    const char* const why = ::dlerror();
+    return unusable(why == nullptr ? library : why);
+  }
+  CurlFunctions curl;
+  Symbols symbols(loaded);
+  find_all(symbols, curl);
+  decltype(&::curl_global_init) global_init = nullptr;
+  symbols.require(global_init, "curl_global_init");
+  if (!symbols.missing().empty()) {
+    return unusable(std::string(library) + " lacks " + symbols.missing());
+  }
+  // Once for the process, by whoever comes first; it is never taken down.
+  static const CURLcode initialised = global_init(CURL_GLOBAL_DEFAULT);
+  if (initialised != CURLE_OK) return unusable(curl.easy_strerror(initialised));
+  return curl;
+}
+
+}  // namespace airlock::artifact
