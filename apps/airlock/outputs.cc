@@ -15,6 +15,7 @@
 #include "apps/airlock/print.h"
 #include "apps/airlock/table.h"
 #include "artifact/beneath.h"
+#include "artifact/digest.h"
 #include "artifact/names.h"
 #include "base/ids.h"
 #include "base/units.h"
@@ -94,17 +95,17 @@ base::Status fetch(const client::JobClient& client, const std::string& job, cons
   AIRLOCK_ASSIGN(
       artifact::PendingFile file,
       artifact::PendingFile::create(folder_fd, output.path, random, artifact::Sync::kNone));
-  receipt::Sha256 digest;
+  artifact::Hasher digest(artifact::Hasher::Kind::kSha256);
   std::uint64_t size = 0;
   AIRLOCK_TRY(client.output(job, output.path, [&](std::string_view piece) -> base::Status {
     size += piece.size();
     if (size > output.size) {
       return base::fail(base::ErrorCode::kProtocol, "it is larger than the record says");
     }
-    digest.add(piece);
+    digest.update(piece);
     return write_all(file.fd(), piece);
   }));
-  if (size != output.size || digest.finish() != output.sha256) {
+  if (size != output.size || artifact::to_hex(digest.finish()) != output.sha256) {
     return base::fail(base::ErrorCode::kProtocol, "it is not what the record says: other content");
   }
   return file.publish();

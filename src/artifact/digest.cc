@@ -2,13 +2,18 @@
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <vector>
 
 #include "base/check.h"
 
 namespace airlock::artifact {
 namespace {
+
+constexpr std::size_t kPieceBytes = 128 * 1024;
 
 int nibble(char digit) {
   if (digit >= '0' && digit <= '9') return digit - '0';
@@ -44,6 +49,26 @@ std::string Hasher::finish() {
   works_ = false;
   // Why safe: the first `size` bytes of an array that lives until the copy is made.
   return {reinterpret_cast<const char*>(raw.data()), size};
+}
+
+base::Result<FileDigest> digest_file(int fd, std::uint64_t bytes_max) {
+  Hasher sum(Hasher::Kind::kSha256);
+  FileDigest digest;
+  std::vector<char> piece(kPieceBytes);
+  for (;;) {
+    const ssize_t count = ::read(fd, piece.data(), piece.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return base::fail_errno("read");
+    if (count == 0) break;
+    digest.bytes += static_cast<std::uint64_t>(count);
+    if (digest.bytes > bytes_max) {
+      return base::fail(base::ErrorCode::kLimitExceeded,
+                        "larger than " + std::to_string(bytes_max) + " bytes");
+    }
+    sum.update({piece.data(), static_cast<std::size_t>(count)});
+  }
+  digest.sha256 = to_hex(sum.finish());
+  return digest;
 }
 
 std::string sha256_hex(std::string_view bytes) {

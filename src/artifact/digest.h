@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/result.h"
+
 struct evp_md_ctx_st;
 
 namespace airlock::artifact {
@@ -29,6 +31,13 @@ class Hasher {
   std::unique_ptr<evp_md_ctx_st, Free> context_;
   bool works_ = false;
 };
+
+struct FileDigest {
+  std::string sha256;  // 64 hexadecimal digits
+  std::uint64_t bytes = 0;
+};
+// From where `fd` stands to its end; kLimitExceeded beyond `bytes_max`.
+base::Result<FileDigest> digest_file(int fd, std::uint64_t bytes_max);
 
 std::string sha256_hex(std::string_view bytes);
 std::string md5_hex(std::string_view bytes);  // empty where there is no MD5

@@ -1,11 +1,9 @@
 #include "receipt/digest.h"
 
 #include <openssl/evp.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <vector>
 
 #include "base/check.h"
 
@@ -13,7 +11,6 @@ namespace airlock::receipt {
 namespace {
 
 constexpr std::string_view kHex = "0123456789abcdef";
-constexpr std::size_t kPieceBytes = 128 * 1024;
 constexpr std::size_t kBase64BytesMax = std::size_t{64} << 20;  // OpenSSL counts in int
 
 // Why safe, here and below: char and unsigned char may alias, and OpenSSL only reads.
@@ -50,26 +47,6 @@ std::string sha256_hex(std::string_view bytes) {
 
 bool is_sha256_hex(std::string_view text) {
   return text.size() == kSha256HexChars && text.find_first_not_of(kHex) == std::string_view::npos;
-}
-
-base::Result<FileDigest> digest_file(int fd, std::uint64_t bytes_max) {
-  Sha256 sum;
-  FileDigest digest;
-  std::vector<char> piece(kPieceBytes);
-  for (;;) {
-    const ssize_t count = ::read(fd, piece.data(), piece.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return base::fail_errno("read");
-    if (count == 0) break;
-    digest.bytes += static_cast<std::uint64_t>(count);
-    if (digest.bytes > bytes_max) {
-      return base::fail(base::ErrorCode::kLimitExceeded,
-                        "larger than " + std::to_string(bytes_max) + " bytes");
-    }
-    sum.add({piece.data(), static_cast<std::size_t>(count)});
-  }
-  digest.sha256 = sum.finish();
-  return digest;
 }
 
 std::string encode_base64(std::string_view bytes) {

@@ -1,7 +1,7 @@
 // SHA-256 and base64, as receipts need them. OpenSSL does the work.
 //
 // Base64 is the standard alphabet with padding, and decoding takes only what encoding gives: no
-// white space, no bits that are lost. Pure functions, but for the one that reads a file.
+// white space, no bits that are lost. Pure functions.
 #pragma once
 
 #include <cstdint>
@@ -32,13 +32,6 @@ class Sha256 {
 
 std::string sha256_hex(std::string_view bytes);
 bool is_sha256_hex(std::string_view text);
-
-struct FileDigest {
-  std::string sha256;
-  std::uint64_t bytes = 0;
-};
-// From where `fd` stands to its end; kLimitExceeded beyond `bytes_max`.
-base::Result<FileDigest> digest_file(int fd, std::uint64_t bytes_max);
 
 std::string encode_base64(std::string_view bytes);
 base::Result<std::string> decode_base64(std::string_view text);

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <set>
 
+#include "artifact/digest.h"
 #include "base/files.h"
 #include "base/unique_fd.h"
 #include "receipt/digest.h"
@@ -28,7 +29,7 @@ std::string problem_of(int folder_fd, const model::ArtifactDigest& file) {
     return std::to_string(status.st_size) + " bytes instead of " +
            std::to_string(file.size.count());
   }
-  const auto digest = digest_file(fd.get(), file.size.count());
+  const auto digest = artifact::digest_file(fd.get(), file.size.count());
   if (!digest) return digest.error().to_string();
   return digest->sha256 == file.sha256 && digest->bytes == file.size.count() ? "" : "other content";
 }

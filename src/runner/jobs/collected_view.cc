@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <utility>
 
-#include "receipt/digest.h"
+#include "artifact/digest.h"
 #include "runner/jobs/job_files.h"
 
 namespace airlock::runner {
@@ -124,8 +124,8 @@ base::Result<std::vector<source::TreeEntry>> CollectedView::digest_tree(
     if (found.file != nullptr) {
       const int fd = found.file->content.get();
       if (::lseek(fd, 0, SEEK_SET) != 0) return base::fail_errno("read " + path);
-      AIRLOCK_ASSIGN(const receipt::FileDigest digest,
-                     receipt::digest_file(fd, found.file->size.count()).with_context(path));
+      AIRLOCK_ASSIGN(const artifact::FileDigest digest,
+                     artifact::digest_file(fd, found.file->size.count()).with_context(path));
       entry.executable = is_executable(fd);
       entry.digest = digest.sha256;
     }

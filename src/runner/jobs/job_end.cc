@@ -4,10 +4,10 @@
 #include <filesystem>
 #include <utility>
 
+#include "artifact/digest.h"
 #include "artifact/file_store.h"
 #include "base/crash_point.h"
 #include "receipt/contract_hashes.h"
-#include "receipt/digest.h"
 #include "receipt/statement.h"
 #include "runner/jobs/job_driver.h"
 #include "runner/jobs/job_log.h"
@@ -116,7 +116,7 @@ Went<void> JobDriver::take_output(const backend::CollectedFile& output, DiskWait
   if (const auto copied = copy_output(output, disk); !copied) return lost(copied.error());
   const auto copy = open_beneath(folder, output.path);
   if (!copy) return lost(copy.error());
-  const auto digest = receipt::digest_file(copy->get(), output.size.count());
+  const auto digest = artifact::digest_file(copy->get(), output.size.count());
   if (!digest) return lost(digest.error());
   outputs.push_back({output.path, output.size, digest->sha256});
   base::crash_point("job_output_copied");
