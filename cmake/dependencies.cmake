@@ -1,7 +1,7 @@
 # The libraries that Airlock stands on, as targets: yaml-cpp, Boost::json, CLI11::CLI11, seccomp,
-# zlib, cares, sqlite3, crypto, curl_headers, prometheus, GTest::gtest_main. Archives are preferred
-# to shared objects: a command line tool that lives for milliseconds should not spend them in the
-# dynamic linker.
+# zlib, cares, sqlite3, crypto, sodium, curl_headers, prometheus, GTest::gtest_main. Archives are
+# preferred to shared objects: a command line tool that lives for milliseconds should not spend
+# them in the dynamic linker.
 
 set(airlock_install_hint "On Debian 12, ./dev build installs everything that is needed.")
 
@@ -40,6 +40,7 @@ airlock_import(cares libcares.a cares ares.h)
 # Debian's updates reach. libcurl brings a libcrypto, too, and a process must not have two.
 airlock_import(sqlite3 sqlite3 sqlite3 sqlite3.h)
 airlock_import(crypto crypto crypto openssl/evp.h)
+airlock_import(sodium sodium sodium sodium.h)
 # libcurl is loaded by whoever needs it (src/artifact/curl_functions.h), and never linked.
 find_path(airlock_curl_include curl/curl.h)
 if(NOT airlock_curl_include)

@@ -80,5 +80,20 @@ TEST(DigestTest, Base64HasOneFormOnly) {
   }
 }
 
+TEST(DigestTest, Base64HasNoOtherCharacters) {
+  int taken = 0;
+  for (int byte = 0; byte < 256; ++byte) {
+    for (std::size_t at = 0; at < 4; ++at) {
+      std::string text = "AAAA";
+      text[at] = static_cast<char>(byte);
+      const auto decoded = decode_base64(text);
+      if (!decoded) continue;
+      ++taken;
+      EXPECT_EQ(encode_base64(*decoded), text) << byte;
+    }
+  }
+  EXPECT_EQ(taken, 4 * 64 + 1);  // and "AAA="
+}
+
 }  // namespace
 }  // namespace airlock::receipt

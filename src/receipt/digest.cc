@@ -1,42 +1,39 @@
 #include "receipt/digest.h"
 
-#include <openssl/evp.h>
+#include <sodium.h>
 
-#include <algorithm>
 #include <array>
 
-#include "base/check.h"
+#include "receipt/sodium_bytes.h"
 
 namespace airlock::receipt {
 namespace {
 
 constexpr std::string_view kHex = "0123456789abcdef";
-constexpr std::size_t kBase64BytesMax = std::size_t{64} << 20;  // OpenSSL counts in int
-
-// Why safe, here and below: char and unsigned char may alias, and OpenSSL only reads.
-const unsigned char* bytes_of(std::string_view text) {
-  return reinterpret_cast<const unsigned char*>(text.data());
-}
+constexpr std::string_view kBase64 =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
 
 }  // namespace
 
-void Sha256::Free::operator()(evp_md_ctx_st* context) const { EVP_MD_CTX_free(context); }
+struct Sha256::State {
+  crypto_hash_sha256_state sum;
+};
 
-Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
-  AIRLOCK_CHECK(context_ != nullptr);
-  AIRLOCK_CHECK_EQ(EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr), 1);
+Sha256::Sha256() : state_(std::make_unique<State>()) {
+  start_sodium();
+  crypto_hash_sha256_init(&state_->sum);
 }
 
+Sha256::~Sha256() = default;
+
 void Sha256::add(std::string_view bytes) {
-  AIRLOCK_CHECK_EQ(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()), 1);
+  crypto_hash_sha256_update(&state_->sum, bytes_of(bytes), bytes.size());
 }
 
 std::string Sha256::finish() {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> sum{};
-  unsigned size = 0;
-  AIRLOCK_CHECK_EQ(EVP_DigestFinal_ex(context_.get(), sum.data(), &size), 1);
-  // Why safe: the bytes of an array, as chars.
-  return encode_hex({reinterpret_cast<const char*>(sum.data()), size});
+  std::array<unsigned char, crypto_hash_sha256_BYTES> sum{};
+  crypto_hash_sha256_final(&state_->sum, sum.data());
+  return encode_hex(text_of(sum));
 }
 
 std::string sha256_hex(std::string_view bytes) {
@@ -50,29 +47,24 @@ bool is_sha256_hex(std::string_view text) {
 }
 
 std::string encode_base64(std::string_view bytes) {
-  AIRLOCK_CHECK(bytes.size() <= kBase64BytesMax);
-  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');  // OpenSSL ends it with a zero
-  // Why safe: chars as unsigned chars; the buffer holds all that is written.
-  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), bytes_of(bytes),
-                                   static_cast<int>(bytes.size()));
-  text.resize(static_cast<std::size_t>(size));
+  constexpr int kVariant = sodium_base64_VARIANT_ORIGINAL;
+  std::string text(sodium_base64_encoded_len(bytes.size(), kVariant), '\0');
+  sodium_bin2base64(text.data(), text.size(), bytes_of(bytes), bytes.size(), kVariant);
+  text.pop_back();  // it ends with a zero
   return text;
 }
 
 base::Result<std::string> decode_base64(std::string_view text) {
   std::string bytes(text.size() / 4 * 3, '\0');
-  const auto padding = static_cast<std::size_t>(
-      std::ranges::count(text.substr(text.size() - std::min<std::size_t>(text.size(), 2)), '='));
-  if (text.size() % 4 == 0 && text.size() <= kBase64BytesMax && padding <= bytes.size()) {
-    // Why safe: as above; four characters become three bytes.
-    const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()), bytes_of(text),
-                                     static_cast<int>(text.size()));
-    if (size == std::ssize(bytes)) {
-      bytes.resize(bytes.size() - padding);
-      if (encode_base64(bytes) == text) return bytes;
-    }
+  std::size_t size = 0;
+  // libsodium 1.0.18 takes some bytes above 127 for digits.
+  if (text.find_first_not_of(kBase64) != std::string_view::npos ||
+      sodium_base642bin(bytes_of(bytes), bytes.size(), text.data(), text.size(), nullptr, &size,
+                        nullptr, sodium_base64_VARIANT_ORIGINAL) != 0) {
+    return base::fail(base::ErrorCode::kProtocol, "not canonical base64");
   }
-  return base::fail(base::ErrorCode::kProtocol, "not canonical base64");
+  bytes.resize(size);
+  return bytes;
 }
 
 std::string encode_hex(std::string_view bytes) {

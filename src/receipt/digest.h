@@ -1,17 +1,15 @@
-// SHA-256 and base64, as receipts need them. OpenSSL does the work.
+// SHA-256 and base64, as receipts need them. libsodium does the work.
 //
-// Base64 is the standard alphabet with padding, and decoding takes only what encoding gives: no
-// white space, no bits that are lost. Pure functions.
+// For texts: it takes 5 ns for a byte, and files have a faster hash (artifact/digest.h). Base64 is
+// the standard alphabet with padding, and decoding takes only what encoding gives: no white space,
+// no bits that are lost. Pure functions.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
-
-struct evp_md_ctx_st;
 
 namespace airlock::receipt {
 
@@ -20,14 +18,15 @@ inline constexpr std::size_t kSha256HexChars = 64;
 class Sha256 {
  public:
   Sha256();
+  Sha256(const Sha256&) = delete;
+  Sha256& operator=(const Sha256&) = delete;
+  ~Sha256();
   void add(std::string_view bytes);
   std::string finish();  // 64 hexadecimal digits, lower case; once
 
  private:
-  struct Free {
-    void operator()(evp_md_ctx_st* context) const;
-  };
-  std::unique_ptr<evp_md_ctx_st, Free> context_;
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 std::string sha256_hex(std::string_view bytes);

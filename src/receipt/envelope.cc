@@ -63,7 +63,7 @@ base::Result<std::string> sign_envelope(std::string_view payload, const SigningK
                     .payload = std::string(payload),
                     .key_id = key.public_key().id(),
                     .signature = {}};
-  AIRLOCK_ASSIGN(envelope.signature, key.sign(pre_authentication_encoding(kPayloadType, payload)));
+  envelope.signature = key.sign(pre_authentication_encoding(kPayloadType, payload));
   std::string text = envelope_text(envelope);
   if (text.size() > kEnvelopeBytesMax.count()) {
     return base::fail(base::ErrorCode::kLimitExceeded,

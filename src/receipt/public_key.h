@@ -23,7 +23,7 @@ class PublicKey {
 
   std::string_view raw() const { return {raw_.data(), raw_.size()}; }
   std::string id() const;  // 64 hexadecimal digits
-  base::Result<std::string> to_pem() const;
+  std::string to_pem() const;
 
   // False for anything but a signature over exactly this message by this key.
   bool verifies(std::string_view message, std::string_view signature) const;

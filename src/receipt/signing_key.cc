@@ -1,8 +1,6 @@
 #include "receipt/signing_key.h"
 
 #include <fcntl.h>
-#include <openssl/crypto.h>
-#include <openssl/pem.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,7 +8,8 @@
 #include <span>
 
 #include "base/unique_fd.h"
-#include "receipt/openssl_owners.h"
+#include "receipt/key_pem.h"
+#include "receipt/sodium_bytes.h"
 
 namespace airlock::receipt {
 namespace {
@@ -70,7 +69,7 @@ base::Result<std::string> read_key_file(int fd, const std::string& path) {
 
 // receipt.pub follows from the key: it is made again when it is missing or says something else.
 base::Status keep_public_key(int folder_fd, const PublicKey& key) {
-  AIRLOCK_ASSIGN(const std::string pem, key.to_pem());
+  const std::string pem = key.to_pem();
   std::array<char, 1024> found{};
   const UniqueFd known(
       ::openat(folder_fd, kPublicKeyFile, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
@@ -86,61 +85,39 @@ base::Status keep_public_key(int folder_fd, const PublicKey& key) {
 
 }  // namespace
 
-void SigningKey::Free::operator()(evp_pkey_st* key) const { EVP_PKEY_free(key); }
-
-base::Result<SigningKey> SigningKey::from_owner(std::unique_ptr<evp_pkey_st, Free> key) {
-  if (key == nullptr || EVP_PKEY_get_base_id(key.get()) != EVP_PKEY_ED25519) {
-    ERR_clear_error();
-    return base::fail(base::ErrorCode::kInvalidArgument, "not an Ed25519 private key in PKCS#8");
-  }
-  std::string raw(kKeyBytes, '\0');
-  std::size_t size = raw.size();
-  // Why safe: chars as unsigned chars; the buffer has the size that is given.
-  if (EVP_PKEY_get_raw_public_key(key.get(), reinterpret_cast<unsigned char*>(raw.data()), &size) !=
-      1) {
-    return base::fail(openssl_error("take the public key"));
-  }
-  AIRLOCK_ASSIGN(const PublicKey public_key, PublicKey::from_raw(raw));
-  return SigningKey(std::move(key), public_key);
-}
+void SigningKey::Free::operator()(unsigned char* secret) const { sodium_free(secret); }
 
 base::Result<SigningKey> SigningKey::from_seed(std::string_view seed) {
   if (seed.size() != kKeyBytes) {
     return base::fail(base::ErrorCode::kInvalidArgument, "the seed of a key has 32 bytes");
   }
-  // Why safe: chars as unsigned chars, which are only read.
-  return from_owner(std::unique_ptr<evp_pkey_st, Free>(EVP_PKEY_new_raw_private_key(
-      EVP_PKEY_ED25519, nullptr, reinterpret_cast<const unsigned char*>(seed.data()),
-      seed.size())));
+  start_sodium();
+  // Why safe: bytes that only this owner has.
+  Secret secret(static_cast<unsigned char*>(sodium_malloc(crypto_sign_SECRETKEYBYTES)));
+  if (secret == nullptr) return base::fail_errno("keep a private key in memory");
+  std::array<unsigned char, kKeyBytes> raw{};
+  crypto_sign_seed_keypair(raw.data(), secret.get(), bytes_of(seed));
+  AIRLOCK_ASSIGN(const PublicKey public_key, PublicKey::from_raw(text_of(raw)));
+  return SigningKey(std::move(secret), public_key);
 }
 
 base::Result<SigningKey> SigningKey::from_pem(std::string_view pem) {
-  const BioOwner bio = bio_of(pem);
-  return from_owner(std::unique_ptr<evp_pkey_st, Free>(
-      PEM_read_bio_PrivateKey(bio.get(), nullptr, refuse_password, nullptr)));
-}
-
-base::Result<std::string> SigningKey::to_pem() const {
-  const BioOwner bio(BIO_new(BIO_s_secmem()));
-  if (bio == nullptr || PEM_write_bio_PKCS8PrivateKey(bio.get(), key_.get(), nullptr, nullptr, 0,
-                                                      nullptr, nullptr) != 1) {
-    return base::fail(openssl_error("write a private key"));
+  auto seed = read_key_pem(kPrivateKeyForm, pem);
+  if (!seed) {
+    return base::fail(base::ErrorCode::kInvalidArgument, "not an Ed25519 private key in PKCS#8");
   }
-  return text_of(bio.get());
+  const WipedAtEnd wiped(*seed);
+  return from_seed(*seed);
 }
 
-base::Result<std::string> SigningKey::sign(std::string_view message) const {
-  const DigestOwner context(EVP_MD_CTX_new());
+std::string SigningKey::to_pem() const {
+  return write_key_pem(kPrivateKeyForm, text_of({secret_.get(), kKeyBytes}));
+}
+
+std::string SigningKey::sign(std::string_view message) const {
   std::string signature(kSignatureBytes, '\0');
-  std::size_t size = signature.size();
-  // Why safe: chars as unsigned chars; the buffer has the size that is given.
-  if (context == nullptr ||
-      EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key_.get()) != 1 ||
-      EVP_DigestSign(context.get(), reinterpret_cast<unsigned char*>(signature.data()), &size,
-                     reinterpret_cast<const unsigned char*>(message.data()), message.size()) != 1 ||
-      size != kSignatureBytes) {
-    return base::fail(openssl_error("sign"));
-  }
+  crypto_sign_detached(bytes_of(signature), nullptr, bytes_of(message), message.size(),
+                       secret_.get());
   return signature;
 }
 
@@ -149,23 +126,21 @@ base::Result<SigningKey> SigningKey::read(int folder_fd, const std::string& path
       ::openat(folder_fd, kPrivateKeyFile, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!file.valid()) return base::fail_errno("open " + path);
   AIRLOCK_ASSIGN(std::string pem, read_key_file(file.get(), path));
-  auto key = from_pem(pem).with_context(path);
-  OPENSSL_cleanse(pem.data(), pem.size());
-  return key;
+  const WipedAtEnd wiped(pem);
+  return from_pem(pem).with_context(path);
 }
 
 base::Result<SigningKey> SigningKey::make(int folder_fd, const std::string& path,
                                           base::RandomSource& random) {
   std::string seed(kKeyBytes, '\0');
+  const WipedAtEnd wiped_seed(seed);
   // Why safe: chars as bytes.
   random.fill(std::as_writable_bytes(std::span(seed)));
   auto key = from_seed(seed);
-  OPENSSL_cleanse(seed.data(), seed.size());
   if (!key) return key;
-  AIRLOCK_ASSIGN(std::string pem, key->to_pem());
-  const base::Status written = write_new_file(folder_fd, kUnfinishedKeyFile, pem, 0600);
-  OPENSSL_cleanse(pem.data(), pem.size());
-  AIRLOCK_TRY(written);
+  std::string pem = key->to_pem();
+  const WipedAtEnd wiped_pem(pem);
+  AIRLOCK_TRY(write_new_file(folder_fd, kUnfinishedKeyFile, pem, 0600));
   // Never over a key that another process has put there meanwhile.
   const bool linked = ::linkat(folder_fd, kUnfinishedKeyFile, folder_fd, kPrivateKeyFile, 0) == 0;
   if (!linked && errno != EEXIST) return base::fail_errno("keep " + path);

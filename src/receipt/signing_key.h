@@ -4,7 +4,8 @@
 // the public key in PEM, for whoever verifies. Both appear whole, after an fsync of file and
 // folder: a key that has signed is still there after a power loss. A key file that others could
 // have read or written, that is no Ed25519 key, or that is broken, is refused and left as it is,
-// because a new key would be another runner. Copyable by move only; any thread, one at a time.
+// because a new key would be another runner. The secret lies in pages of its own, which are neither
+// swapped (if the host allows so) nor dumped. Copyable by move only; any thread, one at a time.
 #pragma once
 
 #include <memory>
@@ -14,8 +15,6 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "receipt/public_key.h"
-
-struct evp_pkey_st;
 
 namespace airlock::receipt {
 
@@ -31,23 +30,23 @@ class SigningKey {
   static base::Result<SigningKey> from_seed(std::string_view seed);
 
   const PublicKey& public_key() const { return public_key_; }
-  base::Result<std::string> sign(std::string_view message) const;  // 64 bytes
-  base::Result<std::string> to_pem() const;
+  std::string sign(std::string_view message) const;  // 64 bytes
+  std::string to_pem() const;                        // secret: the caller wipes it
 
  private:
   struct Free {
-    void operator()(evp_pkey_st* key) const;
+    void operator()(unsigned char* secret) const;
   };
-  SigningKey(std::unique_ptr<evp_pkey_st, Free> key, PublicKey public_key)
-      : key_(std::move(key)), public_key_(public_key) {}
+  using Secret = std::unique_ptr<unsigned char, Free>;  // seed and public key, 64 bytes
+  SigningKey(Secret secret, PublicKey public_key)
+      : secret_(std::move(secret)), public_key_(public_key) {}
 
-  static base::Result<SigningKey> from_owner(std::unique_ptr<evp_pkey_st, Free> key);
   static base::Result<SigningKey> from_pem(std::string_view pem);
   static base::Result<SigningKey> read(int folder_fd, const std::string& path);
   static base::Result<SigningKey> make(int folder_fd, const std::string& path,
                                        base::RandomSource& random);
 
-  std::unique_ptr<evp_pkey_st, Free> key_;
+  Secret secret_;
   PublicKey public_key_;
 };
 

@@ -17,6 +17,7 @@ import sys
 import tempfile
 
 import case
+from service import Service
 
 RECEIPT = pathlib.Path(__file__).resolve().parent / "data" / "receipt.json"
 TYPE = "application/vnd.in-toto+json"
@@ -254,6 +255,36 @@ class Verify(case.Case):
         self.assert_refused(self.airlock("verify", RECEIPT, "--kei", RECEIPT), "--kei")
         self.assert_refused(self.airlock("verify", RECEIPT, RECEIPT, "--outputs", "."),
                             "one receipt")
+
+
+class RunnerKey(case.Case):
+    """What lies in the keys' folder of a service."""
+
+    def setUp(self):
+        super().setUp()
+        self.private = self.folder / "state/service/keys/receipt.key"
+        self.public = self.private.with_suffix(".pub")
+
+    def served_key(self):
+        with Service("--state-dir", str(self.folder / "state")) as service:
+            status, _, text = service.ask("GET", "/v1/receipts/key")
+            self.assertEqual(status, 200)
+            return text
+
+    def test_it_is_a_key_of_openssl_byte_for_byte(self):
+        served = self.served_key()
+        self.assertEqual(served, self.public.read_bytes())
+        self.assertEqual(openssl("pkey", "-in", self.private).stdout, self.private.read_bytes())
+        self.assertEqual(openssl("pkey", "-in", self.private, "-pubout").stdout, served)
+
+    def test_a_key_that_openssl_made_is_used_and_left_as_it_is(self):
+        self.served_key()
+        made = openssl("genpkey", "-algorithm", "ed25519").stdout
+        self.private.write_bytes(made)  # of the same owner and mode
+        served = self.served_key()
+        self.assertEqual(served, openssl("pkey", "-pubout", stdin=made).stdout)
+        self.assertEqual(served, self.public.read_bytes())
+        self.assertEqual(self.private.read_bytes(), made)
 
 
 if __name__ == "__main__":

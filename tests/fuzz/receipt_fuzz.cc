@@ -8,6 +8,7 @@
 #include "receipt/canonical_json.h"
 #include "receipt/digest.h"
 #include "receipt/envelope.h"
+#include "receipt/key_pem.h"
 #include "receipt/verify.h"
 
 namespace airlock::receipt {
@@ -25,6 +26,9 @@ void try_bytes(std::string_view bytes, const SigningKey& key) {
   }
   if (const auto decoded = decode_base64(bytes)) AIRLOCK_CHECK(encode_base64(*decoded) == bytes);
   (void)PublicKey::from_pem(bytes);
+  if (const auto seed = read_key_pem(kPrivateKeyForm, bytes)) {
+    AIRLOCK_CHECK(read_key_pem(kPrivateKeyForm, write_key_pem(kPrivateKeyForm, *seed)) == *seed);
+  }
 }
 
 void try_payload(std::string_view payload, const SigningKey& key) {

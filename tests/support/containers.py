@@ -23,7 +23,7 @@ sys.path.append(str(airlock.ROOT / "tests" / "vm"))
 import build_image  # noqa: E402
 
 CACHE = airlock.ROOT / "build" / "tiers"
-PACKAGES = "python3,libcurl4,libsqlite3-0,libprometheus-cpp-core1.0"
+PACKAGES = "python3,libcurl4,libsodium23,libsqlite3-0,libprometheus-cpp-core1.0"
 # Where the programs and the tests are to be found inside.
 PROGRAMS = "/opt/airlock"
 TESTS = "/airlock/tests"

@@ -239,7 +239,7 @@ base::Result<std::string> JobService::receipt(const std::string& id) {
   return read_whole(parts_.files.receipt(id), kReceiptBytesMax);
 }
 
-std::string JobService::receipt_key() { return parts_.key.public_key().to_pem().value_or(""); }
+std::string JobService::receipt_key() { return parts_.key.public_key().to_pem(); }
 
 // --- deciding ------------------------------------------------------------------------------------
 void JobService::schedule() {
