@@ -157,7 +157,7 @@ std::string part_text(const object& status, std::string_view free, std::string_v
 }  // namespace
 
 std::string job_phase(const object& job) {
-  const std::string status = client::text_of(job, "status");
+  std::string status = client::text_of(job, "status");
   const auto state = model::find_job_state(status);
   if (state && (model::is_terminal(*state) || *state == model::JobState::kPending)) return status;
   const std::string phase = client::text_of(job, "current_phase");

@@ -21,7 +21,7 @@ namespace airlock::runner {
 
 class JobFiles {
  public:
-  explicit JobFiles(std::filesystem::path directory) : root_(std::move(directory) / "jobs") {}
+  explicit JobFiles(const std::filesystem::path& directory) : root_(directory / "jobs") {}
 
   base::Status create(const std::string& id) const;
   // Nothing of the job is left. What is not there is no error.
