@@ -58,13 +58,15 @@ struct Standby {
   int channel = -1;
 };
 Standby start_standby(const Settings& settings);
-// Making a sandbox goes deeper than what follows, and what a sandbox that waits costs is its pages.
-void drop_unused_stack();
 // Ends it, if it was not used.
 void drop_standby(Standby* standby);
 // Gives it the ruleset and the request and returns its pid; -1 if it cannot be used. It is used up
 // either way.
 int use_standby(Standby* standby, const Settings& settings, const jail::Packet& packet);
+
+// Gives back the pages of the 64 KiB below the caller's frame: making a sandbox goes deeper than what
+// follows, and pages are what a sandbox that waits costs. Nothing that lives may be there.
+void drop_unused_stack();
 
 // What the kernel does by default, whatever our caller made of it.
 void reset_signal(int number);

@@ -300,7 +300,7 @@ void keep_off_our_processor(int pid) {
 }
 
 [[gnu::noinline]] void drop_unused_stack() {
-  constexpr unsigned long kOurs = 1024;  // of this function and its caller's calls
+  constexpr unsigned long kOurs = 1024;  // of this function and the call that it makes
   constexpr unsigned long kPageBytes = 4096;
   constexpr unsigned long kDepth = 64 * 1024;  // a stack is at least 128 KiB from the start
   const auto here = reinterpret_cast<unsigned long>(__builtin_frame_address(0));

@@ -7,7 +7,10 @@
 namespace airlock::artifact {
 namespace {
 
-constexpr const char* kHint = "install libcurl 4 with TLS; on Debian: apt-get install libcurl4";
+constexpr const char* kHint =
+    "install libcurl 7.85 or later, with TLS (on Debian: apt-get install libcurl4); after an "
+    "upgrade of it, or of OpenSSL, restart the service";
+constexpr unsigned kVersionMin = 0x075500;  // 7.85: CURLOPT_PROTOCOLS_STR
 
 class Symbols {
  public:
@@ -63,9 +66,16 @@ base::Result<CurlFunctions> load_curl(const char* library) {
   Symbols symbols(loaded);
   find_all(symbols, curl);
   decltype(&::curl_global_init) global_init = nullptr;
+  decltype(&::curl_version_info) version_info = nullptr;
   symbols.require(global_init, "curl_global_init");
+  symbols.require(version_info, "curl_version_info");
   if (!symbols.missing().empty()) {
     return unusable(std::string(library) + " lacks " + symbols.missing());
+  }
+  const curl_version_info_data& version = *version_info(CURLVERSION_NOW);
+  if (version.version_num < kVersionMin || (version.features & CURL_VERSION_SSL) == 0) {
+    return unusable(std::string("it is ") + version.version +
+                    ((version.features & CURL_VERSION_SSL) == 0 ? ", without TLS" : ""));
   }
   // Once for the process, by whoever comes first; it is never taken down.
   static const CURLcode initialised = global_init(CURL_GLOBAL_DEFAULT);

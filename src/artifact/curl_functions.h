@@ -34,8 +34,8 @@ struct CurlFunctions {
   decltype(&::curl_getdate) getdate = nullptr;
 };
 
-// `library` as dlopen takes it. kUnavailable: there is no such library, it lacks a function, or it
-// cannot begin.
+// `library` as dlopen takes it. kUnavailable: there is no such library, it is too old or
+// lacks a function, or it cannot begin.
 base::Result<CurlFunctions> load_curl(const char* library = kCurlLibrary);
 
 }  // namespace airlock::artifact

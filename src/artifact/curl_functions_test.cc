@@ -32,13 +32,13 @@ TEST(CurlFunctionsTest, AnotherLibraryIsNotTakenForIt) {
   EXPECT_NE(curl.error().message.find("libm.so.6 lacks curl_easy_init"), std::string::npos);
 }
 
-TEST(CurlFunctionsTest, WithoutItARequestFailsForGood) {
+TEST(CurlFunctionsTest, WithoutItARequestFailsAndSaysWhatIsMissing) {
   const base::SystemClock clock;
   HttpCall http("", {}, clock, "libcurl-of-nobody.so.4");
   for (int attempt = 0; attempt < 2; ++attempt) {
     const auto answer = http.perform({.method = "GET", .url = "http://127.0.0.1:9/"}, {});
     ASSERT_FALSE(answer.has_value());
-    EXPECT_FALSE(answer.error().may_pass);
+    EXPECT_TRUE(answer.error().may_pass);  // an upgrade may be under way
     EXPECT_EQ(answer.error().error.code, base::ErrorCode::kUnavailable);
     EXPECT_NE(answer.error().error.hint.find("libcurl4"), std::string::npos);
   }

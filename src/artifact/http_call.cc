@@ -230,7 +230,8 @@ Attempt<HttpAnswer> HttpCall::perform(const HttpRequest& request, const Control&
   Exchange exchange{.request = request, .control = control, .clock = clock_};
   if (!exchange.look_around()) return std::unexpected(failure_of(CURLE_OK, exchange, request));
   if (auto opened = open(); !opened) {
-    return std::unexpected(Failure{.error = std::move(opened).error(), .may_pass = false});
+    // There may have been no descriptors or memory for it.
+    return std::unexpected(Failure{.error = std::move(opened).error(), .may_pass = true});
   }
   set_common(request, exchange);
   set_method(request, exchange);

@@ -30,7 +30,7 @@ struct Setting {
   std::string_view group;     // its heading in the help
   std::string_view help;      // a line
   std::string_view fallback;  // the default as text; "" where there is none, and `unset` says what
-  std::string_view unset;     // "an id of its own": what holds if nothing is said
+  std::string_view unset = {};  // "an id of its own": what holds if nothing is said
   Shape shape = Shape::kOne;
   Places places = Places::kEverywhere;
 };

@@ -113,6 +113,13 @@ asio::awaitable<Response> Service::job_logs(Exchange& exchange) {
     if (step.empty() && !steps.empty()) step = steps.back();
     if (!step.empty()) piece = jobs_->read_log(record->id, step, *offset, kLogBytesAtOnce);
   });
+  if (!piece && *offset != 0 && piece.error().code == base::ErrorCode::kProtocol) {
+    co_return error_response(
+        refuse_field("offset", "no entry of this log begins at byte " + std::to_string(*offset),
+                     "Another attempt has begun the log anew, or it is no next_offset of an "
+                     "answer: start without one.")
+            .error());
+  }
   if (!piece) co_return error_response(from_error(piece.error()));
   array names;
   for (const std::string& name : steps) names.emplace_back(name);

@@ -1,6 +1,7 @@
 #include "jail/durable_keepers.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <cerrno>
@@ -18,6 +19,11 @@ using base::UniqueFd;
 
 void answer(const UniqueFd& channel, int error) {
   send_message(channel.get(), WorkspaceAnswer{.os_errno = error}, {}, MSG_DONTWAIT);
+}
+
+bool has_hung_up(const UniqueFd& channel) {
+  pollfd set = {channel.get(), POLLRDHUP, 0};
+  return poll(&set, 1, 0) == 1;
 }
 
 // Whoever waits for the end of what the launcher was told to write to does not wait for a job.
@@ -38,6 +44,12 @@ constexpr int kSweepAttempts = 5;
 constexpr useconds_t kSweepPauseUs = 50'000;
 
 }  // namespace
+
+DurableKeepers::DurableKeepers(const LauncherHost& host, const DurableFolder& folder,
+                               KeeperPool& children)
+    : host_(host), folder_(folder), children_(children) {
+  children_.on_leave([this] { waiting_.clear(); });
+}
 
 void DurableKeepers::run_keeper(const OpenWorkspace& request, std::string name, UniqueFd channel,
                                 UniqueFd started) {
@@ -93,7 +105,7 @@ int DurableKeepers::pass_on(const AdoptWorkspace& request, int channel) const {
 
 void DurableKeepers::adopt(const AdoptWorkspace& request, UniqueFd channel) {
   const int error = pass_on(request, channel.get());
-  if (error == ECONNREFUSED) return clear(request.name, std::move(channel), ENOENT);
+  if (error == ECONNREFUSED) return clear(request.name, std::move(channel), Found::kDead);
   if (error != 0) answer(channel, error);
 }
 
@@ -103,28 +115,27 @@ void DurableKeepers::discard(const DiscardWorkspace& request, UniqueFd channel) 
   const int error = folder_.connect_to(request.name, &keeper);
   keeper.reset();
   if (error == ENOENT) return answer(channel, ENOENT);
-  clear(request.name, std::move(channel), error == ECONNREFUSED ? ENOENT : 0);
+  clear(request.name, std::move(channel), error == ECONNREFUSED ? Found::kDead : Found::kAlive);
 }
 
-void DurableKeepers::clear(std::string_view name, UniqueFd channel, int error) {
-  if (clearing_.size() < kClearingMax) return start_clearing(name, std::move(channel), error);
+void DurableKeepers::clear(std::string_view name, UniqueFd channel, Found found) {
+  if (clearing_.size() < kClearingMax) return start_clearing(name, channel, found);
   // Who waits for no answer is a list that found a dead one, and so will the next.
   if (!channel.valid()) return;
   if (waiting_.size() >= kWaitingMax) return answer(channel, EAGAIN);
-  waiting_.push_back({std::string(name), std::move(channel), error});
+  waiting_.push_back({std::string(name), std::move(channel), found});
 }
 
-void DurableKeepers::start_clearing(std::string_view name, UniqueFd channel, int error) {
+void DurableKeepers::start_clearing(std::string_view name, const UniqueFd& channel, Found found) {
   const pid_t pid = children_.fork_apart();
   if (pid < 0) return answer(channel, EAGAIN);
   if (pid > 0) return clearing_.push_back(pid);
   leave_session();
-  const int stopped = folder_.stop_keeper(name);
+  const int stopped = found == Found::kAlive ? folder_.stop_keeper(name) : ECONNREFUSED;
   folder_.remove_dead(name);
   if (stopped != 0) sweep_up();
-  const bool dead = stopped == 0 || stopped == EOWNERDEAD;
-  if (error == 0 && !dead) error = stopped == ECONNREFUSED ? ENOENT : stopped;
-  answer(channel, error);
+  const bool ended = stopped == 0 || stopped == EOWNERDEAD;
+  answer(channel, ended ? 0 : stopped == ECONNREFUSED ? ENOENT : stopped);
   _exit(0);
 }
 
@@ -136,15 +147,16 @@ void DurableKeepers::sweep_up() const {
 void DurableKeepers::note_ended(std::span<const pid_t> children) {
   for (const pid_t pid : children) std::erase(clearing_, pid);
   while (!waiting_.empty() && clearing_.size() < kClearingMax) {
-    Waiting next = std::move(waiting_.front());
+    const Waiting next = std::move(waiting_.front());
     waiting_.pop_front();
-    start_clearing(next.name, std::move(next.channel), next.error);
+    // Whoever has given up may have let the name go to somebody else.
+    if (!has_hung_up(next.channel)) start_clearing(next.name, next.channel, next.found);
   }
 }
 
 void DurableKeepers::list(UniqueFd channel) {
   const DurableFolder::Names names = folder_.list();
-  for (const std::string& name : names.dead) clear(name, UniqueFd(), 0);
+  for (const std::string& name : names.dead) clear(name, UniqueFd(), Found::kDead);
   std::string words;
   for (const std::string& name : names.alive) words += name + '\0';
   const WorkspaceNames alive{

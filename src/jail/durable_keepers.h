@@ -28,8 +28,7 @@ inline constexpr std::size_t kDurableMax = 100;  // alive at once, of one state 
 class DurableKeepers {
  public:
   // All of them outlive this.
-  DurableKeepers(const LauncherHost& host, const DurableFolder& folder, KeeperPool& children)
-      : host_(host), folder_(folder), children_(children) {}
+  DurableKeepers(const LauncherHost& host, const DurableFolder& folder, KeeperPool& children);
 
   void open(OpenWorkspace request, base::UniqueFd channel);
   void adopt(const AdoptWorkspace& request, base::UniqueFd channel);
@@ -39,17 +38,19 @@ class DurableKeepers {
   void note_ended(std::span<const pid_t> children);
 
  private:
+  enum class Found { kAlive, kDead };
   struct Waiting {
     std::string name;
     base::UniqueFd channel;
-    int error;
+    Found found;
   };
 
   int pass_on(const AdoptWorkspace& request, int channel) const;
-  // `name` is dead, or has to be: a child removes what is left, and then answers with `error` or
-  // with its own. What has to wait for its turn is answered after it, or at once with EAGAIN.
-  void clear(std::string_view name, base::UniqueFd channel, int error);
-  void start_clearing(std::string_view name, base::UniqueFd channel, int error);
+  // A child ends the keeper if there was one alive, never one that has come to the name of a dead
+  // one meanwhile; it removes what is left, and then answers. What has to wait for its turn is
+  // answered after it, or at once with EAGAIN.
+  void clear(std::string_view name, base::UniqueFd channel, Found found);
+  void start_clearing(std::string_view name, const base::UniqueFd& channel, Found found);
   void sweep_up() const;
   [[noreturn]] void run_keeper(const OpenWorkspace& request, std::string name,
                                base::UniqueFd channel, base::UniqueFd started);

@@ -81,6 +81,7 @@ void KeeperPool::leave_launcher() {
   news_.reset();
   for (UniqueFd* const fd : launchers_own_) fd->reset();
   keepers_.clear();
+  on_leave_();
   signal(SIGCHLD, SIG_DFL);
 }
 

@@ -9,6 +9,8 @@
 
 #include <sys/types.h>
 #include <cstddef>
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "base/unique_fd.h"
@@ -30,6 +32,8 @@ class KeeperPool {
   void take_news();
   // Forks a child of the launcher that has nothing of the pool's; 0 in the child.
   pid_t fork_apart();
+  // What else has to be closed in every child.
+  void on_leave(std::function<void()> close) { on_leave_ = std::move(close); }
   // Reaps children that have ended, whatever they were; true if one did not end by itself.
   bool reap(std::vector<pid_t>* ended);
   // From here on whoever has nothing to do ends.
@@ -60,6 +64,7 @@ class KeeperPool {
   base::UniqueFd news_;
   base::UniqueFd news_sender_;  // every keeper has it
   std::vector<Link> keepers_;
+  std::function<void()> on_leave_ = [] {};
   OpenWorkspace last_;  // the next one is expected to be like it
   bool closed_ = false;
 };

@@ -54,7 +54,8 @@ std::string write_key_pem(const KeyForm& form, std::string_view key) {
   std::string pem;
   pem.reserve(256);  // grown, it would leave a copy
   pem.append(edge("BEGIN", form)).append("\n").append(line).append("\n");
-  return pem.append(edge("END", form)).append("\n");
+  pem.append(edge("END", form)).append("\n");
+  return pem;  // and no copy of it
 }
 
 std::expected<std::string, PemFault> read_key_pem(const KeyForm& form, std::string_view pem) {

@@ -1,10 +1,10 @@
 // Ed25519 keys as PEM: PKCS#8 for a private one, SubjectPublicKeyInfo for a public one (RFC 8410).
 //
 // Each is a fixed beginning of DER and 32 bytes, so that this needs no parser of ASN.1. What is
-// written is, byte by byte, what `openssl pkey` writes. Reading lets pass what OpenSSL lets pass:
-// text and other blocks before the one that is wanted, blanks and CR at the ends of lines, lines of
-// any length, no newline at the end. Pure functions. Texts of private keys are the caller's to
-// wipe; what is made of them on the way is wiped here.
+// written is, byte by byte, what `openssl pkey` writes. Reading lets pass of the framing what
+// OpenSSL lets pass: text and other blocks before the one that is wanted, blanks and CR at the ends
+// of lines, lines of any length, no newline at the end. Pure functions. Texts of private keys are
+// the caller's to wipe; what is made on the way of keys that can be read is wiped here.
 #pragma once
 
 #include <expected>

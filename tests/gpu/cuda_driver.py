@@ -6,8 +6,9 @@
     cuda_driver.py fault            writes where it may not
     cuda_driver.py see              which GPUs it sees
 
-Prints one JSON object: {"uuids": [...], "memory_mib": [...], ...}. Ends with 3 where there is no
-GPU to be seen, and the name of the error that CUDA gives.
+Its last line is a JSON object: {"uuids": [...], "memory_mib": [...], ...}; the first one of `hold`
+is `holding`. Ends with 3 where there is no driver or no GPU to be seen, with 4 where a call fails; a
+line says which.
 """
 
 import ctypes
@@ -55,7 +56,11 @@ DONE:
 
 class Cuda:
     def __init__(self):
-        self.library = ctypes.CDLL("libcuda.so.1")
+        try:
+            self.library = ctypes.CDLL("libcuda.so.1")
+        except OSError as error:
+            print(error, flush=True)
+            sys.exit(3)
         self.call("cuInit", 0)
 
     def call(self, name, *arguments):

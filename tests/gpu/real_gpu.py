@@ -101,12 +101,6 @@ class RealGpu(case.Case):
     def said(self, job):
         return self.runner.output(job, "said").decode()
 
-    def wait_for_log(self, job, text, seconds=60):
-        deadline = time.monotonic() + seconds
-        while text not in self.runner.log_text(job):
-            self.assertLess(time.monotonic(), deadline, self.runner.log_text(job))
-            time.sleep(0.1)
-
     @contextlib.contextmanager
     def somebody_else(self, mib):
         words = [sys.executable, str(PROGRAM), "hold", str(mib), "600"]
@@ -149,13 +143,18 @@ class RealGpu(case.Case):
         free = len(self.uuids) - 1
         with self.somebody_else(2048) as pid:
             self.wait_for_gpus(free, f"process {pid}")
+            job = self.submit("add", len(self.uuids))
+            time.sleep(3)
+            self.assertEqual(self.runner.job(job)["status"], "pending")
+        self.runner.wait(job, ("completed",))
         self.wait_for_gpus(free + 1)
 
     def test_a_job_that_is_cancelled_gives_the_memory_back(self):
         job = self.submit("hold 4096 600")
         self.runner.wait(job, ("inference",))
         deadline = time.monotonic() + 60
-        while int(smi("memory.used")[self.runner.job(job)["assigned_gpus"][0]][0]) < 4096:
+        index = self.runner.job(job)["assigned_gpus"][0]
+        while int(smi("memory.used")[index][0]) < 4096:
             self.assertLess(time.monotonic(), deadline, "it never held the memory")
             time.sleep(0.2)
         self.assertEqual(self.runner.json("GET", "/v1/status")["available_gpus"],
@@ -163,7 +162,7 @@ class RealGpu(case.Case):
         self.runner.call("DELETE", f"/v1/jobs/{job}", expect=200)
         self.runner.wait(job, ("cancelled",))
         self.wait_for_gpus(len(self.uuids))
-        self.assertLess(int(smi("memory.used")[0][0]), 4096)
+        self.assertLess(int(smi("memory.used")[index][0]), 4096)
 
     def test_a_job_computes_on_while_the_daemon_dies(self):
         job = self.submit("hold 1024 12")

@@ -16,6 +16,8 @@ using base::ErrorCode;
 using base::UniqueFd;
 
 constexpr int kAnswerTimeoutMs = 30'000;
+// It waits its turn behind others, and a keeper may take a minute for its end.
+constexpr int kDiscardTimeoutMs = 180'000;
 constexpr int kEndTimeoutMs = 30'000;  // a keeper that has not tidied up by then is left to a sweep
 constexpr std::size_t kAnswerBytesMax = 16 * 1024;
 
@@ -61,10 +63,10 @@ base::Result<UniqueFd> ask(int control, const Request& request) {
 
 // The next packet, of a kind that is expected here or a refusal.
 base::Status receive_answer(const UniqueFd& channel, std::span<char> buffer, jail::Packet* packet,
-                            std::string_view name) {
+                            std::string_view name, int timeout_ms = kAnswerTimeoutMs) {
   pollfd set = {channel.get(), POLLIN, 0};
   int count = 0;
-  do { count = poll(&set, 1, kAnswerTimeoutMs); } while (count < 0 && errno == EINTR);
+  do { count = poll(&set, 1, timeout_ms); } while (count < 0 && errno == EINTR);
   if (count != 1) {
     return base::fail(ErrorCode::kUnavailable,
                       "no answer about the workspace '" + std::string(name) + "' in time");
@@ -136,7 +138,7 @@ base::Status discard_durable(int control, const std::string& name) {
   AIRLOCK_ASSIGN(const UniqueFd channel, ask(control, jail::DiscardWorkspace{.name = name}));
   char buffer[kAnswerBytesMax];
   jail::Packet packet;
-  AIRLOCK_TRY(receive_answer(channel, buffer, &packet, name));
+  AIRLOCK_TRY(receive_answer(channel, buffer, &packet, name, kDiscardTimeoutMs));
   jail::WorkspaceAnswer done;
   if (!jail::decode(packet.bytes, &done)) return base::fail(unknown_message());
   return {};

@@ -83,15 +83,8 @@ base::Result<LogPiece> read_log(const std::filesystem::path& file, std::uint64_t
   std::size_t taken = 0;
   while (taken < bytes_max) {
     LogRecord record;
-    const base::Result<bool> whole = read_record(fd.get(), piece.next, &record);
-    if (!whole && offset != 0 && piece.records.empty() &&
-        whole.error().code == base::ErrorCode::kProtocol) {
-      return base::fail(base::ErrorCode::kInvalidArgument,
-                        "offset: no entry of this log begins at byte " + std::to_string(offset),
-                        "Go on from the next_offset of an answer, or without one from the start.");
-    }
-    if (!whole) return std::unexpected(whole.error());
-    if (!*whole) break;
+    AIRLOCK_ASSIGN(const bool whole, read_record(fd.get(), piece.next, &record));
+    if (!whole) break;
     piece.next += kLogHeaderBytes + record.bytes.size();
     taken += kLogHeaderBytes + record.bytes.size();
     piece.records.push_back(std::move(record));

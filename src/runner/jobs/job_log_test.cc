@@ -71,15 +71,6 @@ TEST_F(JobLogTest, WhatIsNoRecordIsAnError) {
   EXPECT_FALSE(read_log(file(), 0, 1'000).has_value());
 }
 
-TEST_F(JobLogTest, AnOffsetBetweenTwoRecordsIsTheCallersError) {
-  append(record(5, 1, "a line"));
-  append(record(6, 1, "another"));
-  const auto piece = read_log(file(), 7, 1'000);
-  ASSERT_FALSE(piece.has_value());
-  EXPECT_EQ(piece.error().code, base::ErrorCode::kInvalidArgument);
-  EXPECT_EQ(read_log(file(), kLogHeaderBytes + 6, 1'000)->records.size(), 1u);
-}
-
 TEST_F(JobLogTest, AFileThatIsMissingIsEmpty) {
   const auto piece = read_log(file(), 0, 1'000);
   ASSERT_TRUE(piece.has_value());

@@ -117,14 +117,21 @@ GpuCounts PoolLeases::counts() {
     if (++notes > kNotesMax + 1) return;
     counts.note += (counts.note.empty() ? "" : "; ") + (notes > kNotesMax ? "..." : text);
   };
-  for (const GpuStatus& gpu : pool_.snapshot()) {
+  const std::vector<GpuStatus> gpus = pool_.snapshot();
+  for (const GpuStatus& gpu : gpus) {
     if (gpu.type != counts.type) {
       note(name_of(gpu) + " is of another type, " + gpu.type);
       continue;
     }
     counts.total += gpu.quarantined ? 0 : 1;
     counts.free += gpu.state == GpuState::kFree ? 1 : 0;
-    if (gpu.state != GpuState::kFree && gpu.state != GpuState::kAllocated) {
+    if (gpu.state == GpuState::kOffline || gpu.state == GpuState::kError) {
+      note(name_of(gpu) + " is " + describe(gpu));
+    }
+  }
+  // Behind what does not pass by itself.
+  for (const GpuStatus& gpu : gpus) {
+    if (gpu.state == GpuState::kCleaning && gpu.type == counts.type) {
       note(name_of(gpu) + " is " + describe(gpu));
     }
   }

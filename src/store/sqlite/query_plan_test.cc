@@ -39,6 +39,7 @@ class QueryPlanTest : public ::testing::Test {
     context.now += std::chrono::hours(2);
     const std::string second = submit(context, submission)->id;
     const std::string third = submit(context, Submission{make_spec(), "owner", {}})->id;
+    EXPECT_EQ(waiting(*database_, {})->jobs.size(), 3U);
     run(context, first);
     const JobClaim held{second, claim(context, {second, "runner", {}})->fencing_token};
     EXPECT_TRUE(request_cancel(context, second).has_value());
@@ -99,6 +100,24 @@ class QueryPlanTest : public ::testing::Test {
     return steps;
   }
 
+  // Whether it looks at rows of `jobs`, and not at an index alone: what a plan does not tell.
+  bool reads_jobs(const std::string& sql) {
+    const auto root =
+        database_->find_integer("SELECT rootpage FROM sqlite_schema WHERE name = 'jobs'");
+    EXPECT_TRUE(root && *root);
+    auto steps = database_->prepare("EXPLAIN " + sql);
+    EXPECT_TRUE(steps.has_value()) << sql;
+    std::int64_t table = -1;
+    bool reads = false;
+    while (steps && steps->step().value_or(false)) {
+      const std::string code = steps->text(1);
+      const std::int64_t cursor = steps->integer(2);
+      if (code == "OpenRead" && steps->integer(3) == **root) table = cursor;
+      reads |= cursor == table && (code == "Column" || code == "FinishSeek" || code == "SeekRowid");
+    }
+    return reads;
+  }
+
   TestFolder folder_;
   base::SystemRandom random_;
   std::unique_ptr<Database> database_;
@@ -123,6 +142,20 @@ TEST_F(QueryPlanTest, EveryStatementSearchesAnIndexAndSortsNothing) {
     }
   }
   EXPECT_GT(searches, 60);
+}
+
+TEST_F(QueryPlanTest, ALookAtTheQueuesReadsNoRows) {
+  do_everything();
+  int looks = 0;
+  for (const std::string& sql : database_->prepared_texts()) {
+    if (sql.find("jobs_queue") == std::string::npos) continue;
+    ++looks;
+    EXPECT_FALSE(reads_jobs(sql)) << sql;
+  }
+  EXPECT_EQ(looks, 3);
+  EXPECT_TRUE(reads_jobs(
+      "SELECT id, error_code FROM jobs INDEXED BY jobs_queue "
+      "WHERE state = 'pending' AND weight_class = ?1 AND owner = ?2 ORDER BY queue_key, seq"));
 }
 
 TEST_F(QueryPlanTest, TheTestSeesAScan) {

@@ -47,8 +47,8 @@ CREATE INDEX jobs_by_state ON jobs (state);
 CREATE INDEX jobs_by_owner ON jobs (owner, state);
 CREATE INDEX jobs_by_validator ON jobs (validator_hotkey, state);
 CREATE INDEX jobs_by_miner ON jobs (miner_hotkey, state);
--- With all that the scheduler asks for, so that a look at the heads of all queues reads as many pages
--- as there are queues, wherever the rows of the jobs are.
+-- With all that the scheduler asks for, so that a look at the heads of all queues reads as many
+-- pages as there are queues, wherever the rows of the jobs are.
 CREATE INDEX jobs_queue ON jobs (
   weight_class, owner, queue_key, seq, id, priority, submitted_at, attempts, cpu_millis,
   memory_bytes, disk_bytes, prep_ms, inference_ms) WHERE state = 'pending';
