@@ -64,8 +64,8 @@ void drop_standby(Standby* standby);
 // either way.
 int use_standby(Standby* standby, const Settings& settings, const jail::Packet& packet);
 
-// Gives back the pages of the 64 KiB below the caller's frame: making a sandbox goes deeper than what
-// follows, and pages are what a sandbox that waits costs. Nothing that lives may be there.
+// Gives back the pages of the 64 KiB below the caller's frame, where nothing that lives may be:
+// making a sandbox goes deeper than what follows, and pages are what one that waits costs.
 void drop_unused_stack();
 
 // What the kernel does by default, whatever our caller made of it.

@@ -443,7 +443,8 @@ for i in range(3):
         self.assertEqual([entry["message"] for entry in tail["entries"]],
                          ["inference 1", "inference 2"])
         self.assertTrue(tail["has_more"])
-        refused = self.runner.json("GET", f"/v1/jobs/{job}/logs?phase=inference&offset=7", None, 400)
+        between = f"/v1/jobs/{job}/logs?phase=inference&offset=7"
+        refused = self.runner.json("GET", between, expect=400)
         self.assertIn("no entry of this log begins at byte 7", json.dumps(refused))
 
     def test_errors_have_the_words_of_the_contract(self):

@@ -7,8 +7,8 @@
     cuda_driver.py see              which GPUs it sees
 
 Its last line is a JSON object: {"uuids": [...], "memory_mib": [...], ...}; the first one of `hold`
-is `holding`. Ends with 3 where there is no driver or no GPU to be seen, with 4 where a call fails; a
-line says which.
+is `holding`. Ends with 3 where there is no driver or no GPU to be seen, with 4 where a call fails;
+a line says which.
 """
 
 import ctypes
