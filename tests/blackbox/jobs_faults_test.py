@@ -84,8 +84,8 @@ if sys.argv[2] == "inference":
 
     def test_a_server_that_does_not_answer_is_waited_for_and_cancel_works_meanwhile(self):
         gateway = self.server.processes["gateway"]
-        os.kill(gateway.pid, signal.SIGSTOP)
         self.addCleanup(os.kill, gateway.pid, signal.SIGCONT)
+        faults.stand_still(gateway.pid)
         with self.assertRaises(OSError):  # the control: it takes the connection and says nothing
             urllib.request.urlopen(self.server.url, timeout=1)
         waiting = self.submit(input_data_s3_path="s3://jobs/in/data")

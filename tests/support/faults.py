@@ -6,10 +6,12 @@ says how a test can see for itself that the fault is there."""
 import contextlib
 import os
 import pathlib
+import signal
 import socket
 import sqlite3
 import subprocess
 import threading
+import time
 
 from support import airlock, job_servers
 
@@ -19,6 +21,17 @@ CLONE_CHUNK = 64 * 1024
 
 def run(*words):
     subprocess.run([str(word) for word in words], check=True, capture_output=True)
+
+
+def stand_still(pid, seconds=10):
+    """Until none of its threads goes on: the signal is with one of them at first."""
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + seconds * airlock.SLOW
+    while any(path.read_text().rpartition(")")[2].split()[0] != "T"
+              for path in pathlib.Path(f"/proc/{pid}/task").glob("*/stat")):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{pid} goes on")
+        time.sleep(0.01)
 
 
 class SmallDisk:
