@@ -116,13 +116,10 @@ INSTANTIATE_TEST_SUITE_P(, TraceBudget, testing::Values(BoundKind::kExact, Bound
 class MixBudget : public testing::TestWithParam<double> {};
 
 TEST_P(MixBudget, holds_against_fifo_and_best_fit) {
-  for (const std::uint64_t seed : {1U, 2U}) {
-    for (const BoundKind bounds : {BoundKind::kExact, BoundKind::kDouble}) {
-      SCOPED_TRACE(seed);
-      auto jobs = make_mix({.seed = seed, .load = GetParam(), .jobs = 3'000});
-      set_bounds(jobs, bounds);
-      expect_the_budget_holds(jobs);
-    }
+  for (const BoundKind bounds : {BoundKind::kExact, BoundKind::kDouble}) {
+    auto jobs = make_mix({.seed = 1, .load = GetParam(), .jobs = 1'500});
+    set_bounds(jobs, bounds);
+    expect_the_budget_holds(jobs);
   }
 }
 
