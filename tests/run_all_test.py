@@ -3,10 +3,12 @@
 
 import contextlib
 import io
+import os
 import pathlib
 import signal
 import sys
 import tempfile
+import time
 import unittest
 from unittest import mock
 
@@ -111,6 +113,14 @@ class BuildsTest(unittest.TestCase):
         with self.builds(["first", "second"], "false") as builds:
             self.assertIn("could not be built", builds.problem_with("first"))
             self.assertIn("could not be built", builds.problem_with("second"))
+
+    def test_what_is_built_behind_gives_way_to_the_suites(self):
+        with self.builds(["first", "second"], 'test "$1" = first || exec sleep 1000') as builds:
+            group = pathlib.Path(f"/proc/{builds.behind.pid}/autogroup")
+            if group.exists():  # a kernel that has sessions share alike
+                self.assertTrue(group.read_text().strip().endswith("nice 19"), group.read_text())
+            time.sleep(0.2)
+            self.assertEqual(os.sched_getscheduler(builds.behind.pid), os.SCHED_IDLE)
 
     def test_what_is_still_being_built_ends_with_us(self):
         with self.builds(["first", "second"], 'test "$1" = first || exec sleep 1000') as builds:

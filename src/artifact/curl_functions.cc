@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "base/library_symbols.h"
+
 namespace airlock::artifact {
 namespace {
 
@@ -12,41 +14,24 @@ constexpr const char* kHint =
     "upgrade of it, or of OpenSSL, restart the service";
 constexpr unsigned kVersionMin = 0x075500;  // 7.85: CURLOPT_PROTOCOLS_STR
 
-class Symbols {
- public:
-  explicit Symbols(void* library) : library_(library) {}
-
-  template <typename Function>
-  void require(Function*& place, const char* name) {
-    // Why safe: the type is that of the function of this name in curl.h.
-    place = reinterpret_cast<Function*>(::dlsym(library_, name));
-    if (place == nullptr && missing_.empty()) missing_ = name;
-  }
-  const std::string& missing() const { return missing_; }
-
- private:
-  void* library_;
-  std::string missing_;
-};
-
-void find_all(Symbols& symbols, CurlFunctions& curl) {
-  symbols.require(curl.easy_init, "curl_easy_init");
-  symbols.require(curl.easy_reset, "curl_easy_reset");
-  symbols.require(curl.easy_setopt, "curl_easy_setopt");
-  symbols.require(curl.easy_perform, "curl_easy_perform");
-  symbols.require(curl.easy_getinfo, "curl_easy_getinfo");
-  symbols.require(curl.easy_strerror, "curl_easy_strerror");
-  symbols.require(curl.easy_cleanup, "curl_easy_cleanup");
-  symbols.require(curl.multi_init, "curl_multi_init");
-  symbols.require(curl.multi_add_handle, "curl_multi_add_handle");
-  symbols.require(curl.multi_remove_handle, "curl_multi_remove_handle");
-  symbols.require(curl.multi_perform, "curl_multi_perform");
-  symbols.require(curl.multi_poll, "curl_multi_poll");
-  symbols.require(curl.multi_info_read, "curl_multi_info_read");
-  symbols.require(curl.multi_cleanup, "curl_multi_cleanup");
-  symbols.require(curl.slist_append, "curl_slist_append");
-  symbols.require(curl.slist_free_all, "curl_slist_free_all");
-  symbols.require(curl.getdate, "curl_getdate");
+void find_all(base::LibrarySymbols& symbols, CurlFunctions& curl) {
+  symbols.require(curl.easy_init, {"curl_easy_init"});
+  symbols.require(curl.easy_reset, {"curl_easy_reset"});
+  symbols.require(curl.easy_setopt, {"curl_easy_setopt"});
+  symbols.require(curl.easy_perform, {"curl_easy_perform"});
+  symbols.require(curl.easy_getinfo, {"curl_easy_getinfo"});
+  symbols.require(curl.easy_strerror, {"curl_easy_strerror"});
+  symbols.require(curl.easy_cleanup, {"curl_easy_cleanup"});
+  symbols.require(curl.multi_init, {"curl_multi_init"});
+  symbols.require(curl.multi_add_handle, {"curl_multi_add_handle"});
+  symbols.require(curl.multi_remove_handle, {"curl_multi_remove_handle"});
+  symbols.require(curl.multi_perform, {"curl_multi_perform"});
+  symbols.require(curl.multi_poll, {"curl_multi_poll"});
+  symbols.require(curl.multi_info_read, {"curl_multi_info_read"});
+  symbols.require(curl.multi_cleanup, {"curl_multi_cleanup"});
+  symbols.require(curl.slist_append, {"curl_slist_append"});
+  symbols.require(curl.slist_free_all, {"curl_slist_free_all"});
+  symbols.require(curl.getdate, {"curl_getdate"});
 }
 
 std::unexpected<base::Error> unusable(std::string why) {
@@ -63,12 +48,12 @@ base::Result<CurlFunctions> load_curl(const char* library) {
     return unusable(why == nullptr ? library : why);
   }
   CurlFunctions curl;
-  Symbols symbols(loaded);
+  base::LibrarySymbols symbols(loaded);
   find_all(symbols, curl);
   decltype(&::curl_global_init) global_init = nullptr;
   decltype(&::curl_version_info) version_info = nullptr;
-  symbols.require(global_init, "curl_global_init");
-  symbols.require(version_info, "curl_version_info");
+  symbols.require(global_init, {"curl_global_init"});
+  symbols.require(version_info, {"curl_version_info"});
   if (!symbols.missing().empty()) {
     return unusable(std::string(library) + " lacks " + symbols.missing());
   }

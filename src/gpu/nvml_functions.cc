@@ -2,38 +2,12 @@
 
 #include <dlfcn.h>
 
+#include "base/library_symbols.h"
+
 namespace airlock::gpu {
 namespace {
 
-class Symbols {
- public:
-  explicit Symbols(void* library) : library_(library) {}
-
-  // The first of the names that the library has: newer versions come first.
-  template <typename Function>
-  bool find(Function*& place, std::initializer_list<const char*> names) {
-    for (const char* const name : names) {
-      // Why safe: the type is that of the function of this name in nvml.h.
-      place = reinterpret_cast<Function*>(::dlsym(library_, name));
-      if (place != nullptr) return true;
-    }
-    return false;
-  }
-  template <typename Function>
-  void require(Function*& place, std::initializer_list<const char*> names) {
-    if (!find(place, names) && missing_.empty()) missing_ = *names.begin();
-  }
-  const std::string& missing() const { return missing_; }
-  void set_missing(std::string name) {
-    if (missing_.empty()) missing_ = std::move(name);
-  }
-
- private:
-  void* library_;
-  std::string missing_;
-};
-
-void find_required(Symbols& symbols, NvmlFunctions& nvml) {
+void find_required(base::LibrarySymbols& symbols, NvmlFunctions& nvml) {
   symbols.require(nvml.init, {"nvmlInit_v2"});
   symbols.require(nvml.device_count, {"nvmlDeviceGetCount_v2"});
   symbols.require(nvml.device_by_index, {"nvmlDeviceGetHandleByIndex_v2"});
@@ -48,7 +22,7 @@ void find_required(Symbols& symbols, NvmlFunctions& nvml) {
   }
 }
 
-void find_optional(Symbols& symbols, NvmlFunctions& nvml) {
+void find_optional(base::LibrarySymbols& symbols, NvmlFunctions& nvml) {
   if (!symbols.find(nvml.graphics, {"nvmlDeviceGetGraphicsRunningProcesses_v3",
                                     "nvmlDeviceGetGraphicsRunningProcesses_v2"})) {
     symbols.find(nvml.graphics_v1, {"nvmlDeviceGetGraphicsRunningProcesses"});
@@ -90,7 +64,7 @@ base::Result<NvmlFunctions> load_nvml(const std::string& path) {
                       "hardware.nvml_path names the driver's libnvidia-ml.so.1");
   }
   NvmlFunctions nvml;
-  Symbols symbols(library);
+  base::LibrarySymbols symbols(library);
   find_required(symbols, nvml);
   find_optional(symbols, nvml);
   if (!symbols.missing().empty()) {

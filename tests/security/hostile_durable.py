@@ -5,6 +5,7 @@ import errno
 import os
 import pathlib
 import random
+import signal
 import tempfile
 import time
 
@@ -12,6 +13,7 @@ import wire
 from hostile_support import exited_zero, expect, opened, program, sandbox, yield_report
 
 DISCARD_SECONDS = 60
+CLEARED_AT_ONCE = 8  # kClearingMax of jail/durable_keepers.cc
 REQUEST = 27  # Stage::kRequest
 EVIL_NAMES = (
     "", ".", "..", "../slots", "/etc/passwd", "a/b", "a\0b", "A", "a b", "x" * 65, b"\xff",
@@ -78,6 +80,36 @@ def discards_without_end(launcher):
         expect(time.monotonic() < until, "it cannot be discarded")
         time.sleep(0.05)
     expect((alive := launcher.names()) == [], f"alive: {alive}")
+
+
+def discards_that_are_given_up(launcher):
+    """Whoever hangs up before its turn has nothing done for it: the name may be somebody else's."""
+    names = [f"hostile{i}" for i in range(CLEARED_AT_ONCE + 1)]
+    held = []
+    for name in names:
+        before = children_of(launcher)
+        held.append(launcher.ask(wire.open_workspace(name=name)))
+        expect(wire.kind_of(wire.receive(held[-1])[0]) == "Adopted", f"{name} cannot be opened")
+        if name != names[-1]:
+            for keeper in children_of(launcher) - before:
+                os.kill(keeper, signal.SIGSTOP)  # so that its end takes the launcher a while
+    waiting = [launcher.ask(wire.named("DiscardWorkspace", name)) for name in names[:-1]]
+    launcher.ask(wire.named("DiscardWorkspace", names[-1])).close()
+    for channel in waiting:
+        answer = wire.answer_of(wire.receive(channel, DISCARD_SECONDS)[0])
+        expect(answer == ("WorkspaceAnswer", 0), f"one that waited got {answer}")
+        channel.close()
+    expect(launcher.names() == names[-1:], f"alive: {launcher.names()}")
+    launcher.answer(wire.named("DiscardWorkspace", names[-1]))
+    expect((alive := launcher.names()) == [], f"alive: {alive}")
+    for channel in held:
+        channel.close()
+
+
+def children_of(launcher):
+    own = launcher.process.pid
+    text = pathlib.Path(f"/proc/{own}/task/{own}/children").read_text()
+    return {int(word) for word in text.split()}
 
 
 def start_logged(keeper, argv, log=None, tag="tag", log_bytes=1 << 20, **request):
@@ -177,6 +209,7 @@ ATTACKS = (
     evil_names,
     adopts_without_end,
     discards_without_end,
+    discards_that_are_given_up,
     logs_that_are_none,
     impossible_logs,
     tags_without_end,
