@@ -1,11 +1,12 @@
 // bench-service: runs through RunService and ParkedBackend, as `airlock serve` drives them.
 //
 //   bench-service --count N [--warmup W] [--clients C] [--slots S] [--parked P] [--pause-us T]
-//                 PROGRAM
+//                 [--settle-ms T] PROGRAM
 //
 // Each client submits a run of PROGRAM, waits for its answer and, after a pause, submits the next;
-// C clients do so at once, each --count times. PROGRAM is put into every run as workspace/noop, its
-// outputs are captured. --parked 0 is the plain native backend. A sample is the time from submit()
+// C clients do so at once, each --count times, after --settle-ms, in which sandboxes get ready.
+// PROGRAM is put into every run as workspace/noop, its outputs are captured. --parked 0 is the
+// plain native backend. A sample is the time from submit()
 // to `done`. Prints {"samples_us": [...], "wall_s": s, "failed": n, "hits": n, "misses": n}.
 #include <fcntl.h>
 #include <unistd.h>
@@ -33,6 +34,7 @@ struct Options {
   int slots = 0;
   int parked = 16;
   int pause_us = 0;
+  int settle_ms = 0;
   std::string program;
 };
 
@@ -44,7 +46,8 @@ std::optional<Options> parse_words(int argc, char** argv) {
                                                    {"--clients", &options.clients},
                                                    {"--slots", &options.slots},
                                                    {"--parked", &options.parked},
-                                                   {"--pause-us", &options.pause_us}})) {
+                                                   {"--pause-us", &options.pause_us},
+                                                   {"--settle-ms", &options.settle_ms}})) {
     return std::nullopt;
   }
   if (options.count < 1 || options.clients < 1) return std::nullopt;
@@ -130,6 +133,7 @@ int measure(const Options& options) {
   {
     runner::RunService service(*backend, {.slots = static_cast<std::uint32_t>(options.slots)},
                                clock);
+    ::usleep(static_cast<useconds_t>(options.settle_ms) * 1000);
     wall_s = run_at_once(clients, [&](Client& client) { client.run(service, options); });
   }
   const auto stats = parked != nullptr ? parked->stats() : backend::ParkedStats{};
@@ -147,7 +151,7 @@ int main(int argc, char** argv) {
   if (!options.has_value()) {
     std::fputs(
         "usage: bench-service --count N [--warmup W] [--clients C] [--slots S] [--parked P]\n"
-        "                     [--pause-us T] PROGRAM\n",
+        "                     [--pause-us T] [--settle-ms T] PROGRAM\n",
         stderr);
     return 2;
   }

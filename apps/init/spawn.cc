@@ -281,24 +281,6 @@ int start_process(const Settings& settings, const jail::Exec& request, jail::Pac
   run_program(request, own_handshake, become_guest(settings));
 }
 
-// The processors that we may use, a bit for each; none until they were asked for.
-unsigned long processors[16];
-long processors_bytes;
-
-// A new process often waits behind the one that made it while another processor is idle; here both
-// have something to do. On more processors than there are bits the kernel refuses, and nothing is
-// changed.
-void keep_off_our_processor(int pid) {
-  unsigned cpu = 0;
-  unsigned long others[sizeof processors / sizeof processors[0]];
-  processors_bytes =
-      syscall(SYS_sched_getaffinity, 0L, static_cast<long>(sizeof processors), processors);
-  if (processors_bytes <= 0 || syscall(SYS_getcpu, &cpu, nullptr, nullptr) != 0) return;
-  __builtin_memcpy(others, processors, sizeof others);
-  others[cpu / 64] &= ~(1ul << cpu % 64);
-  syscall(SYS_sched_setaffinity, static_cast<long>(pid), processors_bytes, others);
-}
-
 [[gnu::noinline]] void drop_unused_stack() {
   constexpr unsigned long kOurs = 1024;  // of this function and the call that it makes
   constexpr unsigned long kPageBytes = 4096;
@@ -317,10 +299,7 @@ Standby start_standby(const Settings& settings) {
   drop_unused_stack();  // or the process that waits would have a copy
   const int pid = fork();
   if (pid < 0) return {};
-  if (pid > 0) {
-    keep_off_our_processor(pid);
-    return {pid, ours.release()};
-  }
+  if (pid > 0) { return {pid, ours.release()}; }
   ours.reset();
   if (fcntl(theirs.get(), F_DUPFD_CLOEXEC, static_cast<long>(kStandbyFd)) != kStandbyFd) {
     _exit(127);
@@ -338,9 +317,6 @@ void drop_standby(Standby* standby) {
 
 int use_standby(Standby* standby, const Settings& settings, const jail::Packet& packet) {
   if (standby->pid <= 0) return -1;
-  if (processors_bytes > 0) {
-    syscall(SYS_sched_setaffinity, static_cast<long>(standby->pid), processors_bytes, processors);
-  }
   const int ruleset[] = {settings.landlock_ruleset};
   jail::send_message(standby->channel, jail::Confine{},
                      std::span<const int>(ruleset, ruleset[0] >= 0 ? 1 : 0));

@@ -178,7 +178,7 @@ bool Keeper::dispatch(Packet* packet) {
     }
     case MessageType::kCollect: {
       Collect request;
-      return decode(packet->bytes, &request) && collect(packet);
+      return decode(packet->bytes, &request) && collect(request, packet);
     }
     case MessageType::kForgetProcess: {
       ForgetProcess request;
@@ -325,6 +325,8 @@ void Keeper::serve_init() {
         note_missing(ready);
         if (ready.stage != 0) {
           sandbox_->failure = {static_cast<Stage>(ready.stage), ready.stage_errno};
+        } else if (ready.complete) {
+          on_ready();
         }
         break;
       case MessageType::kInitExited:

@@ -88,6 +88,7 @@ class Keeper {
     std::uint32_t missing = 0;
     std::uint32_t puts_pending = 0;
     bool collecting = false;
+    bool ready = false;  // its init has said that processes can be started
     GivenMounts given;
     std::unique_ptr<LayerWriter> layer;  // that is being kept
     int layer_error = 0;
@@ -104,7 +105,8 @@ class Keeper {
   bool pass_listener(const Listener& made, Packet* packet);
   bool put_file(const PutFile& request, Packet* packet);
   bool exec(const Exec& request, Packet* packet);
-  bool collect(Packet* packet);
+  bool collect(const Collect& request, Packet* packet);
+  void on_ready();
   bool refuse_exec(int error, const Packet& packet) const;
   bool keep_layer(const KeepLayer& request);
   bool take_tree(Packet* packet);

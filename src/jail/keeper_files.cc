@@ -9,8 +9,16 @@
 
 namespace airlock::jail {
 
-bool Keeper::collect(Packet* packet) {
+// Who wants no file before the first process wants to know when the sandbox is there. Init has told
+// that, or is about to, and need not be woken for it: it would be once for every parked sandbox.
+bool Keeper::collect(const Collect& request, Packet* packet) {
   if (!has_sandbox()) return false;
+  const bool wants_nothing = request.patterns.count() == 0 && sandbox_->processes.empty();
+  if (wants_nothing && sandbox_->failure.stage == Stage::kNone) {
+    sandbox_->collecting = true;
+    if (sandbox_->ready) on_ready();
+    return true;
+  }
   const bool busy =
       std::ranges::any_of(sandbox_->processes, [](const auto& p) { return !p->ended(); });
   int error = busy ? EBUSY : 0;
@@ -19,6 +27,13 @@ bool Keeper::collect(Packet* packet) {
   sandbox_->collecting = error == 0;
   if (error != 0) send_message(caller_.get(), CollectDone{.truncated = false, .os_errno = error});
   return true;
+}
+
+void Keeper::on_ready() {
+  sandbox_->ready = true;
+  if (!sandbox_->collecting) return;
+  sandbox_->collecting = false;
+  send_message(caller_.get(), CollectDone{});
 }
 
 bool Keeper::keep_layer(const KeepLayer& request) {

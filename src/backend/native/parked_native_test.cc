@@ -1,6 +1,7 @@
 // ParkedBackend on real sandboxes, and how a dead one is seen. Needs root (or user namespaces).
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -130,6 +131,26 @@ class ParkedNativeTest : public testing::Test {
   base::SystemClock clock_;
   std::optional<ParkedBackend> backend_;
 };
+
+// What waits ahead must not be kept where it was put to wait.
+TEST(ParkedNative, AProgramMayUseEveryProcessor) {
+  const auto native = start_native();
+  cpu_set_t ours;
+  ASSERT_EQ(sched_getaffinity(0, sizeof ours, &ours), 0);
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(run(*native, "nproc").output, std::to_string(CPU_COUNT(&ours)) + "\n");
+  }
+}
+
+TEST(ParkedNative, AProgramStartsWithNoSignalIgnored) {
+  const auto before = signal(SIGUSR1, SIG_IGN);
+  const auto native = start_native();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(run(*native, "grep -E 'Sig(Ign|Blk)' /proc/self/status").output,
+              "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+  }
+  signal(SIGUSR1, before);
+}
 
 TEST_F(ParkedNativeTest, AParkedSandboxServesARunAndTheNextSeesNothingOfIt) {
   park(2);
