@@ -42,7 +42,26 @@ UniqueFd open_inside(int directory, const char* path, std::uint64_t flags,
 
 namespace {
 
+// What comes over a link is a pipe.
+int copy_stream(int from, int to) {
+  char buffer[4096];
+  while (true) {
+    const ssize_t count = read(from, buffer, sizeof buffer);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return errno;
+    if (count == 0) return 0;
+    for (ssize_t done = 0; done < count;) {
+      const ssize_t written = write(to, buffer + done, static_cast<std::size_t>(count - done));
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) return errno;
+      done += written;
+    }
+  }
+}
+
 int copy_all(int from, int to) {
+  struct stat status{};
+  if (fstat(from, &status) == 0 && S_ISFIFO(status.st_mode)) return copy_stream(from, to);
   off_t offset = 0;
   while (true) {
     const ssize_t count = sendfile(to, from, &offset, kCopyChunk);

@@ -39,6 +39,7 @@ Mode current_mode = Mode::kFull;
 bool born_in_network = false;
 std::uint32_t own_uid = kGuestId;
 std::uint32_t own_gid = kGuestId;
+int container_space = -1;
 
 // --- namespaces ---------------------------------------------------------------------------------
 
@@ -214,6 +215,34 @@ constexpr Rule kProcessRules[] = {
     {SYS_ioprio_set, Refuse::kUnlessZero, 1},
 };
 
+// Of a container: init and airlock-link, which is pid 1, have the guest's user. `value` stands for
+// the pid of either.
+constexpr Rule kLinkRules[] = {
+    {SYS_kill, Refuse::kIfEqual, 0},
+    {SYS_tkill, Refuse::kIfEqual, 0},
+    {SYS_tgkill, Refuse::kIfEqual, 0},
+    {SYS_rt_sigqueueinfo, Refuse::kIfEqual, 0},
+    {SYS_rt_tgsigqueueinfo, Refuse::kIfEqual, 0},
+    {SYS_prlimit64, Refuse::kIfEqual, 0},
+    {SYS_sched_setaffinity, Refuse::kIfEqual, 0},
+    {SYS_sched_setscheduler, Refuse::kIfEqual, 0},
+    {SYS_sched_setparam, Refuse::kIfEqual, 0},
+    {SYS_sched_setattr, Refuse::kIfEqual, 0},
+    {SYS_setpriority, Refuse::kIfEqual, 1},
+    {SYS_ioprio_set, Refuse::kIfEqual, 1},
+    {SYS_pidfd_open, Refuse::kIfEqual, 0},
+};
+constexpr Rule kContainerRules[] = {
+    {SYS_kill, Refuse::kIfEqual, 0, kEveryone},
+    {SYS_setpriority, Refuse::kIfAtLeast, 2, kNegative},
+    {SYS_fcntl, Refuse::kIfEqual, 1, kSetOwner},
+    {SYS_fcntl, Refuse::kIfEqual, 1, kSetSignal},
+    {SYS_fcntl, Refuse::kIfEqual, 1, kSetOwnerEx},
+    {SYS_ioctl, Refuse::kIfEqual, 1, kFileSetOwner},
+    {SYS_ioctl, Refuse::kIfEqual, 1, kSocketSetGroup},
+};
+constexpr std::uint32_t kLinkPid = 1;
+
 // Where Landlock does not keep signals inside.
 constexpr Rule kSignalRules[] = {
     {SYS_kill, Refuse::kUnlessSelf},   {SYS_tkill, Refuse::kUnlessSelf},
@@ -233,6 +262,17 @@ class Filter {
 
   void add(std::span<const Rule> rules, std::uint32_t self) {
     for (const Rule& rule : rules) add(rule, self);
+  }
+
+  // The rules that name a process, for `pid`.
+  void add_for(std::span<const Rule> rules, std::uint32_t pid) {
+    for (Rule rule : rules) {
+      rule.value = pid;
+      add(rule, 0);
+    }
+  }
+  void refuse_signals_to_group(std::uint32_t pid) {
+    add(Rule{SYS_kill, Refuse::kIfEqual, 0, 0u - pid}, 0);
   }
 
   int install() {
@@ -283,7 +323,7 @@ class Filter {
     }
   }
 
-  sock_filter code_[192] = {};
+  sock_filter code_[320] = {};
   std::size_t count_ = 0;
 };
 
@@ -299,7 +339,9 @@ void begin_mode(const long* stack) {
   const std::string_view word = reinterpret_cast<const char*>(stack[2]);
   born_in_network = word == jail::kHasNetwork;
   if (born_in_network) return;
-  current_mode = word == "nested" ? Mode::kNested : Mode::kProcess;
+  current_mode = word == "nested"      ? Mode::kNested
+                 : word == "container" ? Mode::kContainer
+                                       : Mode::kProcess;
   fcntl(jail::kInitEndFd, F_SETFD, static_cast<long>(FD_CLOEXEC));
   own_uid = static_cast<std::uint32_t>(syscall(SYS_getuid));
   own_gid = static_cast<std::uint32_t>(syscall(SYS_getgid));
@@ -320,8 +362,12 @@ void begin_lower_setup(SetupState* state) {
     take_identity(view, kLowerCapabilities);
     change_nested_root(view);
   } else {
-    // What a guest leaves behind becomes a child of ours.
-    require(prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L) == 0, Stage::kIdentity);
+    // What a guest leaves behind becomes a child of ours, or in a container one of pid 1.
+    if (mode() == Mode::kContainer) {
+      sys::claim_all_processes();
+    } else {
+      require(prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L) == 0, Stage::kIdentity);
+    }
     require(prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L) == 0, Stage::kIdentity);
     require(sys::can_list_processes(), Stage::kMountProc);
     require(chdir(view.skeleton.data()) == 0, Stage::kMountRoot);
@@ -335,18 +381,30 @@ void finish_lower_setup(SetupState* /*state*/) {
   const base::UniqueFd whole(open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   require(whole.valid(), Stage::kMountWorkspace);
   require(call(SYS_dup3, whole.get(), kWorkspaceFd, O_CLOEXEC), Stage::kMountWorkspace);
+  if (mode() == Mode::kContainer) {
+    container_space = open(jail::kWorkspacePart, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    require(container_space >= 0, Stage::kMountWorkspace);
+  }
   if (mode() == Mode::kNested) set_capabilities(jail::kInitCapabilities);
 }
 
-int make_process_ruleset(int abi, sys::LandlockOutcome* outcome) {
+int space_fd() { return mode() == Mode::kContainer ? container_space : kWorkspaceFd; }
+
+int make_lower_ruleset(int abi, sys::LandlockOutcome* outcome) {
   using enum sys::LandlockRights;
   constexpr const char* kSeen[] = {"/etc", "/usr",   "/bin",   "/sbin",
                                    "/lib", "/lib64", "/lib32", "/opt"};
   constexpr const char* kOwn[] = {"workspace", "tmp", "output", "dev/shm", jail::kBuildPart};
   sys::LandlockTree trees[32];
   std::size_t count = 0;
-  for (const char* path : kSeen) {
-    trees[count++] = {.path = path, .rights = kReadExecute, .optional = true};
+  if (mode() == Mode::kContainer) {
+    trees[count++] = {.path = "/", .rights = kReadExecute};
+    trees[count++] = {.path = "/proc", .rights = kReadWrite, .optional = true};
+    trees[count++] = {.path = "/dev/pts", .rights = kDevices, .optional = true};
+  } else {
+    for (const char* path : kSeen) {
+      trees[count++] = {.path = path, .rights = kReadExecute, .optional = true};
+    }
   }
   for (const jail::BindEntry& entry : jail::host_devices()) {
     if (count + 8 < std::size(trees)) {
@@ -366,6 +424,13 @@ int install_lower_filter(int landlock_abi) {
   if (mode() == Mode::kNested) {
     filter.add(kModeRules, self);
     filter.add(kInitRules, self);
+  } else if (mode() == Mode::kContainer) {
+    const auto init = static_cast<std::uint32_t>(syscall(SYS_getppid));
+    for (const std::uint32_t pid : {kLinkPid, init}) {
+      filter.add_for(kLinkRules, pid);
+      filter.refuse_signals_to_group(pid);
+    }
+    filter.add(kContainerRules, self);
   } else {
     filter.add(kProcessRules, self);
     if (landlock_abi < kLandlockWithSignals) filter.add(kSignalRules, self);
@@ -374,7 +439,7 @@ int install_lower_filter(int landlock_abi) {
 }
 
 void signal_everyone(int number) {
-  if (mode() == Mode::kProcess) {
+  if (mode() != Mode::kNested && mode() != Mode::kFull) {
     sys::signal_descendants(number);
     return;
   }
@@ -386,7 +451,7 @@ void signal_everyone(int number) {
 }
 
 std::uint32_t end_everyone() {
-  if (mode() == Mode::kProcess) {
+  if (mode() != Mode::kNested && mode() != Mode::kFull) {
     sys::end_descendants();
     return 0;
   }

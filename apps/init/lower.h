@@ -2,7 +2,8 @@
 //
 // Nested: user, pid, network, ipc and uts namespaces and a chroot into the place of the slot, whose
 // files belong to our own uid; so that modes hold, a guest may not change them. Process: nothing of
-// this; a guest is kept from networks and from other processes by a second filter.
+// this; a guest is kept from networks and from other processes by a second filter. Container: all
+// of it is there already, made by a container runtime, but init and the guest have the same user.
 #pragma once
 
 #include "apps/init/init.h"
@@ -12,7 +13,7 @@
 namespace airlock::init {
 
 // What we were started as: by our first argument.
-enum class Mode : std::uint8_t { kFull, kNested, kProcess };
+enum class Mode : std::uint8_t { kFull, kNested, kProcess, kContainer };
 Mode mode();
 // We were born in the network namespace of the sandbox.
 bool has_network();
@@ -28,8 +29,10 @@ std::uint32_t guest_gid();
 void begin_lower_setup(SetupState* state);
 void finish_lower_setup(SetupState* state);
 
-// For the trees of kProcess, which has no root of its own.
-int make_process_ruleset(int abi, sys::LandlockOutcome* outcome);
+// For the trees of kProcess, which has no root of its own, and of kContainer, whose root may be any.
+int make_lower_ruleset(int abi, sys::LandlockOutcome* outcome);
+// In the file system whose room is the workspace's.
+int space_fd();
 
 // The filter before the profile's. 0 or an errno.
 int install_lower_filter(int landlock_abi);

@@ -126,8 +126,9 @@ bool read_exec_setup(const jail::ViewSetup& view) {
   if (abi == 0) missing |= jail::kLacksLandlock;
   sys::LandlockOutcome outcome;
   if (abi != 0) {
-    settings.landlock_ruleset = mode() == Mode::kProcess ? make_process_ruleset(abi, &outcome)
-                                                         : make_ruleset(abi, state.view, &outcome);
+    settings.landlock_ruleset = mode() == Mode::kProcess || mode() == Mode::kContainer
+                                    ? make_lower_ruleset(abi, &outcome)
+                                    : make_ruleset(abi, state.view, &outcome);
   }
   settings.landlock_abi = abi;
   if (outcome.error != 0) {
@@ -151,7 +152,7 @@ void report_end(std::uint32_t id, int status, const rusage& usage) {
     exited.processes_killed = end_everyone();
   }
   struct statfs space{};
-  if (fstatfs(kWorkspaceFd, &space) == 0) {
+  if (fstatfs(space_fd(), &space) == 0) {
     const auto block = static_cast<std::uint64_t>(space.f_bsize);
     // ext4 refuses a write while it still shows some blocks as free.
     const bool exact = space.f_type == TMPFS_MAGIC;

@@ -71,7 +71,8 @@ void set_limits(const jail::Exec& request, int handshake) {
   if (request.use_rlimits) {
     // Not RLIMIT_AS: the runtimes of JavaScript, Go and Java reserve far more than they use.
     done = done && limit(RLIMIT_NPROC, request.pids, request.pids) &&
-           limit(RLIMIT_DATA, request.memory_bytes, request.memory_bytes);
+           (mode() == Mode::kContainer ||  // whose memory is the runtime's to limit
+            limit(RLIMIT_DATA, request.memory_bytes, request.memory_bytes));
   }
   if (!done) fail(handshake, Stage::kLimits, errno);
 }

@@ -252,7 +252,7 @@ bool Keeper::exec(const Exec& request, Packet* packet) {
   numbered.tag = {};
   numbered.log_bytes_max = 0;
   constexpr std::uint8_t kEnough = sys::kControllerMemory | sys::kControllerPids;
-  numbered.use_rlimits = (host_.cgroups.controllers & kEnough) != kEnough;
+  numbered.use_rlimits = (host_.cgroups.controllers & kEnough) != kEnough || in_container();
   auto process = std::make_unique<GuestProcess>(request.tag, numbered, std::move(packet->fds[0]),
                                                 UniqueFd(pair[0]), sandbox_->group);
   process->log() = std::move(log);
@@ -374,7 +374,7 @@ void Keeper::finish(GuestProcess* process) {
   const bool alone = std::ranges::all_of(sandbox_->processes, [&](const auto& other) {
     return other.get() == process || other->ended();
   });
-  if (process->group() != nullptr && !alone) {
+  if (process->group() != nullptr && !alone && !in_container()) {
     for (int i = 0; i < kLingerAttempts && !process->group()->empty(spared); ++i) {
       process->group()->kill_all(spared);
       usleep(1'000);

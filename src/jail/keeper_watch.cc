@@ -21,7 +21,7 @@ constexpr std::size_t kFdsPerProcess = kOwnFds + LogWriter::kStreams;
 
 void Keeper::kill_tree(GuestProcess* process) {
   if (sandbox_->pid < 0) return;
-  if (process->group() != nullptr) {
+  if (process->group() != nullptr && !in_container()) {
     process->group()->kill_all(sandbox_->pid);
   } else {
     send_message(sandbox_->channel.get(),
@@ -43,7 +43,7 @@ void Keeper::serve_process(GuestProcess* process) {
     process->set_cause(static_cast<KillCause>(terminate.reason));
     process->terminate_at(monotonic_ns() +
                           std::min(terminate.grace_ms, kTimeLimitMsMax) * 1'000'000);
-    if (process->group() != nullptr) {
+    if (process->group() != nullptr && !in_container()) {
       process->group()->signal_all(SIGTERM);
     } else {
       send_message(sandbox_->channel.get(),

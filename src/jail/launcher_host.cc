@@ -107,6 +107,7 @@ base::Result<LauncherHost> LauncherHost::open(const LauncherOptions& options) {
       options.run_directory.empty() ? default_run_directory() : options.run_directory;
   AIRLOCK_ASSIGN(Grants grants, read_grants(options));
   std::vector<MountPoint> points = settle_grants(&grants);
+  for (const std::string& path : options.points) points.push_back({path, /*is_folder=*/true});
   AIRLOCK_ASSIGN(SlotPool slots, SlotPool::open(run_directory, ids.slots_max));
   LauncherHost host{.ids = ids,
                     .slots = std::move(slots),

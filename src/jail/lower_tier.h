@@ -1,8 +1,9 @@
-// LowerTier: what a keeper does in another way on a host that cannot give the full tier.
+// LowerTier: what a keeper does in another way where sandboxes are not made as in the full tier.
 //
-// The launcher has none of these: it becomes airlock-nest where one is needed (hand_down.h), so
-// that the program with privilege holds no code for hosts without. One instance for the life of a
-// launcher; keepers, which are forks of it, only read it.
+// On a host that cannot give it airlock-jail becomes airlock-nest (hand_down.h), so that the
+// program with privilege holds no code for hosts without; airlock-broker has containers of a
+// runtime (src/container). One instance for the life of a launcher; keepers, which are forks of it,
+// only read it.
 #pragma once
 
 #include <sys/types.h>
@@ -46,7 +47,10 @@ class LowerTier {
   // Of all that init has started; watched, since nothing limits it.
   virtual std::uint64_t memory_bytes(pid_t init) const = 0;
   // After init has ended: what it left running, if anything.
-  virtual void end_rest() const = 0;
+  virtual void end_rest(std::uint32_t slot) const = 0;
+  // A container: pid and network are its own, and memory and rates are its runtime's to limit. What
+  // is in a group of ours is not only the guest's processes but the runtime's, too.
+  virtual bool is_container() const { return false; }
 };
 
 }  // namespace airlock::jail

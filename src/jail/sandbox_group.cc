@@ -31,8 +31,8 @@ std::shared_ptr<sys::Cgroup> Keeper::make_group(const sys::CgroupLimits& limits,
     job_group_.take(std::move(*job));
   }
   const std::string separator = job_group_.valid() ? "/" : ".";
-  auto group =
-      sys::Cgroup::create(host_.cgroups, slot + separator + std::to_string(groups_made_++), limits);
+  auto group = sys::Cgroup::create(
+      host_.cgroups, slot + separator + std::to_string(groups_made_++), limits, in_container());
   if (!group.has_value()) {
     *failure = {Stage::kCgroup, group.error().os_errno};
     return nullptr;
@@ -42,15 +42,17 @@ std::shared_ptr<sys::Cgroup> Keeper::make_group(const sys::CgroupLimits& limits,
 
 sys::CgroupLimits Keeper::group_limits(const Exec& request) const {
   // Init shares the group: one more task.
+  const bool no_pids = switched_off("cgroup_pids") || in_container();
   return {.memory_bytes = switched_off("cgroup_memory") ? 0 : request.memory_bytes,
-          .pids = switched_off("cgroup_pids") ? 0 : request.pids + 1,
+          .pids = no_pids ? 0 : request.pids + 1,
           .cpu_rate_percent = request.cpu_rate_percent};
 }
 
 StageFailure Keeper::prepare_group(const Exec& request, std::vector<UniqueFd>* entrances) {
   if (sandbox_->group == nullptr) return {};
   const bool lacks_rate = request.cpu_rate_percent != 0 && !sandbox_->group->can_limit_rate();
-  if (sandbox_->group_used || lacks_rate) {
+  // A container stays where it was made.
+  if ((sandbox_->group_used || lacks_rate) && !in_container()) {
     StageFailure failure;
     auto group = make_group(group_limits(request), &failure);
     if (failure.stage != Stage::kNone) return failure;

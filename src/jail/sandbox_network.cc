@@ -17,7 +17,8 @@ bool Keeper::open_listener(const Listen& request) {
   }
   StageFailure& failure = sandbox_->failure;
   if (failure.stage == Stage::kNone) {
-    failure = host_.lower != nullptr ? StageFailure{Stage::kNetwork, EOPNOTSUPP}
+    failure = host_.lower != nullptr && !in_container()
+                  ? StageFailure{Stage::kNetwork, EOPNOTSUPP}
                                      : check_sent(send_message(sandbox_->channel.get(), request));
   }
   if (failure.stage == Stage::kNone) return true;

@@ -114,7 +114,8 @@ StageFailure Keeper::begin_sandbox() {
   }
   sandbox_->channel = UniqueFd(pair[0]);
   const UniqueFd init_channel(pair[1]);
-  sandbox_->born_in_group = sandbox_->group != nullptr && sandbox_->group->unified_fd() >= 0;
+  sandbox_->born_in_group =
+      host_.lower == nullptr && sandbox_->group != nullptr && sandbox_->group->unified_fd() >= 0;
   const bool own_creator = host_.ids.kind == IdMapKind::kPool && host_.own_creators;
   sandbox_->in_network_home = network_ != nullptr && network_->provide();
   const sys::RawChild child =
@@ -175,6 +176,7 @@ StageFailure Keeper::release_lower_sandbox() {
   const StageFailure failure = host_.lower->describe(slot_.number(), &view, &words);
   if (failure.stage != Stage::kNone) return failure;
   view.tier = static_cast<std::uint8_t>(host_.lower->tier());
+  view.hand_back_workspace = request_.reusable && in_container();
   view.init_id = kGuestId;
   return check_sent(send_message(sandbox_->channel.get(), view));
 }
@@ -215,7 +217,7 @@ StageFailure Keeper::send_exec_setup() {
   const sock_filter allow_all[] = {{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}};
   ExecSetup setup;
   setup.seccomp_listener = host_.seccomp_listener;
-  setup.cgroup_namespace = sandbox_->group != nullptr;
+  setup.cgroup_namespace = sandbox_->group != nullptr && host_.lower == nullptr;
   setup.seccomp = {reinterpret_cast<const char*>(program.instructions.data()),
                    program.instructions.size_bytes()};
   if (switched_off("seccomp")) {
@@ -244,7 +246,10 @@ StageFailure Keeper::check_sent(int error) {
 std::uint32_t Keeper::find_missing() const {
   std::uint32_t missing = 0;
   if (!host_.seccomp_listener) missing |= kLacksDenialReport;
-  if (host_.lower != nullptr) return missing | host_.lower->missing();
+  if (host_.lower != nullptr) {
+    if (disk_is_watched()) missing |= kLacksDiskQuota;
+    return missing | host_.lower->missing();
+  }
   if (disk_is_watched()) missing |= kLacksDiskQuota;
   if (init_id(host_.ids, uses_single_id()) != kInitId) {
     missing |= kLacksUidRange | kLacksSupplementaryGroups;
@@ -281,7 +286,7 @@ void Keeper::end_init() {
   siginfo_t end{};
   if (host_.lower != nullptr) {
     waitid(P_PID, static_cast<id_t>(sandbox_->pid), &end, WEXITED);
-    host_.lower->end_rest();
+    host_.lower->end_rest(slot_.number());
   } else {
     waitid(P_PIDFD, static_cast<id_t>(sandbox_->pidfd.get()), &end, WEXITED | WNOHANG);
   }

@@ -43,6 +43,7 @@ enum class Stage : std::uint16_t {
   kLayer,    // what was asked for at /build
   kFolder,   // of the operator
   kDevice,
+  kContainer,  // the runtime did not make it
   kCount,
 };
 
@@ -79,7 +80,8 @@ constexpr std::string_view stage_name(Stage stage) {
                                          "tier",
                                          "layer",
                                          "folder",
-                                         "device"};
+                                         "device",
+                                         "container"};
   static_assert(sizeof kNames / sizeof kNames[0] == static_cast<std::size_t>(Stage::kCount));
   const auto index = static_cast<std::size_t>(stage);
   return index < static_cast<std::size_t>(Stage::kCount) ? kNames[index] : "unknown";

@@ -103,7 +103,7 @@ class NestedTier final : public jail::LowerTier {
     request->pids += count_own_tasks();
   }
   std::uint64_t memory_bytes(pid_t init) const override { return sys::resident_bytes_below(init); }
-  void end_rest() const override {}
+  void end_rest(std::uint32_t /*slot*/) const override {}
 
  private:
   std::string tools() const { return base_.view.skeleton + "/tools"; }
@@ -225,7 +225,7 @@ class ProcessTier final : public jail::LowerTier {
 
   std::uint64_t memory_bytes(pid_t init) const override { return sys::resident_bytes_below(init); }
   // Orphans of an init that was killed are ours now.
-  void end_rest() const override { sys::end_descendants(); }
+  void end_rest(std::uint32_t /*slot*/) const override { sys::end_descendants(); }
 
  private:
   static uid_t user_of(std::uint32_t slot) {

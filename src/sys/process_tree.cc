@@ -28,6 +28,7 @@ struct Process {
 
 // Too large for the stack of airlock-init.
 Process processes[kProcessesMax];
+bool all_are_below;
 
 int parse_number(const char* text) {
   int value = 0;
@@ -104,6 +105,11 @@ bool is_below(const Process& process, int own, int count) {
 // How many there are.
 int mark_below(int root, int count) {
   int found = 0;
+  for (int i = 0; all_are_below && i < count; ++i) {
+    processes[i].below = processes[i].pid != 1 && processes[i].pid != root;
+    if (processes[i].below) ++found;
+  }
+  if (all_are_below) return found;
   for (bool grown = true; grown;) {
     grown = false;
     for (int i = 0; i < count; ++i) {
@@ -136,6 +142,8 @@ bool can_list_processes() {
   close(directory);
   return listed;
 }
+
+void claim_all_processes() { all_are_below = true; }
 
 int signal_descendants(int number) {
   const int count = list_processes();

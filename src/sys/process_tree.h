@@ -13,6 +13,10 @@ namespace airlock::sys {
 // Whether /proc shows our processes.
 bool can_list_processes();
 
+// From here on every process of the namespace but us and pid 1, which reaps what loses its parent,
+// counts as below us.
+void claim_all_processes();
+
 // Signals every process below us once. How many there were; -1 without /proc.
 int signal_descendants(int number);
 

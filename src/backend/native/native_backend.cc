@@ -268,9 +268,7 @@ class NativeBackend final : public Backend {
   model::IsolationLevel level() override {
     const std::scoped_lock lock(tier_mutex_);
     if (tier_ < 0) tier_ = receive_tier(control_);
-    return jail::lacks_namespaces(static_cast<jail::Tier>(tier_))
-               ? model::IsolationLevel::kProcess
-               : model::IsolationLevel::kContainer;
+    return level_of(static_cast<jail::Tier>(tier_));
   }
 
   // Safe for several threads without a lock: nothing of ours changes, and a request is one packet,

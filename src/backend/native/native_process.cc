@@ -127,7 +127,8 @@ ProcessReport to_report(const jail::Report& wire, const SandboxSpec& spec) {
   isolation.rootless = wire.rootless;
   const auto tier = static_cast<jail::Tier>(wire.tier);
   isolation.tier = jail::tier_name(tier);
-  if (jail::lacks_namespaces(tier)) isolation.level = model::IsolationLevel::kProcess;
+  isolation.backend = jail::tier_backend(tier);
+  isolation.level = level_of(tier);
   isolation.missing = missing_names(wire.missing);
   return report;
 }
@@ -149,6 +150,12 @@ std::string escape_name(std::string_view name) {
 }
 
 }  // namespace
+
+model::IsolationLevel level_of(jail::Tier tier) {
+  if (jail::has_own_kernel(tier)) return model::IsolationLevel::kKernel;
+  return jail::lacks_namespaces(tier) ? model::IsolationLevel::kProcess
+                                      : model::IsolationLevel::kContainer;
+}
 
 base::Status NativeProcess::receive(int flags) {
   char buffer[8 * 1024];

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "backend/backend.h"
+#include "jail/tier.h"
 
 namespace airlock::backend::native {
 
@@ -34,6 +35,9 @@ class NativeProcess final : public Process {
   std::optional<ProcessReport> report_;
   base::UniqueFd terminal_;
 };
+
+// What a sandbox of that tier holds against.
+model::IsolationLevel level_of(jail::Tier tier);
 
 // Reads the answer to kListen. Blocks.
 base::Result<base::UniqueFd> receive_listener(int channel);

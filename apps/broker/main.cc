@@ -1,0 +1,101 @@
+// airlock-broker: the launcher of containers. Makes the sandboxes of a backend other than the native
+// one, asked for by the same protocol (jail/wire.h), whose every message it checks.
+//
+//   airlock-broker --backend gvisor --control-fd N [OPTION...]
+//
+// Only this program is to have what a runtime takes, which is root or as good as root: a daemon
+// that was taken over can have containers of our template made, and nothing else.
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+#include <csignal>
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "container/gvisor.h"
+#include "container/runtime.h"
+#include "jail/hand_down.h"
+#include "jail/launcher.h"
+#include "jail/launcher_host.h"
+
+namespace airlock::container {
+namespace {
+
+int refuse(const base::Error& error) {
+  std::fprintf(stderr, "airlock-broker: %s%s%s\n", error.to_string().c_str(),
+               error.hint.empty() ? "" : "; ", error.hint.c_str());
+  return 1;
+}
+
+// Options of our own, taken out of the words; the rest are a launcher's.
+struct BrokerWords {
+  std::string backend;
+  GvisorOptions gvisor;
+  std::vector<char*> rest;
+};
+
+BrokerWords take_words(int argc, char** argv) {
+  BrokerWords words;
+  for (int i = 0; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    std::string* const value = word == "--backend"              ? &words.backend
+                               : word == "--gvisor-program"     ? &words.gvisor.program
+                               : word == "--gvisor-platform"    ? &words.gvisor.platform
+                               : word == "--gvisor-file-access" ? &words.gvisor.file_access
+                                                                : nullptr;
+    if (value == nullptr) {
+      words.rest.push_back(argv[i]);
+    } else if (i + 1 < argc) {
+      *value = argv[++i];
+    }
+  }
+  return words;
+}
+
+std::string folder_of_ourselves() {
+  const std::string beside = jail::beside_ourselves("");
+  return beside.substr(0, beside.size() - 1);
+}
+
+int run(int argc, char** argv) {
+  setsid();
+  signal(SIGPIPE, SIG_IGN);
+  prctl(PR_SET_CHILD_SUBREAPER, 1);  // what a shim leaves, we reap
+  BrokerWords words = take_words(argc, argv);
+  int control_fd = -1;
+  auto options = jail::parse_launcher_arguments(static_cast<int>(words.rest.size()),
+                                                words.rest.data(), &control_fd);
+  if (!options) return refuse(options.error());
+  base::UniqueFd control(control_fd);
+  fcntl(control.get(), F_SETFD, FD_CLOEXEC);
+  if (words.backend != "gvisor") {
+    std::fputs("airlock-broker: --backend gvisor is needed\n", stderr);
+    return 2;
+  }
+  if (options->run_directory.empty()) options->run_directory = jail::default_run_directory();
+  options->run_directory += "-" + words.backend;
+  options->points.emplace_back(kProgramsFolder);
+  auto host = jail::LauncherHost::open(*options);
+  if (!host) return refuse(host.error());
+  host->complete(*options);
+  host->seccomp_listener = false;  // a sentry has none
+  if (auto view = jail::check_host_view(&host->view); !view) return refuse(view.error());
+  words.gvisor.run_directory = options->run_directory;
+  words.gvisor.programs = folder_of_ourselves();
+  auto tier = make_gvisor_tier(words.gvisor, *host);
+  if (!tier) return refuse(tier.error());
+  host->lower = tier->get();
+  const bool left = jail::sweep(*host);
+  const int status = jail::run_lower_launcher(std::move(*options), std::move(*host),
+                                              std::move(control));
+  (void)left;
+  return status;
+}
+
+}  // namespace
+}  // namespace airlock::container
+
+int main(int argc, char** argv) { return airlock::container::run(argc, argv); }

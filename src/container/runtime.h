@@ -1,0 +1,53 @@
+// Runtime: what makes one container, and ends it. A shim has one for the container that it stands
+// for; gvisor.cc and docker.cc are the two there are.
+//
+// Every container is made from one template of ours: no network, nothing of the host to be written
+// to, no capability, no new privileges. What differs is in ContainerRequest, of which a caller
+// chooses nothing but the sizes.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "jail/wire.h"
+
+namespace airlock::container {
+
+// nobody: whom init, airlock-link and guests run as, in every container.
+inline constexpr std::uint32_t kNobody = 65'534;
+// Tasks that are not the guest's: airlock-link and init.
+inline constexpr std::uint32_t kOwnTasks = 2;
+// Where the two programs are, inside.
+inline constexpr const char* kProgramsFolder = "/.airlock";
+
+struct ContainerRequest {
+  std::uint32_t slot = 0;
+  std::string tmpfs_options;  // of the workspace, unless there is a file system already
+  base::UniqueFd workspace;   // a detached mount
+  bool hand_back = false;     // another sandbox will want the same workspace
+  std::vector<base::UniqueFd> entrances;  // of a cgroup; all processes of the runtime belong there
+};
+
+struct Container {
+  base::UniqueFd in;  // stdin and stdout of its first process
+  base::UniqueFd out;
+  base::UniqueFd workspace;  // to be handed back
+};
+
+class Runtime {
+ public:
+  virtual ~Runtime() = default;
+  virtual base::Result<Container> start(ContainerRequest request) = 0;
+  // Writes a file below /input, which is not the guest's to write. An errno.
+  virtual int put_input(const jail::PutFile& request, const base::UniqueFd& content) = 0;
+  // The limits of a program that is about to start, where they are the runtime's to hold. An errno.
+  virtual int limit(const jail::Exec& request) = 0;
+  // What is told of the end of a program, with what the runtime saw.
+  virtual void complete(jail::InitExited* exited) = 0;
+};
+
+}  // namespace airlock::container

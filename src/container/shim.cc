@@ -1,0 +1,186 @@
+#include "container/shim.h"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <utility>
+
+#include "jail/channel.h"
+#include "jail/guest_process.h"
+#include "jail/sandbox_layout.h"
+#include "jail/stage.h"
+#include "link/tunnel.h"
+
+namespace airlock::container {
+namespace {
+
+using base::UniqueFd;
+
+constexpr int kOutOfTheWay = 20;
+constexpr std::string_view kInputPrefix = "input/";
+
+// What the keeper says before init may start programs, kept to be said again inside.
+struct Setup {
+  std::string view;
+  std::string workspace;
+  std::string exec;
+};
+
+class Shim {
+ public:
+  Shim(const ShimPlan& plan, UniqueFd channel)
+      : plan_(plan), channel_(std::move(channel)), runtime_(plan.make_runtime()) {}
+
+  int run() {
+    Setup setup;
+    ContainerRequest request;
+    request.slot = plan_.slot;
+    if (!receive_setup(&setup, &request)) return 0;  // nobody wants it any more
+    auto container = runtime_->start(std::move(request));
+    if (!container.has_value()) return refuse(container.error());
+    if (container->workspace.valid()) {
+      const int fds[] = {container->workspace.get()};
+      jail::send_message(channel_.get(), jail::WorkspaceMount{}, fds);
+      container->workspace.reset();
+    }
+    return join(setup, std::move(*container));
+  }
+
+ private:
+  bool receive(std::string* kept, jail::Packet* packet) {
+    if (jail::receive_packet(channel_.get(), buffer_, 0, packet) != jail::ReceiveStatus::kPacket) {
+      return false;
+    }
+    jail::Header header;
+    std::memcpy(&header, packet->bytes.data(), sizeof header);
+    header.fd_count = 0;
+    kept->assign(packet->bytes);
+    std::memcpy(kept->data(), &header, sizeof header);
+    return true;
+  }
+
+  bool receive_setup(Setup* setup, ContainerRequest* request) {
+    jail::Packet packet;
+    jail::ViewSetup view;
+    if (!receive(&setup->view, &packet) || !jail::decode(packet.bytes, &view)) return false;
+    request->hand_back = view.hand_back_workspace;
+    jail::WorkspaceSetup workspace;
+    if (!receive(&setup->workspace, &packet) || !jail::decode(packet.bytes, &workspace)) {
+      return false;
+    }
+    request->tmpfs_options = workspace.tmpfs_options;
+    std::size_t next = 0;
+    if (workspace.has_mount && packet.fd_count > 0) request->workspace = std::move(packet.fds[next++]);
+    while (next < packet.fd_count) request->entrances.push_back(std::move(packet.fds[next++]));
+    return receive(&setup->exec, &packet);
+  }
+
+  int refuse(const base::Error& error) {
+    std::fprintf(stderr, "airlock-broker: %s%s%s\n", error.to_string().c_str(),
+                 error.hint.empty() ? "" : "; ", error.hint.c_str());
+    jail::InitReady failure;
+    failure.stage = static_cast<std::uint16_t>(jail::Stage::kContainer);
+    failure.stage_errno = error.os_errno != 0 ? error.os_errno : EIO;
+    jail::send_message(channel_.get(), failure);
+    return 1;
+  }
+
+  int join(const Setup& setup, Container container) {
+    link::Tunnel tunnel({.side = link::Side::kHost,
+                         .in = std::move(container.out),
+                         .out = std::move(container.in),
+                         .root = std::move(channel_),
+                         .scratch_directory = plan_.scratch_directory,
+                         .on_sent = [&](jail::Packet* packet) { return pass(packet, &tunnel); },
+                         .on_received = [this](std::string* packet) { complete(packet); }});
+    for (const std::string* said : {&setup.view, &setup.workspace, &setup.exec}) {
+      tunnel.send(*said);
+    }
+    const link::TunnelEnd end = tunnel.run();
+    if (end == link::TunnelEnd::kProtocol || end == link::TunnelEnd::kFailed) {
+      std::fprintf(stderr, "airlock-broker: the link to the container of slot %u %s\n", plan_.slot,
+                   end == link::TunnelEnd::kProtocol ? "says what makes no sense" : "failed");
+    }
+    return 0;
+  }
+
+  link::Sent pass(jail::Packet* packet, link::Tunnel* tunnel) {
+    jail::Exec exec;
+    if (jail::decode(packet->bytes, &exec)) {
+      return runtime_->limit(exec) == 0 ? link::Sent::kForward : link::Sent::kEnd;
+    }
+    jail::PutFile put;
+    if (!jail::decode(packet->bytes, &put) || !put.path.starts_with(kInputPrefix) ||
+        packet->fd_count != 1) {
+      return link::Sent::kForward;
+    }
+    // What cannot be written here init cannot write either, and it is init who tells.
+    if (runtime_->put_input(put, packet->fds[0]) != 0) return link::Sent::kForward;
+    tunnel->give(std::string(jail::encode(jail::InitPutDone{}, encoded_)));
+    return link::Sent::kTaken;
+  }
+
+  // A container may have a clock of its own, which says nothing here.
+  void complete(std::string* packet) {
+    jail::Starting starting;
+    jail::InitExited exited;
+    if (jail::decode(*packet, &starting)) {
+      starting.monotonic_ns = jail::monotonic_ns();
+      packet->assign(jail::encode(starting, encoded_));
+    } else if (jail::decode(*packet, &exited)) {
+      exited.monotonic_ns = jail::monotonic_ns();
+      runtime_->complete(&exited);
+      packet->assign(jail::encode(exited, encoded_));
+    }
+  }
+
+  const ShimPlan& plan_;
+  UniqueFd channel_;
+  std::unique_ptr<Runtime> runtime_;
+  char buffer_[jail::kMessageBytesMax];
+  char encoded_[512];
+};
+
+// What the keeper has open is not ours to hold.
+void close_others(int first_kept, int second_kept) {
+  const int low = std::min(first_kept, second_kept);
+  const int high = std::max(first_kept, second_kept);
+  if (low > 3) syscall(SYS_close_range, 3, low - 1, 0);
+  if (high > low + 1) syscall(SYS_close_range, low + 1, high - 1, 0);
+  syscall(SYS_close_range, high + 1, ~0u, 0);
+}
+
+[[noreturn]] void be_shim(const ShimPlan& plan, int end_fd) {
+  prctl(PR_SET_NAME, "airlock-shim");
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  prctl(PR_SET_DUMPABLE, 0);
+  setsid();
+  signal(SIGCHLD, SIG_DFL);
+  const int channel = fcntl(plan.channel_fd, F_DUPFD_CLOEXEC, kOutOfTheWay);
+  const int end = fcntl(end_fd, F_DUPFD_CLOEXEC, kOutOfTheWay);
+  close_others(channel, end);
+  const auto shim = std::make_unique<Shim>(plan, UniqueFd(channel));
+  _exit(shim->run());
+}
+
+}  // namespace
+
+sys::RawChild start_shim(const ShimPlan& plan) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return {-errno, -1};
+  UniqueFd ours(ends[0]);
+  const UniqueFd theirs(ends[1]);
+  const pid_t pid = fork();
+  if (pid == 0) be_shim(plan, theirs.get());
+  if (pid < 0) return {-errno, -1};
+  return {pid, ours.release()};
+}
+
+}  // namespace airlock::container
