@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "container/docker.h"
 #include "container/gvisor.h"
 #include "container/runtime.h"
 #include "jail/hand_down.h"
@@ -34,6 +35,7 @@ int refuse(const base::Error& error) {
 struct BrokerWords {
   std::string backend;
   GvisorOptions gvisor;
+  DockerOptions docker;
   std::vector<char*> rest;
 };
 
@@ -45,6 +47,8 @@ BrokerWords take_words(int argc, char** argv) {
                                : word == "--gvisor-program"     ? &words.gvisor.program
                                : word == "--gvisor-platform"    ? &words.gvisor.platform
                                : word == "--gvisor-file-access" ? &words.gvisor.file_access
+                               : word == "--docker-socket"      ? &words.docker.socket
+                               : word == "--docker-image"       ? &words.docker.image
                                                                 : nullptr;
     if (value == nullptr) {
       words.rest.push_back(argv[i]);
@@ -71,8 +75,10 @@ int run(int argc, char** argv) {
   if (!options) return refuse(options.error());
   base::UniqueFd control(control_fd);
   fcntl(control.get(), F_SETFD, FD_CLOEXEC);
-  if (words.backend != "gvisor") {
-    std::fputs("airlock-broker: --backend gvisor is needed\n", stderr);
+  const bool is_gvisor = words.backend == "gvisor";
+  words.docker.gvisor = words.backend == "docker+gvisor";
+  if (!is_gvisor && !words.docker.gvisor && words.backend != "docker") {
+    std::fputs("airlock-broker: --backend is gvisor, docker or docker+gvisor\n", stderr);
     return 2;
   }
   if (options->run_directory.empty()) options->run_directory = jail::default_run_directory();
@@ -81,18 +87,16 @@ int run(int argc, char** argv) {
   auto host = jail::LauncherHost::open(*options);
   if (!host) return refuse(host.error());
   host->complete(*options);
-  host->seccomp_listener = false;  // a sentry has none
+  host->seccomp_listener = false;  // no descriptor of it could be passed out of a container
   if (auto view = jail::check_host_view(&host->view); !view) return refuse(view.error());
-  words.gvisor.run_directory = options->run_directory;
-  words.gvisor.programs = folder_of_ourselves();
-  auto tier = make_gvisor_tier(words.gvisor, *host);
+  words.gvisor.run_directory = words.docker.run_directory = options->run_directory;
+  words.gvisor.programs = words.docker.programs = folder_of_ourselves();
+  auto tier =
+      is_gvisor ? make_gvisor_tier(words.gvisor, *host) : make_docker_tier(words.docker, *host);
   if (!tier) return refuse(tier.error());
   host->lower = tier->get();
-  const bool left = jail::sweep(*host);
-  const int status = jail::run_lower_launcher(std::move(*options), std::move(*host),
-                                              std::move(control));
-  (void)left;
-  return status;
+  jail::sweep(*host);
+  return jail::run_lower_launcher(std::move(*options), std::move(*host), std::move(control));
 }
 
 }  // namespace

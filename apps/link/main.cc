@@ -14,8 +14,8 @@
 #include <cstdio>
 #include <utility>
 
-#include "link/tunnel.h"
 #include "jail/sandbox_layout.h"
+#include "link/tunnel.h"
 
 namespace airlock::link {
 namespace {
@@ -55,8 +55,8 @@ int run(const char* program) {
   const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
   dup2(null, 0);
   dup2(null, 1);
-  Tunnel tunnel({.side = Side::kGuest, .in = std::move(in), .out = std::move(out),
-                 .root = std::move(ours)});
+  Tunnel tunnel(
+      {.side = Side::kGuest, .in = std::move(in), .out = std::move(out), .root = std::move(ours)});
   const TunnelEnd end = tunnel.run();
   kill(init, SIGKILL);
   return end == TunnelEnd::kProtocol ? 3 : 0;

@@ -19,19 +19,21 @@ json::object make_mount(const std::string& source, const std::string& target, bo
 
 json::object make_process() {
   const json::array none;
-  const json::object capabilities = {{"bounding", none},    {"effective", none},
-                                     {"inheritable", none}, {"permitted", none},
+  const json::object capabilities = {{"bounding", none},
+                                     {"effective", none},
+                                     {"inheritable", none},
+                                     {"permitted", none},
                                      {"ambient", none}};
   const std::string folder = kProgramsFolder;
-  return {{"terminal", false},
-          {"user", {{"uid", kNobody}, {"gid", kNobody}}},
-          {"args", {folder + "/airlock-link", folder + "/airlock-init"}},
-          {"env", json::array{}},
-          {"cwd", "/"},
-          {"capabilities", capabilities},
-          {"rlimits",
-           {{{"type", "RLIMIT_NOFILE"}, {"hard", kOpenFilesMax}, {"soft", kOpenFilesMax}}}},
-          {"noNewPrivileges", true}};
+  return {
+      {"terminal", false},
+      {"user", {{"uid", kNobody}, {"gid", kNobody}}},
+      {"args", {folder + "/airlock-link", folder + "/airlock-init"}},
+      {"env", json::array{}},
+      {"cwd", "/"},
+      {"capabilities", capabilities},
+      {"rlimits", {{{"type", "RLIMIT_NOFILE"}, {"hard", kOpenFilesMax}, {"soft", kOpenFilesMax}}}},
+      {"noNewPrivileges", true}};
 }
 
 }  // namespace

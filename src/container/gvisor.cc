@@ -28,6 +28,7 @@ using base::UniqueFd;
 constexpr std::chrono::milliseconds kProbeTimeout{10'000};
 constexpr unsigned long kNoSuid = 2;
 constexpr unsigned long kNoDev = 4;
+constexpr unsigned long kBind = 4096;
 constexpr unsigned long kRecursive = 16'384;
 constexpr unsigned long kPrivate = 1ul << 18;
 
@@ -72,7 +73,6 @@ class GvisorRuntime final : public Runtime {
     return write_input(folder_ + "/workspace/input", request, content);
   }
   int limit(const jail::Exec& /*request*/) override { return 0; }  // the keeper's group has them
-  void complete(jail::InitExited* /*exited*/) override {}
 
  private:
   base::Status make_folders() const {
@@ -87,7 +87,8 @@ class GvisorRuntime final : public Runtime {
 
   // In a namespace of mounts of our own: they go when the last of us and of runsc's does.
   base::Status mount_workspace(ContainerRequest* request, Container* container) const {
-    if (unshare(CLONE_NEWNS) != 0 || !mount(nullptr, "/", nullptr, kRecursive | kPrivate, nullptr)) {
+    if (unshare(CLONE_NEWNS) != 0 ||
+        !mount(nullptr, "/", nullptr, kRecursive | kPrivate, nullptr)) {
       return base::fail_errno("have mounts of our own");
     }
     const std::string target = folder_ + "/workspace";
@@ -96,13 +97,17 @@ class GvisorRuntime final : public Runtime {
                   MOVE_MOUNT_F_EMPTY_PATH) != 0) {
         return base::fail_errno("mount the workspace");
       }
+    } else if (!request->directory.empty()) {
+      if (!mount(request->directory.c_str(), target.c_str(), nullptr, kBind, nullptr)) {
+        return base::fail_errno("mount the workspace");
+      }
     } else if (!mount("workspace", target.c_str(), "tmpfs", kNoSuid | kNoDev,
                       request->tmpfs_options.c_str())) {
       return base::fail_errno("mount the workspace");
     }
-    if (request->hand_back) {
-      container->workspace.reset(static_cast<int>(syscall(
-          SYS_open_tree, AT_FDCWD, target.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)));
+    if (request->reusable && request->directory.empty()) {
+      container->workspace.reset(static_cast<int>(
+          syscall(SYS_open_tree, AT_FDCWD, target.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)));
       if (!container->workspace.valid()) return base::fail_errno("hand back the workspace");
     }
     for (const jail::WorkspacePart& part : jail::kWorkspaceParts) {
@@ -143,11 +148,18 @@ class GvisorRuntime final : public Runtime {
   }
 
   base::Status execute(const ContainerRequest& request, Container* container) const {
-    const std::vector<std::string> words = {
-        options_.program, "--root",       folder_ + "/state", "--platform=" + options_.platform,
-        "--network=none", "--ignore-cgroups", "--file-access=" + options_.file_access,
-        "--overlay=false", "run", "--bundle", folder_ + "/bundle",
-        "airlock-s" + std::to_string(request.slot)};
+    const std::vector<std::string> words = {options_.program,
+                                            "--root",
+                                            folder_ + "/state",
+                                            "--platform=" + options_.platform,
+                                            "--network=none",
+                                            "--ignore-cgroups",
+                                            "--file-access=" + options_.file_access,
+                                            "--overlay=false",
+                                            "run",
+                                            "--bundle",
+                                            folder_ + "/bundle",
+                                            "airlock-s" + std::to_string(request.slot)};
     AIRLOCK_ASSIGN(RunningProgram running, start_program(words, request.entrances));
     container->in = std::move(running.in);
     container->out = std::move(running.out);
@@ -206,12 +218,12 @@ base::Result<std::unique_ptr<jail::LowerTier>> make_gvisor_tier(const GvisorOpti
                                                                 const jail::LauncherHost& host) {
   AIRLOCK_ASSIGN(const ProgramEnd end, run_program({options.program, "--version"}, kProbeTimeout));
   if (end.status != 0) {
-    return base::fail(base::ErrorCode::kUnavailable,
-                      options.program + " --version: " + end.text(),
+    return base::fail(base::ErrorCode::kUnavailable, options.program + " --version: " + end.text(),
                       "install runsc, or name it by gvisor.program");
   }
   const std::string folder = options.run_directory + "/gvisor";
-  if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) return base::fail_errno("mkdir " + folder);
+  if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
+    return base::fail_errno("mkdir " + folder);
   return std::make_unique<GvisorTier>(
       options, HostParts{.root = host.view.skeleton + "/" + jail::kSkeletonRoot,
                          .trees = host.view.trees,

@@ -15,11 +15,11 @@
 namespace airlock::container {
 
 struct GvisorOptions {
-  std::string program = "runsc";     // looked up in PATH
-  std::string platform = "ptrace";   // ptrace, kvm, systrap: of runsc
+  std::string program = "runsc";          // looked up in PATH
+  std::string platform = "ptrace";        // ptrace, kvm, systrap: of runsc
   std::string file_access = "exclusive";  // exclusive, shared
-  std::string run_directory;         // for bundles
-  std::string programs;              // the folder of airlock-init and airlock-link
+  std::string run_directory;              // for bundles
+  std::string programs;                   // the folder of airlock-init and airlock-link
 };
 
 // Makes sure that runsc is there and can be run.

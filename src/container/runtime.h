@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,9 +27,10 @@ inline constexpr const char* kProgramsFolder = "/.airlock";
 
 struct ContainerRequest {
   std::uint32_t slot = 0;
-  std::string tmpfs_options;  // of the workspace, unless there is a file system already
-  base::UniqueFd workspace;   // a detached mount
-  bool hand_back = false;     // another sandbox will want the same workspace
+  std::string tmpfs_options;              // of the workspace, unless there is one already
+  base::UniqueFd workspace;               // a detached mount
+  std::string directory;                  // or a folder of the host, with a quota
+  bool reusable = false;                  // another sandbox will want the same workspace
   std::vector<base::UniqueFd> entrances;  // of a cgroup; all processes of the runtime belong there
 };
 
@@ -36,6 +38,8 @@ struct Container {
   base::UniqueFd in;  // stdin and stdout of its first process
   base::UniqueFd out;
   base::UniqueFd workspace;  // to be handed back
+  // As of link::TunnelOptions.
+  std::function<bool(std::string* wrapped, std::string* plain)> unwrap = {};
 };
 
 class Runtime {
@@ -46,8 +50,6 @@ class Runtime {
   virtual int put_input(const jail::PutFile& request, const base::UniqueFd& content) = 0;
   // The limits of a program that is about to start, where they are the runtime's to hold. An errno.
   virtual int limit(const jail::Exec& request) = 0;
-  // What is told of the end of a program, with what the runtime saw.
-  virtual void complete(jail::InitExited* exited) = 0;
 };
 
 }  // namespace airlock::container

@@ -70,14 +70,16 @@ class Shim {
     jail::Packet packet;
     jail::ViewSetup view;
     if (!receive(&setup->view, &packet) || !jail::decode(packet.bytes, &view)) return false;
-    request->hand_back = view.hand_back_workspace;
+    request->directory = view.workspace_directory;
+    request->reusable = view.hand_back_workspace;
     jail::WorkspaceSetup workspace;
     if (!receive(&setup->workspace, &packet) || !jail::decode(packet.bytes, &workspace)) {
       return false;
     }
     request->tmpfs_options = workspace.tmpfs_options;
     std::size_t next = 0;
-    if (workspace.has_mount && packet.fd_count > 0) request->workspace = std::move(packet.fds[next++]);
+    if (workspace.has_mount && packet.fd_count > 0)
+      request->workspace = std::move(packet.fds[next++]);
     while (next < packet.fd_count) request->entrances.push_back(std::move(packet.fds[next++]));
     return receive(&setup->exec, &packet);
   }
@@ -98,6 +100,7 @@ class Shim {
                          .out = std::move(container.in),
                          .root = std::move(channel_),
                          .scratch_directory = plan_.scratch_directory,
+                         .unwrap = std::move(container.unwrap),
                          .on_sent = [&](jail::Packet* packet) { return pass(packet, &tunnel); },
                          .on_received = [this](std::string* packet) { complete(packet); }});
     for (const std::string* said : {&setup.view, &setup.workspace, &setup.exec}) {
@@ -136,7 +139,6 @@ class Shim {
       packet->assign(jail::encode(starting, encoded_));
     } else if (jail::decode(*packet, &exited)) {
       exited.monotonic_ns = jail::monotonic_ns();
-      runtime_->complete(&exited);
       packet->assign(jail::encode(exited, encoded_));
     }
   }

@@ -111,7 +111,10 @@ void Keeper::make_store() {
   }
 }
 
-Keeper::~Keeper() { destroy_sandbox(); }
+Keeper::~Keeper() {
+  destroy_sandbox();
+  if (in_container() && store_.has_value()) host_.lower->end_workspace(slot_.number());
+}
 
 GuestProcess* Keeper::find(std::uint32_t id) {
   for (const auto& process : sandbox_->processes) {
@@ -252,7 +255,8 @@ bool Keeper::exec(const Exec& request, Packet* packet) {
   numbered.tag = {};
   numbered.log_bytes_max = 0;
   constexpr std::uint8_t kEnough = sys::kControllerMemory | sys::kControllerPids;
-  numbered.use_rlimits = (host_.cgroups.controllers & kEnough) != kEnough || in_container();
+  const bool foreign_tasks = in_container() && !host_.lower->has_host_tasks();
+  numbered.use_rlimits = (host_.cgroups.controllers & kEnough) != kEnough || foreign_tasks;
   auto process = std::make_unique<GuestProcess>(request.tag, numbered, std::move(packet->fds[0]),
                                                 UniqueFd(pair[0]), sandbox_->group);
   process->log() = std::move(log);
@@ -388,7 +392,9 @@ void Keeper::finish(GuestProcess* process) {
   keep_report(*process, report);
   if (process->last() && sandbox_->pid > 0) {
     // Nobody of the guest's is left. Who shares the processors with us waits for the rest as well.
-    if (!ends_with_last_ && host_.lower == nullptr) process->send_report(report);
+    if (!ends_with_last_ && (host_.lower == nullptr || in_container())) {
+      process->send_report(report);
+    }
     // Out of the list first, which ends with the sandbox.
     const auto place = std::ranges::find(sandbox_->processes, process,
                                          [](const auto& owner) { return owner.get(); });

@@ -37,7 +37,7 @@ struct LauncherOptions {
   bool tells_when_settled = false;
   std::vector<std::string> folders;  // NAME=/PATH, see grants.h
   int devices_fd = -1;               // the table of devices; -1: there are none
-  std::vector<std::string> points;  // folders that the root of sandboxes has besides, for mounts
+  std::vector<std::string> points;   // folders that the root of sandboxes has besides, for mounts
   bool allow_process = false;        // tier `process`, on a host that gives nothing else
   OpenWorkspace expected;  // with `single`: what most probably comes; 0 bytes: nobody knows
   BegunSandbox begun;      // with `single`: that sandbox, if it was begun already

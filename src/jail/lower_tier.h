@@ -51,6 +51,10 @@ class LowerTier {
   // A container: pid and network are its own, and memory and rates are its runtime's to limit. What
   // is in a group of ours is not only the guest's processes but the runtime's, too.
   virtual bool is_container() const { return false; }
+  // Of a container: its tasks are tasks of the host, and a group can limit them.
+  virtual bool has_host_tasks() const { return false; }
+  // Nothing of the slot's workspace is needed any more.
+  virtual void end_workspace(std::uint32_t /*slot*/) const {}
 };
 
 }  // namespace airlock::jail

@@ -31,8 +31,8 @@ std::shared_ptr<sys::Cgroup> Keeper::make_group(const sys::CgroupLimits& limits,
     job_group_.take(std::move(*job));
   }
   const std::string separator = job_group_.valid() ? "/" : ".";
-  auto group = sys::Cgroup::create(
-      host_.cgroups, slot + separator + std::to_string(groups_made_++), limits, in_container());
+  auto group = sys::Cgroup::create(host_.cgroups, slot + separator + std::to_string(groups_made_++),
+                                   limits, in_container());
   if (!group.has_value()) {
     *failure = {Stage::kCgroup, group.error().os_errno};
     return nullptr;
@@ -41,10 +41,12 @@ std::shared_ptr<sys::Cgroup> Keeper::make_group(const sys::CgroupLimits& limits,
 }
 
 sys::CgroupLimits Keeper::group_limits(const Exec& request) const {
-  // Init shares the group: one more task.
-  const bool no_pids = switched_off("cgroup_pids") || in_container();
+  // Init shares the group, and in a container airlock-link, too: so many tasks more.
+  const std::uint32_t own = in_container() ? 2 : 1;
+  const bool no_pids =
+      switched_off("cgroup_pids") || (in_container() && !host_.lower->has_host_tasks());
   return {.memory_bytes = switched_off("cgroup_memory") ? 0 : request.memory_bytes,
-          .pids = no_pids ? 0 : request.pids + 1,
+          .pids = no_pids ? 0 : request.pids + own,
           .cpu_rate_percent = request.cpu_rate_percent};
 }
 

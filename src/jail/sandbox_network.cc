@@ -19,7 +19,7 @@ bool Keeper::open_listener(const Listen& request) {
   if (failure.stage == Stage::kNone) {
     failure = host_.lower != nullptr && !in_container()
                   ? StageFailure{Stage::kNetwork, EOPNOTSUPP}
-                                     : check_sent(send_message(sandbox_->channel.get(), request));
+                  : check_sent(send_message(sandbox_->channel.get(), request));
   }
   if (failure.stage == Stage::kNone) return true;
   return send_message(caller_.get(), Listener{failure.os_errno != 0 ? failure.os_errno : EIO}) == 0;

@@ -177,6 +177,8 @@ StageFailure Keeper::release_lower_sandbox() {
   if (failure.stage != Stage::kNone) return failure;
   view.tier = static_cast<std::uint8_t>(host_.lower->tier());
   view.hand_back_workspace = request_.reusable && in_container();
+  const bool in_directory = in_container() && store_.has_value() && store_->mount_fd() < 0;
+  if (in_directory) view.workspace_directory = store_->directory();
   view.init_id = kGuestId;
   return check_sent(send_message(sandbox_->channel.get(), view));
 }

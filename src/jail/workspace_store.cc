@@ -135,8 +135,7 @@ base::Result<WorkspaceStore> WorkspaceStore::create(const IdHost& ids,
   store.bytes_ = switched_off("disk") ? bytes + 1024 * kPlenty : bytes;
   store.inodes_ = switched_off("disk") ? kPlenty : inodes;
   if (bytes <= kTmpfsBytesMax) {
-    store.tmpfs_options_ = "mode=0755,size=" + std::to_string(store.bytes_) +
-                           ",nr_inodes=" + std::to_string(store.inodes_ + kOwnInodes);
+    store.describe_tmpfs();
     return store;
   }
   AIRLOCK_ASSIGN(store.parent_, open_work_directory(state_directory));
@@ -153,6 +152,19 @@ base::Result<WorkspaceStore> WorkspaceStore::create(const IdHost& ids,
   store.directory_.clear();
   AIRLOCK_TRY(store.make_loop_image(ids, slot));
   return store;
+}
+
+WorkspaceStore WorkspaceStore::in_runtime(std::uint64_t bytes, std::uint32_t inodes) {
+  WorkspaceStore store;
+  store.bytes_ = bytes;
+  store.inodes_ = inodes;
+  store.describe_tmpfs();
+  return store;
+}
+
+void WorkspaceStore::describe_tmpfs() {
+  tmpfs_options_ = "mode=0755,size=" + std::to_string(bytes_) +
+                   ",nr_inodes=" + std::to_string(inodes_ + kOwnInodes);
 }
 
 base::Result<WorkspaceStore> WorkspaceStore::in_place(const std::string& path, std::uint64_t bytes,

@@ -29,6 +29,8 @@ class WorkspaceStore {
   // Of the place `path`, which stays; its writable folders are emptied. `input_mode`: of /input.
   static base::Result<WorkspaceStore> in_place(const std::string& path, std::uint64_t bytes,
                                                std::uint32_t inodes, mode_t input_mode);
+  // Of a container, whose runtime makes it: only the sizes are known here.
+  static WorkspaceStore in_runtime(std::uint64_t bytes, std::uint32_t inodes);
   WorkspaceStore(WorkspaceStore&&) = default;
   WorkspaceStore& operator=(WorkspaceStore&&) = delete;
   ~WorkspaceStore();
@@ -61,6 +63,7 @@ class WorkspaceStore {
   base::Status make_loop_image(const IdHost& ids, std::uint32_t slot);
   base::Status make_watched_directory();
   base::Status empty_parts();
+  void describe_tmpfs();
   bool parts_over_limit() const;
 
   WorkspaceKind kind_ = WorkspaceKind::kTmpfs;

@@ -59,6 +59,7 @@ Tunnel::Tunnel(TunnelOptions options)
       in_(std::move(options.in)),
       out_(std::move(options.out)),
       scratch_(std::move(options.scratch_directory)),
+      unwrap_(std::move(options.unwrap)),
       on_sent_(std::move(options.on_sent)),
       on_received_(std::move(options.on_received)),
       next_id_(options.side == Side::kHost ? 2 : 1),
@@ -131,7 +132,9 @@ void Tunnel::send_packet(std::uint32_t id, std::string_view bytes, std::span<Uni
     std::uint32_t channel = 0;
     struct stat status{};
     switch (*kind) {
-      case FdKind::kPackets: channel = add_own(Kind::kPackets, std::move(fds[i]), true, true); break;
+      case FdKind::kPackets:
+        channel = add_own(Kind::kPackets, std::move(fds[i]), true, true);
+        break;
       case FdKind::kWrite: channel = add_own(Kind::kStream, std::move(fds[i]), false, true); break;
       case FdKind::kListener:
         channel = add_own(Kind::kListener, std::move(fds[i]), true, false);
@@ -158,10 +161,15 @@ void Tunnel::send_packet(std::uint32_t id, std::string_view bytes, std::span<Uni
 
 bool Tunnel::read_link() {
   constexpr std::size_t kAtOnce = 64 * 1024;
-  const std::size_t size = received_.size();
-  received_.resize(size + kAtOnce);
-  const ssize_t count = read(in_.get(), received_.data() + size, kAtOnce);
-  received_.resize(size + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+  std::string& into = unwrap_ ? wrapped_ : received_;
+  const std::size_t size = into.size();
+  into.resize(size + kAtOnce);
+  const ssize_t count = read(in_.get(), into.data() + size, kAtOnce);
+  into.resize(size + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+  if (count > 0 && unwrap_ && !unwrap_(&wrapped_, &received_)) {
+    end_ = TunnelEnd::kProtocol;
+    return false;
+  }
   if (count > 0) return take_frames();
   if (count < 0 && (errno == EAGAIN || errno == EINTR)) return true;
   end_ = TunnelEnd::kLinkClosed;
@@ -190,7 +198,8 @@ bool Tunnel::take_frame(const FrameHeader& header, std::string_view payload) {
   if (channel == nullptr) return header.type != FrameType::kPacket;
   std::uint32_t number = 0;
   switch (header.type) {
-    case FrameType::kPacket: return channel->kind == Kind::kPackets && take_packet(channel, payload);
+    case FrameType::kPacket:
+      return channel->kind == Kind::kPackets && take_packet(channel, payload);
     case FrameType::kData: return take_data(channel, payload);
     case FrameType::kEnd: return take_end(channel);
     case FrameType::kStop: stop_reading(channel); return true;
@@ -323,8 +332,8 @@ bool Tunnel::take_accept(const Channel& listener, std::string_view payload) {
     connection.reset(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   }
   const bool connected =
-      connection.valid() && connect(connection.get(), reinterpret_cast<const sockaddr*>(&address),
-                                    sizeof address) == 0;
+      connection.valid() &&
+      connect(connection.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
   if (!connected) {
     frame(FrameType::kStop, id, {});
     frame(FrameType::kEnd, id, {});
@@ -490,8 +499,7 @@ bool Tunnel::read_packets(Channel* channel) {
     end_ = TunnelEnd::kFailed;
     if (sent == Sent::kEnd) return false;
   }
-  if (side_ == Side::kGuest &&
-      jail::message_type(packet.bytes) == jail::MessageType::kInitExited) {
+  if (side_ == Side::kGuest && jail::message_type(packet.bytes) == jail::MessageType::kInitExited) {
     held_ = packet.bytes;
     return send_held();
   }
@@ -526,8 +534,8 @@ bool Tunnel::send_held() {
 }
 
 bool Tunnel::read_stream(Channel* channel) {
-  const std::size_t wanted = std::min<std::uint64_t>(
-      {buffer_.size(), kDataBytesMax, channel->credit, channel->left});
+  const std::size_t wanted =
+      std::min<std::uint64_t>({buffer_.size(), kDataBytesMax, channel->credit, channel->left});
   const ssize_t count = wanted == 0 ? 0 : read(channel->fd.get(), buffer_.data(), wanted);
   if (count < 0 && (errno == EAGAIN || errno == EINTR)) return true;
   if (count <= 0) {

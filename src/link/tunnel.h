@@ -19,8 +19,8 @@
 #include <vector>
 
 #include "base/unique_fd.h"
-#include "link/frames.h"
 #include "jail/channel.h"
+#include "link/frames.h"
 
 namespace airlock::link {
 
@@ -40,6 +40,9 @@ struct TunnelOptions {
   // Of the host: files that come from the guest are kept here, and listening sockets; both have no
   // name for longer than they must.
   std::string scratch_directory = {};
+  // Takes what is ours out of what the link brings, where something else is wrapped around it; false:
+  // it makes no sense.
+  std::function<bool(std::string* wrapped, std::string* plain)> unwrap = {};
   // Before a packet of the root goes to the guest.
   std::function<Sent(jail::Packet* packet)> on_sent = {};
   // Before a packet of the guest is given out; may put others in its place.
@@ -71,10 +74,10 @@ class Tunnel {
     std::uint32_t id = 0;
     Kind kind = Kind::kStream;
     base::UniqueFd fd;
-    bool reads = false;                   // from fd, to be sent
-    bool writes = false;                  // to fd, what is received
-    bool is_output = false;               // of a program: not before its end is told
-    bool ending = false;                  // nothing more is received: closes when pending is written
+    bool reads = false;      // from fd, to be sent
+    bool writes = false;     // to fd, what is received
+    bool is_output = false;  // of a program: not before its end is told
+    bool ending = false;     // nothing more is received: closes when pending is written
     std::uint32_t credit = kWindowBytes;  // that may still be sent
     std::uint64_t left = UINT64_MAX;      // of a regular file
     std::string pending;                  // received, not written yet
@@ -123,16 +126,18 @@ class Tunnel {
   base::UniqueFd in_;
   base::UniqueFd out_;
   std::string scratch_;
+  std::function<bool(std::string*, std::string*)> unwrap_;
   std::function<Sent(jail::Packet*)> on_sent_;
   std::function<void(std::string*)> on_received_;
   Channels channels_;
   std::uint32_t next_id_;
   std::uint32_t listeners_made_ = 0;
+  std::string wrapped_;
   std::string received_;
   std::size_t taken_ = 0;  // of received_
   std::string to_send_;
   std::size_t sent_ = 0;  // of to_send_
-  std::string held_;  // the guest's: tells of an end, and waits for the output before it
+  std::string held_;      // the guest's: tells of an end, and waits for the output before it
   std::uint64_t file_bytes_left_ = 0;  // that the guest may send of collected files
   TunnelEnd end_ = TunnelEnd::kFailed;
   std::vector<char> buffer_;

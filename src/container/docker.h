@@ -1,0 +1,30 @@
+// Docker: containers of a dockerd, made by runc or, for a kernel of their own, by runsc.
+//
+// The root is an image of the operator's, to which a layer with our two programs is added once; it
+// is known by the ids of both. Files go in and out over the link and as archives: no folder of this
+// machine is mounted, so that dockerd may be elsewhere, and we in a container of it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "jail/launcher_host.h"
+#include "jail/lower_tier.h"
+
+namespace airlock::container {
+
+struct DockerOptions {
+  std::string socket = "/var/run/docker.sock";
+  std::string image = "airlock-base";  // a name, or a digest
+  bool gvisor = false;                 // by the runtime `runsc`, which dockerd has to know
+  std::string run_directory;
+  std::string programs;  // the folder of airlock-init and airlock-link
+};
+
+// Asks dockerd for its version, what it can do, and the image; removes what owners that are dead
+// left there. Blocks.
+base::Result<std::unique_ptr<jail::LowerTier>> make_docker_tier(const DockerOptions& options,
+                                                                const jail::LauncherHost& host);
+
+}  // namespace airlock::container
