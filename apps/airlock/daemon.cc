@@ -26,11 +26,13 @@
 #include <thread>
 #include <utility>
 
+#include "apps/airlock/daemon_backends.h"
 #include "apps/airlock/daemon_jobs.h"
 #include "apps/airlock/listen_address.h"
 #include "apps/airlock/metrics_port.h"
 #include "apps/airlock/privilege.h"
 #include "apps/airlock/service_metrics.h"
+#include "backend/mode.h"
 #include "backend/native/native_backend.h"
 #include "backend/parked_backend.h"
 #include "base/clock.h"
@@ -150,7 +152,7 @@ class Daemon {
   asio::steady_timer step_;
   asio::steady_timer alive_;
   std::unique_ptr<asio::posix::stream_descriptor> launcher_;
-  std::unique_ptr<backend::ParkedBackend> backend_;
+  DaemonBackends backends_;
   std::unique_ptr<egress::Gateway> gateway_;
   std::unique_ptr<runner::RunService> runs_;
   std::unique_ptr<http::RunCatalog> catalog_;
@@ -202,9 +204,10 @@ base::Status Daemon::open_backend(std::size_t descriptors) {
   parked.workspace.inodes = std::min(usual.inodes, most.inodes);
   parked.parked_max = options_.parked_max.value_or(runner::count_slots(options_.slots));
   parked.parked_min = std::min(parked.parked_min, parked.parked_max);
-  backend_ = std::make_unique<backend::ParkedBackend>(std::move(native), parked, clock_);
-  runs_ = std::make_unique<runner::RunService>(*backend_, runs, clock_);
-  metrics_.watch(*runs_, *backend_, *gateway_);
+  AIRLOCK_ASSIGN(backends_, choose_backends(std::move(native), std::move(fds_.brokers), parked,
+                                            options_.execution, devices, clock_, log_));
+  runs_ = std::make_unique<runner::RunService>(*backends_.used, runs, clock_);
+  metrics_.watch(*runs_, *backends_.parked, *gateway_);
   return {};
 }
 
@@ -238,7 +241,7 @@ base::Status Daemon::open_service(std::size_t descriptors) {
 // Where jobs cannot be had, programs can be run all the same.
 base::Status Daemon::open_jobs() {
   if (!options_.takes_jobs) return {};
-  auto jobs = DaemonJobs::open(options_, backend_->other(), *gateway_, *catalog_, clock_, log_,
+  auto jobs = DaemonJobs::open(options_, *backends_.of_jobs, *gateway_, *catalog_, clock_, log_,
                                metrics_.job_observer());
   if (jobs) {
     jobs_ = std::move(*jobs);
@@ -274,6 +277,7 @@ base::Status Daemon::listen(std::size_t descriptors) {
                             {"listen", std::move(urls)},
                             {"key", !options_.api_key.empty()},
                             {"slots", runs_->stats().slots},
+                            {"mode", options_.execution.mode},
                             {"jobs", jobs_ != nullptr},
                             {"metrics", std::move(metrics)},
                             {"uid", ::geteuid()}});
@@ -306,7 +310,7 @@ void Daemon::tell(char news) { (void)!::write(fds_.news.get(), &news, 1); }
 
 // Whether the making and removing of sandboxes has stood still for too long.
 bool Daemon::sandboxes_hang() {
-  const backend::ParkedStats stats = backend_->stats();
+  const backend::ParkedStats stats = backends_.parked->stats();
   const bool still = stats.at_work && stats.steps == steps_seen_;
   steps_seen_ = stats.steps;
   looks_at_hanging_ = still ? looks_at_hanging_ + 1 : 0;
@@ -406,7 +410,7 @@ base::Status Daemon::run() {
   server_.reset();
   metrics_port_.reset();
   jobs_.reset();
-  backend_.reset();
+  backends_ = {};
   log_.info("serve.end", {{"code", exit_code_}});
   return {};
 }
@@ -448,6 +452,14 @@ base::Result<std::string> read_whole(int memfd) {
     if (count < 0) return base::fail_errno("read what the supervisor passed");
     if (count == 0) return text;
     text.append(piece.data(), static_cast<std::size_t>(count));
+  }
+}
+
+void take_brokers(DaemonFds& fds, const ServeOptions& options) {
+  for (const std::string& name : options.execution.chain()) {
+    if (name == backend::kDirect || fds.listeners.empty()) continue;
+    fds.brokers.push_back(std::move(fds.listeners.front()));
+    fds.listeners.erase(fds.listeners.begin());
   }
 }
 

@@ -32,6 +32,7 @@ inline constexpr std::chrono::milliseconds kAliveEvery{2'000};
 
 struct DaemonFds {
   base::UniqueFd control;                 // to the launcher
+  std::vector<base::UniqueFd> brokers;    // to the launchers of other backends, as of the chain
   base::UniqueFd news;                    // to the supervisor
   base::UniqueFd devices;                 // the table that the launcher has, too
   base::UniqueFd config;                  // what the supervisor has read, the key included
@@ -43,6 +44,10 @@ base::Result<DaemonFds> take_daemon_fds(const char* names);
 
 // Everything that the memfd holds; where others stand in it does not matter.
 base::Result<std::string> read_whole(int memfd);
+
+// Puts the first so many of the listeners where they belong: how many brokers there are is known
+// only from the configuration.
+void take_brokers(DaemonFds& fds, const ServeOptions& options);
 
 int run_daemon(DaemonFds fds, const ServeOptions& options, const telemetry::Log& log);
 

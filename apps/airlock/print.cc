@@ -115,6 +115,9 @@ std::string describe_isolation(const model::Isolation& isolation) {
                      std::string(model::cgroup_version_name(isolation.cgroup)) + ", seccomp " +
                      isolation.seccomp + ", network " + isolation.network;
   if (isolation.rootless) text += ", rootless";
+  if (!isolation.fallback_from.empty()) {
+    text += ", in the place of " + isolation.fallback_from + " (" + isolation.fallback_reason + ")";
+  }
   return text;
 }
 

@@ -24,6 +24,7 @@
 #include "apps/airlock/ssh_settings.h"
 #include "apps/airlock/supervisor.h"
 #include "artifact/s3_config.h"
+#include "backend/mode.h"
 #include "base/ids.h"
 #include "gpu/cdi.h"
 #include "jail/grants.h"
@@ -185,6 +186,31 @@ std::string find_devices(const ServeOptions& options, const telemetry::Log& log)
   return table;
 }
 
+std::vector<std::string> broker_words(const std::string& program, const std::string& backend,
+                                      const ServeOptions& options) {
+  const ExecutionOptions& execution = options.execution;
+  std::vector<std::string> words = {program,
+                                    "--backend",
+                                    backend,
+                                    "--gvisor-program",
+                                    execution.gvisor_program,
+                                    "--gvisor-platform",
+                                    execution.gvisor_platform,
+                                    "--gvisor-file-access",
+                                    execution.gvisor_file_access,
+                                    "--docker-socket",
+                                    execution.docker_socket,
+                                    "--docker-image",
+                                    execution.docker_image,
+                                    "--state-dir",
+                                    options.state_directory,
+                                    "--tell"};
+  for (const std::string& folder : options.folders) {
+    words.insert(words.end(), {"--folder", folder});
+  }
+  return words;
+}
+
 base::Result<SupervisorOptions> prepare(config::Values& values, ServeOptions& options,
                                         const telemetry::Log& log) {
   SupervisorOptions supervisor;
@@ -233,6 +259,11 @@ base::Result<SupervisorOptions> prepare(config::Values& values, ServeOptions& op
     supervisor.launcher_words.insert(supervisor.launcher_words.end(),
                                      {"--allow-tier", options.allow_tier});
   }
+  for (const std::string& name : options.execution.chain()) {
+    if (name == backend::kDirect) continue;
+    supervisor.broker_words.push_back(
+        broker_words((self.parent_path() / "airlock-broker").string(), name, options));
+  }
   return supervisor;
 }
 
@@ -266,6 +297,7 @@ int run_as_daemon(const char* names) {
   const auto options = make_serve_options(config->values);
   if (!options) return fail_with(options.error());
   fds->config.reset();
+  take_brokers(*fds, *options);
   return run_daemon(std::move(*fds), *options, telemetry::Log(STDERR_FILENO, options->log_level));
 }
 

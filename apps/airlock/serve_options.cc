@@ -11,6 +11,7 @@
 
 #include "apps/airlock/serve_settings.h"
 #include "apps/airlock/ssh_settings.h"
+#include "backend/mode.h"
 #include "base/units.h"
 #include "config/config_file.h"
 #include "language/nearest_name.h"
@@ -305,12 +306,26 @@ base::Result<ServeConfig> decode_serve_config(std::string_view records) {
   return config;
 }
 
+base::Status check_execution(const Values& values, const ExecutionOptions& execution) {
+  if (!execution.chain().empty()) return {};
+  const bool too_weak = backend::level_of_backend(execution.mode) < execution.min_isolation;
+  return base::fail(values.refuse(
+      "execution.mode",
+      {.code = base::ErrorCode::kInvalidArgument,
+       .os_errno = 0,
+       .message = too_weak
+                      ? "\"" + execution.mode + "\" gives less than execution.min_isolation"
+                      : "\"" + execution.mode + "\" is switched off by security.gvisor.enabled",
+       .hint = too_weak ? "\"gvisor\" and \"docker+gvisor\" have a kernel of their own" : ""}));
+}
+
 base::Result<ServeOptions> make_serve_options(const Values& values) {
   ServeOptions options;
   AIRLOCK_TRY(take_serve_values(values, options));
   AIRLOCK_TRY(take_key(values, options));
   AIRLOCK_ASSIGN(options.jobs.ssh, read_ssh_settings(values));
   AIRLOCK_TRY(check_pairs(values, options));
+  AIRLOCK_TRY(check_execution(values, options.execution));
   AIRLOCK_TRY(size_bodies(values, options));
   AIRLOCK_TRY(http::validate(options.limits));
   options.amon.maxima = said_maxima(values, options.limits.limits_max);

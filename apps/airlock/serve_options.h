@@ -20,6 +20,7 @@
 #include "egress/policy.h"
 #include "http/server/server.h"
 #include "http/service.h"
+#include "model/isolation.h"
 #include "runner/jobs/job_settings.h"
 #include "telemetry/log.h"
 
@@ -35,6 +36,22 @@ struct MetricsOptions {
   std::string url() const;  // of the port
 };
 
+// What makes the sandboxes of runs and jobs.
+struct ExecutionOptions {
+  std::string mode = "auto";  // one of backend::mode_names()
+  bool fallback_on_error = true;
+  model::IsolationLevel min_isolation = model::IsolationLevel::kProcess;
+  std::string docker_socket = "unix:///var/run/docker.sock";
+  std::string docker_image = "airlock-base";
+  bool gvisor_enabled = true;
+  std::string gvisor_program = "runsc";
+  std::string gvisor_platform = "ptrace";
+  std::string gvisor_file_access = "exclusive";
+
+  // The backends to be tried, in order; at least one.
+  std::vector<std::string> chain() const;
+};
+
 struct ServeOptions {
   std::vector<ListenAddress> listen;
   std::vector<std::string> origins;  // of web pages that may use the service
@@ -42,6 +59,7 @@ struct ServeOptions {
   std::string api_key;               // empty: none
   std::string user;                  // whom the daemon becomes; empty: an id of its own
   std::string allow_tier;            // "process", or empty
+  ExecutionOptions execution;
   std::vector<std::string> folders;  // NAME=/PATH, that sandboxes may be given
   std::vector<std::string> cdi_directories = {"/etc/cdi", "/var/run/cdi"};
   telemetry::Level log_level = telemetry::Level::kInfo;

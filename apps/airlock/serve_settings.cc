@@ -373,6 +373,7 @@ std::span<const Setting> serve_settings() {
   static const std::vector<Setting> settings = [] {
     std::vector<Setting> all;
     for (const SettingRow& row : run_rows()) all.push_back(row.setting);
+    for (const SettingRow& row : execution_rows()) all.push_back(row.setting);
     for (const SettingRow& row : job_rows()) all.push_back(row.setting);
     return all;
   }();
@@ -380,7 +381,7 @@ std::span<const Setting> serve_settings() {
 }
 
 base::Status take_serve_values(const config::Values& values, ServeOptions& options) {
-  for (const std::span<const SettingRow> rows : {run_rows(), job_rows()}) {
+  for (const std::span<const SettingRow> rows : {run_rows(), execution_rows(), job_rows()}) {
     for (const SettingRow& row : rows) {
       const Value& value = values.of(row.setting.name);
       if (row.take == nullptr || value.texts.empty()) continue;

@@ -29,6 +29,7 @@ struct SettingRow {
 
 std::span<const SettingRow> run_rows();
 std::span<const SettingRow> job_rows();
+std::span<const SettingRow> execution_rows();
 
 inline constexpr std::uint32_t kAnyCount = std::numeric_limits<std::uint32_t>::max();
 

@@ -70,6 +70,7 @@ std::string describe_end(int status) {
 // The launcher and the daemon of one life.
 struct Generation {
   ChildProcess launcher;
+  std::vector<ChildProcess> brokers;
   std::optional<ChildProcess> daemon;
   UniqueFd news;  // of the daemon; closed at its end
   bool was_ready = false;
@@ -85,7 +86,11 @@ class Supervisor {
  private:
   enum class End { kStopped, kCrashed, kRefused };
   base::Result<Generation> start();
-  base::Result<ChildProcess> start_daemon(int control, int news);
+  base::Result<ChildProcess> start_launcher(const std::vector<std::string>& words,
+                                            UniqueFd* daemons);
+  base::Result<ChildProcess> start_daemon(int control, int news,
+                                          const std::vector<UniqueFd>& brokers);
+  bool launchers_end(Generation& generation);
   void take_news(Generation& generation);
   End watch(Generation& generation);
   End judge_end(Generation& generation, bool daemon_died);
@@ -100,7 +105,8 @@ class Supervisor {
   bool ever_ready_ = false;
 };
 
-base::Result<ChildProcess> Supervisor::start_daemon(int control, int news) {
+base::Result<ChildProcess> Supervisor::start_daemon(int control, int news,
+                                                    const std::vector<UniqueFd>& brokers) {
   base::ChildProcessOptions daemon;
   daemon.arguments = options_.daemon_words;
   daemon.passed_fds = {{0, 0}, {1, 1}, {2, 2}};
@@ -117,6 +123,7 @@ base::Result<ChildProcess> Supervisor::start_daemon(int control, int news) {
   pass(news);
   pass(options_.config.get());
   pass(options_.devices.get());
+  for (const UniqueFd& broker : brokers) pass(broker.get());
   for (const UniqueFd& listener : options_.listeners) pass(listener.get());
   daemon.environment.emplace();
   for (char** entry = environ; *entry != nullptr; ++entry) daemon.environment->push_back(*entry);
@@ -125,30 +132,43 @@ base::Result<ChildProcess> Supervisor::start_daemon(int control, int news) {
   return ChildProcess::start(daemon);
 }
 
-base::Result<Generation> Supervisor::start() {
+// `daemons` is the end of the socket that is the daemon's.
+base::Result<ChildProcess> Supervisor::start_launcher(const std::vector<std::string>& words,
+                                                      UniqueFd* daemons) {
   int control[2];
-  int news[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0) {
     return base::fail_errno("socketpair");
   }
-  const UniqueFd daemons(control[0]);
-  const UniqueFd launchers_low(control[1]);
-  const UniqueFd launchers(::fcntl(launchers_low.get(), F_DUPFD_CLOEXEC, kOutOfTheWay));
-  if (::pipe2(news, O_CLOEXEC | O_NONBLOCK) != 0) return base::fail_errno("pipe");
-  UniqueFd news_here(news[0]);
-  const UniqueFd news_there(news[1]);
+  daemons->reset(control[0]);
+  const UniqueFd low(control[1]);
+  const UniqueFd theirs(::fcntl(low.get(), F_DUPFD_CLOEXEC, kOutOfTheWay));
   base::ChildProcessOptions launcher;
-  launcher.arguments = options_.launcher_words;
+  launcher.arguments = words;
   const UniqueFd devices(::fcntl(options_.devices.get(), F_DUPFD_CLOEXEC, kOutOfTheWay));
   launcher.passed_fds = {
-      {1, 1}, {2, 2}, {launchers.get(), kFirstPassedFd}, {devices.get(), kFirstPassedFd + 1}};
+      {1, 1}, {2, 2}, {theirs.get(), kFirstPassedFd}, {devices.get(), kFirstPassedFd + 1}};
   launcher.own_process_group = true;
   launcher.arguments.insert(launcher.arguments.end(),
                             {"--control-fd", std::to_string(kFirstPassedFd), "--devices-fd",
                              std::to_string(kFirstPassedFd + 1)});
-  AIRLOCK_ASSIGN(ChildProcess jail, ChildProcess::start(launcher));
-  AIRLOCK_ASSIGN(ChildProcess daemon, start_daemon(daemons.get(), news_there.get()));
-  return Generation{std::move(jail), std::move(daemon), std::move(news_here)};
+  return ChildProcess::start(launcher);
+}
+
+base::Result<Generation> Supervisor::start() {
+  int news[2];
+  if (::pipe2(news, O_CLOEXEC | O_NONBLOCK) != 0) return base::fail_errno("pipe");
+  UniqueFd news_here(news[0]);
+  const UniqueFd news_there(news[1]);
+  UniqueFd control;
+  AIRLOCK_ASSIGN(ChildProcess jail, start_launcher(options_.launcher_words, &control));
+  Generation generation{std::move(jail), {}, {}, std::move(news_here)};
+  std::vector<UniqueFd> brokers;
+  for (const std::vector<std::string>& words : options_.broker_words) {
+    AIRLOCK_ASSIGN(ChildProcess broker, start_launcher(words, &brokers.emplace_back()));
+    generation.brokers.push_back(std::move(broker));
+  }
+  AIRLOCK_ASSIGN(generation.daemon, start_daemon(control.get(), news_there.get(), brokers));
+  return generation;
 }
 
 // Whether we are to end.
@@ -231,6 +251,14 @@ Supervisor::End Supervisor::stop(Generation& generation) {
   return End::kStopped;
 }
 
+bool Supervisor::launchers_end(Generation& generation) {
+  bool ended = generation.launcher.wait_for(kLauncherEndMax).value_or(std::nullopt).has_value();
+  for (ChildProcess& broker : generation.brokers) {
+    ended &= broker.wait_for(kLauncherEndMax).value_or(std::nullopt).has_value();
+  }
+  return ended;
+}
+
 void Supervisor::wait_or_stop(milliseconds pause) {
   pollfd set = {signals_.get(), POLLIN, 0};
   if (::poll(&set, 1, static_cast<int>(pause.count())) > 0) take_signal(nullptr);
@@ -263,9 +291,7 @@ int Supervisor::run() {
     const End end = watch(*generation);
     // The daemon's end closes the launcher's socket, and that ends the launcher and what it made.
     generation->daemon.reset();
-    if (!generation->launcher.wait_for(kLauncherEndMax).value_or(std::nullopt)) {
-      log_.error("serve.launcher_hangs");
-    }
+    if (!launchers_end(*generation)) log_.error("serve.launcher_hangs");
     if (end == End::kStopped) return 0;
     if (end == End::kRefused) return 1;
     if (generation->was_ready) pause = kRestartMin;

@@ -7,6 +7,7 @@
 // that was taken over can have containers of our template made, and nothing else.
 #include <fcntl.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <csignal>
 #include <cstdio>
@@ -82,7 +83,13 @@ int run(int argc, char** argv) {
     return 2;
   }
   if (options->run_directory.empty()) options->run_directory = jail::default_run_directory();
+  // Slots, groups and workspaces have numbers that begin with 0 for each launcher of a host.
   options->run_directory += "-" + words.backend;
+  options->cgroup_parent += "-" + words.backend;
+  if (options->state_directory.empty()) options->state_directory = jail::default_state_directory();
+  mkdir(options->state_directory.c_str(), 0711);
+  options->state_directory += "/" + words.backend;
+  mkdir(options->state_directory.c_str(), 0700);
   options->points.emplace_back(kProgramsFolder);
   auto host = jail::LauncherHost::open(*options);
   if (!host) return refuse(host.error());
@@ -91,6 +98,7 @@ int run(int argc, char** argv) {
   if (auto view = jail::check_host_view(&host->view); !view) return refuse(view.error());
   words.gvisor.run_directory = words.docker.run_directory = options->run_directory;
   words.gvisor.programs = words.docker.programs = folder_of_ourselves();
+  words.docker.group_parent = options->cgroup_parent;
   auto tier =
       is_gvisor ? make_gvisor_tier(words.gvisor, *host) : make_docker_tier(words.docker, *host);
   if (!tier) return refuse(tier.error());

@@ -40,6 +40,8 @@ struct WorkspaceSpec {
   base::ByteCount memory;    // limit over all phases; 0 = only the processes' own limits
   bool reusable = false;     // more than one sandbox will be made on it
   std::string name = {};     // durable under this name, [a-z0-9_]{1,64}, and reusable
+  // No sandbox on it is to hold against less; where there is but one backend, its level() says.
+  model::IsolationLevel least = model::IsolationLevel::kProcess;
 
   bool operator==(const WorkspaceSpec&) const = default;
 };

@@ -1,4 +1,7 @@
 // The OCI bundle of a container that runsc makes for us: config.json, from our one template.
+//
+// Every container has the same namespaces, user, capabilities (none) and programs; a request says
+// which folders of the host it sees. Touches no file.
 #pragma once
 
 #include <string>

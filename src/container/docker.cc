@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "container/docker_image.h"
 #include "container/runtime.h"
 #include "container/shim.h"
 #include "container/tar.h"
@@ -29,10 +30,6 @@ using base::UniqueFd;
 using docker::Answer;
 using docker::Engine;
 
-constexpr unsigned kOk = 200;
-constexpr unsigned kCreated = 201;
-constexpr unsigned kNoContent = 204;
-constexpr unsigned kNotFound = 404;
 constexpr std::uint64_t kOpenFilesMax = 1u << 20;
 constexpr const char* kOpenFilesOfHost = "/proc/sys/fs/nr_open";
 constexpr std::uint64_t kNanoCpusPerPercent = 10'000'000;
@@ -43,30 +40,7 @@ constexpr std::uint64_t kMemoryBytesAhead = 512u << 20;
 constexpr std::uint32_t kTasksAhead = 256;
 constexpr const char* kOwnerLabel = "airlock.owner";
 constexpr const char* kSlotLabel = "airlock.slot";
-constexpr const char* kGroupParent = "airlock";  // jail::LauncherOptions::cgroup_parent
 constexpr const char* kHierarchies = "/sys/fs/cgroup";
-constexpr const char* kImageName = "airlock-run";
-
-// FNV-1a, as everywhere where a name is to differ and nobody is to be kept out.
-std::string short_hash(std::string_view text) {
-  std::uint64_t value = 0xcbf29ce484222325;
-  for (const char byte : text) {
-    value = (value ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
-  }
-  char digits[20];
-  std::snprintf(digits, sizeof digits, "%016lx", static_cast<unsigned long>(value));
-  return std::string(digits, 12);
-}
-
-auto refused(const std::string& what, const Answer& answer) {
-  return base::fail(base::ErrorCode::kUnavailable, "Docker: " + what + ": " + answer.message());
-}
-
-std::string text_of(const json::value& value, std::string_view name) {
-  const json::object* const object = value.if_object();
-  const json::value* const found = object != nullptr ? object->if_contains(name) : nullptr;
-  return found != nullptr && found->is_string() ? std::string(found->as_string()) : std::string();
-}
 
 // "mode=0755,size=N,nr_inodes=M", of a workspace store.
 std::string number_after(const std::string& options, std::string_view name) {
@@ -76,37 +50,41 @@ std::string number_after(const std::string& options, std::string_view name) {
   return options.substr(start, options.find(',', start) - start);
 }
 
-struct Template {
-  std::string image;  // id of the one with our programs
+// What is known without dockerd.
+struct OwnFacts {
   std::string owner;  // of containers and volumes: this state directory
   std::uint64_t open_files = 0;
   std::vector<std::string> group_paths;  // of our groups, in each hierarchy
-  bool own_groups = true;                // dockerd can put a container below a cgroup of ours
 };
 
-std::string container_name(const Template& made, std::uint32_t slot) {
-  return "airlock-" + made.owner + "-s" + std::to_string(slot);
+// And what it has told.
+struct Ready {
+  Engine engine;
+  std::string image;        // id of the one with our programs
+  bool own_groups = false;  // it can put a container below a cgroup of ours
+};
+base::Result<Ready> get_ready(const DockerOptions& options, const OwnFacts& facts);
+
+std::string container_name(const OwnFacts& facts, std::uint32_t slot) {
+  return "airlock-" + facts.owner + "-s" + std::to_string(slot);
 }
-std::string volume_name(const Template& made, std::uint32_t slot, const char* part) {
-  return container_name(made, slot) + "-" + part;
+std::string volume_name(const OwnFacts& facts, std::uint32_t slot, const char* part) {
+  return container_name(facts, slot) + "-" + part;
 }
 
-json::object labels_of(const Template& made, std::uint32_t slot) {
-  return {{kOwnerLabel, made.owner}, {kSlotLabel, std::to_string(slot)}};
+json::object labels_of(const OwnFacts& facts, std::uint32_t slot) {
+  return {{kOwnerLabel, facts.owner}, {kSlotLabel, std::to_string(slot)}};
 }
-
-// The parts of a workspace that are written to, but for shared memory.
-constexpr const char* kVolumeParts[] = {"workspace", "tmp", "output", "build"};
 
 // "/airlock/s3.0": where the group is in every hierarchy, told by one of its entrances, which is a
 // file in it.
-std::string group_of(const ContainerRequest& request) {
+std::string group_of(const ContainerRequest& request, const std::string& parent) {
   if (request.entrances.empty()) return {};
   char target[4096];
   const std::string link = "/proc/self/fd/" + std::to_string(request.entrances[0].get());
   const ssize_t size = readlink(link.c_str(), target, sizeof target);
   const std::string path(target, static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
-  const std::size_t start = path.find(std::string("/") + kGroupParent + "/");
+  const std::size_t start = path.find("/" + parent + "/");
   const std::size_t end = path.rfind('/');
   return start == std::string::npos || end <= start ? std::string()
                                                     : path.substr(start, end - start);
@@ -124,12 +102,12 @@ void remove_empty(int folder, const std::string& name) {
 
 // dockerd makes the parent of a container in every hierarchy of v1, and leaves it there; the keeper
 // removes it in those that it uses.
-void remove_foreign_groups(const Template& made, std::uint32_t slot) {
+void remove_foreign_groups(const OwnFacts& facts, const std::string& parent, std::uint32_t slot) {
   const std::string own = "s" + std::to_string(slot);
   sys::Directory hierarchies(AT_FDCWD, kHierarchies);
   while (const char* name = hierarchies.valid() ? hierarchies.next() : nullptr) {
-    const std::string path = std::string(kHierarchies) + "/" + name + "/" + kGroupParent;
-    if (std::ranges::find(made.group_paths, path) != made.group_paths.end()) continue;
+    const std::string path = std::string(kHierarchies) + "/" + name + "/" + parent;
+    if (std::ranges::find(facts.group_paths, path) != facts.group_paths.end()) continue;
     sys::Directory groups(AT_FDCWD, path.c_str());
     std::vector<std::string> found;
     while (const char* group = groups.valid() ? groups.next() : nullptr) {
@@ -142,19 +120,23 @@ void remove_foreign_groups(const Template& made, std::uint32_t slot) {
 
 class DockerRuntime final : public Runtime {
  public:
-  DockerRuntime(const DockerOptions& options, const Engine& engine, const Template& made)
-      : options_(options), engine_(engine), template_(made) {}
+  DockerRuntime(const DockerOptions& options, const OwnFacts& facts, std::optional<Ready> ready)
+      : options_(options), facts_(facts), ready_(std::move(ready)) {}
 
   base::Result<Container> start(ContainerRequest request) override {
-    name_ = container_name(template_, request.slot);
-    AIRLOCK_TRY(engine_.remove("/containers/" + name_ + "?force=1&v=1"));
-    AIRLOCK_ASSIGN(const Answer made,
-                   engine_.post("/containers/create?name=" + name_, describe(request)));
+    name_ = container_name(facts_, request.slot);
+    if (!ready_.has_value()) { AIRLOCK_ASSIGN(ready_, get_ready(options_, facts_)); }
+    AIRLOCK_TRY(engine().remove("/containers/" + name_ + "?force=1&v=1"));
+    AIRLOCK_ASSIGN(Answer made, create(request));
+    if (made.status == kNotFound) {  // the image, which somebody has removed
+      AIRLOCK_ASSIGN(ready_, get_ready(options_, facts_));
+      AIRLOCK_ASSIGN(made, create(request));
+    }
     if (made.status != kCreated) return refused("create a container", made);
     Container container;
-    AIRLOCK_ASSIGN(container.in, engine_.attach(name_));
+    AIRLOCK_ASSIGN(container.in, engine().attach(name_));
     container.out.reset(fcntl(container.in.get(), F_DUPFD_CLOEXEC, 3));
-    AIRLOCK_ASSIGN(const Answer started, engine_.post("/containers/" + name_ + "/start"));
+    AIRLOCK_ASSIGN(const Answer started, engine().post("/containers/" + name_ + "/start"));
     if (started.status != kNoContent) return refused("start a container", started);
     container.unwrap = [this](std::string* wrapped, std::string* plain) {
       said_.clear();
@@ -167,7 +149,7 @@ class DockerRuntime final : public Runtime {
     const json::object wanted =
         limits_of(request.memory_bytes, request.pids, request.cpu_rate_percent);
     if (wanted == limits_) return 0;
-    const auto answer = engine_.post("/containers/" + name_ + "/update", wanted);
+    const auto answer = engine().post("/containers/" + name_ + "/update", wanted);
     if (!answer || answer->status != kOk) return EIO;
     limits_ = wanted;
     return 0;
@@ -181,12 +163,17 @@ class DockerRuntime final : public Runtime {
                           .mode = request.executable ? 0755u : 0644u,
                           .size = size});
     if (!head) return ENAMETOOLONG;
-    const auto answer = engine_.put_tar("/containers/" + name_ + "/archive?path=/input", *head,
-                                        content, size, tar_padding(size) + tar_end());
+    const auto answer = engine().put_tar("/containers/" + name_ + "/archive?path=/input", *head,
+                                         content, size, tar_padding(size) + tar_end());
     return answer && answer->status == kOk ? 0 : EIO;
   }
 
  private:
+  const Engine& engine() const { return ready_->engine; }
+  base::Result<Answer> create(const ContainerRequest& request) {
+    return engine().post("/containers/create?name=" + name_, describe(request));
+  }
+
   json::object limits_of(std::uint64_t memory, std::uint32_t tasks, std::uint32_t rate) const {
     const std::uint64_t bytes = memory + kMemorySlackBytes;
     return {{"Memory", bytes},
@@ -207,16 +194,17 @@ class DockerRuntime final : public Runtime {
     host["LogConfig"] = {{"Type", "none"}};
     host["RestartPolicy"] = {{"Name", "no"}};
     // What a program may have is init's to limit; more than dockerd has itself it cannot give.
-    host["Ulimits"] = json::array{
-        {{"Name", "nofile"}, {"Soft", template_.open_files}, {"Hard", template_.open_files}},
-        {{"Name", "core"}, {"Soft", 1}, {"Hard", 1}}};
+    host["Ulimits"] =
+        json::array{{{"Name", "nofile"}, {"Soft", facts_.open_files}, {"Hard", facts_.open_files}},
+                    {{"Name", "core"}, {"Soft", 1}, {"Hard", 1}}};
     if (options_.gvisor) host["Runtime"] = "runsc";
-    const std::string group = template_.own_groups ? group_of(request) : std::string();
+    const std::string group =
+        ready_->own_groups ? group_of(request, options_.group_parent) : std::string();
     if (!group.empty()) host["CgroupParent"] = group;
     add_places(request, &host);
     const std::string folder = kProgramsFolder;
     const std::string user = std::to_string(kNobody) + ":" + std::to_string(kNobody);
-    return {{"Image", template_.image},
+    return {{"Image", ready_->image},
             {"User", user},
             {"Entrypoint", {folder + "/airlock-link", folder + "/airlock-init"}},
             {"Cmd", json::array{}},
@@ -230,7 +218,7 @@ class DockerRuntime final : public Runtime {
             {"AttachStdin", true},
             {"AttachStdout", true},
             {"AttachStderr", true},
-            {"Labels", labels_of(template_, request.slot)},
+            {"Labels", labels_of(facts_, request.slot)},
             {"HostConfig", host}};
   }
 
@@ -248,15 +236,17 @@ class DockerRuntime final : public Runtime {
     };
     json::object tmpfs = {{"/dev/shm", options("1777")}};
     json::array mounts;
+    const std::string_view sealed = request.workspace_read_only ? jail::kWorkspacePart : "";
     for (const char* part : kVolumeParts) {
       const std::string target = std::string("/") + part;
       if (in_memory) {
         tmpfs[target] = options(std::strcmp(part, "tmp") == 0 ? "1777" : "0755");
       } else {
         mounts.push_back({{"Type", "volume"},
-                          {"Source", volume_name(template_, request.slot, part)},
+                          {"Source", volume_name(facts_, request.slot, part)},
                           {"Target", target},
-                          {"VolumeOptions", {{"Labels", labels_of(template_, request.slot)}}}});
+                          {"ReadOnly", sealed == part},
+                          {"VolumeOptions", {{"Labels", labels_of(facts_, request.slot)}}}});
       }
     }
     // Filled from outside, as root; what is put there has to be a volume. It goes with the container.
@@ -266,8 +256,8 @@ class DockerRuntime final : public Runtime {
   }
 
   const DockerOptions& options_;
-  const Engine& engine_;
-  const Template& template_;
+  const OwnFacts& facts_;
+  std::optional<Ready> ready_;
   std::string name_;
   std::string said_;
   json::object limits_;
@@ -275,8 +265,9 @@ class DockerRuntime final : public Runtime {
 
 class DockerTier final : public jail::LowerTier {
  public:
-  DockerTier(DockerOptions options, Engine engine, Template made)
-      : options_(std::move(options)), engine_(std::move(engine)), template_(std::move(made)) {}
+  // Without `ready` dockerd did not answer yet.
+  DockerTier(DockerOptions options, OwnFacts facts, std::optional<Ready> ready)
+      : options_(std::move(options)), facts_(std::move(facts)), ready_(std::move(ready)) {}
 
   jail::Tier tier() const override {
     return options_.gvisor ? jail::Tier::kDockerGvisor : jail::Tier::kDocker;
@@ -287,7 +278,7 @@ class DockerTier final : public jail::LowerTier {
     std::uint32_t missing =
         jail::kLacksUidRange | jail::kLacksSupplementaryGroups | jail::kLacksDiskQuota;
     if (options_.gvisor) missing |= jail::kLacksCgroupPids | jail::kLacksPidsPeak;
-    if (!template_.own_groups) missing |= jail::kLacksMemoryPeak | jail::kLacksPidsPeak;
+    if (ready_ && !ready_->own_groups) missing |= jail::kLacksMemoryPeak | jail::kLacksPidsPeak;
     return missing;
   }
   sys::RawChild start_init(std::uint32_t slot, int channel_fd) const override {
@@ -295,7 +286,7 @@ class DockerTier final : public jail::LowerTier {
                        .channel_fd = channel_fd,
                        .scratch_directory = options_.run_directory,
                        .make_runtime = [this]() -> std::unique_ptr<Runtime> {
-                         return std::make_unique<DockerRuntime>(options_, engine_, template_);
+                         return std::make_unique<DockerRuntime>(options_, facts_, ready_);
                        }});
   }
   jail::StageFailure describe(std::uint32_t /*slot*/, jail::ViewSetup* view,
@@ -313,112 +304,23 @@ class DockerTier final : public jail::LowerTier {
   }
   std::uint64_t memory_bytes(pid_t /*init*/) const override { return 0; }
   void end_rest(std::uint32_t slot) const override {
-    (void)engine_.remove("/containers/" + container_name(template_, slot) + "?force=1&v=1");
-    if (template_.own_groups) remove_foreign_groups(template_, slot);
+    if (const auto engine = Engine::connect(options_.socket)) {
+      (void)engine->remove("/containers/" + container_name(facts_, slot) + "?force=1&v=1");
+    }
+    remove_foreign_groups(facts_, options_.group_parent, slot);
   }
   void end_workspace(std::uint32_t slot) const override {
+    const auto engine = Engine::connect(options_.socket);
     for (const char* part : kVolumeParts) {
-      (void)engine_.remove("/volumes/" + volume_name(template_, slot, part) + "?force=1");
+      if (engine) (void)engine->remove("/volumes/" + volume_name(facts_, slot, part) + "?force=1");
     }
   }
 
  private:
   const DockerOptions options_;
-  const Engine engine_;
-  const Template template_;
+  const OwnFacts facts_;
+  const std::optional<Ready> ready_;
 };
-
-// --- the image ------------------------------------------------------------------------------------
-
-base::Result<std::string> read_program(const std::string& path) {
-  AIRLOCK_ASSIGN(const UniqueFd file, sys::open_at(AT_FDCWD, path.c_str(), O_RDONLY));
-  std::string text;
-  char chunk[64 * 1024];
-  for (ssize_t count = 0; (count = read(file.get(), chunk, sizeof chunk)) > 0;) {
-    text.append(chunk, static_cast<std::size_t>(count));
-  }
-  return text;
-}
-
-struct Layer {
-  std::string tar;
-  std::string stamp;
-};
-
-// The programs, and the places that a workspace's parts are mounted at: a new volume has owner and
-// mode of what the image has there.
-base::Result<Layer> make_layer(const std::string& programs) {
-  Layer layer;
-  const auto add = [&](const TarEntry& entry, std::string_view content) -> base::Status {
-    AIRLOCK_ASSIGN(const std::string head, tar_head(entry));
-    layer.tar += head;
-    layer.tar.append(content);
-    layer.tar += tar_padding(content.size());
-    return {};
-  };
-  const std::string folder(std::string(kProgramsFolder).substr(1));
-  AIRLOCK_TRY(add({.path = folder + "/", .is_folder = true, .mode = 0755}, {}));
-  for (const char* name : {"airlock-link", "airlock-init"}) {
-    AIRLOCK_ASSIGN(const std::string program, read_program(programs + "/" + name));
-    AIRLOCK_TRY(add({.path = folder + "/" + name, .mode = 0755, .size = program.size()}, program));
-  }
-  for (const char* part : kVolumeParts) {
-    const bool is_tmp = std::strcmp(part, "tmp") == 0;
-    AIRLOCK_TRY(add({.path = std::string(part) + "/",
-                     .is_folder = true,
-                     .mode = is_tmp ? 01777u : 0755u,
-                     .owner = is_tmp ? 0 : kNobody},
-                    {}));
-  }
-  AIRLOCK_TRY(add({.path = "input/", .is_folder = true, .mode = 0755}, {}));
-  layer.tar += tar_end();
-  layer.stamp = short_hash(layer.tar);
-  return layer;
-}
-
-// By a container that never starts: its root plus the layer, kept under a name that tells of both.
-base::Result<std::string> make_image(const Engine& engine, const std::string& base_id,
-                                     const Layer& layer, const std::string& name) {
-  const json::object plan = {{"Image", base_id}, {"Entrypoint", {"/none"}}, {"Cmd", json::array{}}};
-  AIRLOCK_ASSIGN(const Answer made, engine.post("/containers/create", plan));
-  if (made.status != kCreated) return refused("prepare an image", made);
-  const std::string id = text_of(made.body, "Id");
-  const auto put = engine.put_tar("/containers/" + id + "/archive?path=/", layer.tar);
-  base::Result<std::string> image = base::fail(base::ErrorCode::kUnavailable, "");
-  if (put && put->status == kOk) {
-    const std::size_t colon = name.find(':');
-    const auto kept = engine.post("/commit?container=" + id + "&repo=" + name.substr(0, colon) +
-                                  "&tag=" + name.substr(colon + 1));
-    if (!kept) {
-      image = base::fail(kept.error());
-    } else if (kept->status == kCreated) {
-      image = text_of(kept->body, "Id");
-    } else {
-      image = refused("keep an image", *kept);
-    }
-  } else if (put) {
-    image = refused("add to an image", *put);
-  } else {
-    image = base::fail(put.error());
-  }
-  (void)engine.remove("/containers/" + id + "?force=1&v=1");
-  return image;
-}
-
-base::Result<std::string> find_image(const Engine& engine, const DockerOptions& options) {
-  AIRLOCK_ASSIGN(const Answer found, engine.get("/images/" + options.image + "/json"));
-  if (found.status == kNotFound) {
-    return base::fail(base::ErrorCode::kUnavailable, "Docker has no image " + options.image,
-                      "pull or import one, or name another by execution.docker_image");
-  }
-  if (found.status != kOk) return refused("look for " + options.image, found);
-  const std::string base_id = text_of(found.body, "Id");
-  AIRLOCK_ASSIGN(const Layer layer, make_layer(options.programs));
-  const std::string name = std::string(kImageName) + ":" + short_hash(base_id) + "-" + layer.stamp;
-  AIRLOCK_ASSIGN(const Answer made, engine.get("/images/" + name + "/json"));
-  if (made.status == kOk) return text_of(made.body, "Id");
-  return make_image(engine, base_id, layer, name);
-}
 
 // --- what dead owners left ------------------------------------------------------------------------
 
@@ -433,14 +335,14 @@ std::optional<std::uint32_t> slot_of(const json::value& entry) {
   return slot;
 }
 
-std::string label_filter(const Template& made) {
-  return "filters=%7B%22label%22%3A%5B%22" + std::string(kOwnerLabel) + "%3D" + made.owner +
+std::string label_filter(const OwnFacts& facts) {
+  return "filters=%7B%22label%22%3A%5B%22" + std::string(kOwnerLabel) + "%3D" + facts.owner +
          "%22%5D%7D";
 }
 
 // Of slots that nobody holds.
-void sweep(const Engine& engine, const Template& made, const jail::SlotPool& slots) {
-  const auto containers = engine.get("/containers/json?all=1&" + label_filter(made));
+void sweep(const Engine& engine, const OwnFacts& facts, const jail::SlotPool& slots) {
+  const auto containers = engine.get("/containers/json?all=1&" + label_filter(facts));
   if (containers && containers->body.is_array()) {
     for (const json::value& entry : containers->body.as_array()) {
       const auto slot = slot_of(entry);
@@ -450,7 +352,7 @@ void sweep(const Engine& engine, const Template& made, const jail::SlotPool& slo
       (void)engine.remove("/containers/" + text_of(entry, "Id") + "?force=1&v=1");
     }
   }
-  const auto volumes = engine.get("/volumes?" + label_filter(made));
+  const auto volumes = engine.get("/volumes?" + label_filter(facts));
   const json::object* const body = volumes ? volumes->body.if_object() : nullptr;
   const json::value* const list = body != nullptr ? body->if_contains("Volumes") : nullptr;
   if (list == nullptr || !list->is_array()) return;
@@ -473,30 +375,36 @@ base::Status check_runtime(const json::value& info) {
                     "sudo runsc install, and restart dockerd");
 }
 
-}  // namespace
-
-base::Result<std::unique_ptr<jail::LowerTier>> make_docker_tier(const DockerOptions& options,
-                                                                const jail::LauncherHost& host) {
+base::Result<Ready> get_ready(const DockerOptions& options, const OwnFacts& facts) {
   AIRLOCK_ASSIGN(Engine engine, Engine::connect(options.socket));
   AIRLOCK_ASSIGN(const Answer info, engine.get("/info"));
   if (info.status != kOk) return refused("info", info);
   if (options.gvisor) AIRLOCK_TRY(check_runtime(info.body));
-  Template made;
-  made.owner = short_hash(host.state_directory);
+  AIRLOCK_ASSIGN(std::string image, find_image(engine, options.image, options.programs));
   // systemd takes slices of its own for parents only.
-  made.own_groups =
-      text_of(info.body, "CgroupDriver") == "cgroupfs" && host.cgroups.controllers != 0;
+  const bool own_groups =
+      text_of(info.body, "CgroupDriver") == "cgroupfs" && !facts.group_paths.empty();
+  return Ready{.engine = std::move(engine), .image = std::move(image), .own_groups = own_groups};
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<jail::LowerTier>> make_docker_tier(const DockerOptions& options,
+                                                                const jail::LauncherHost& host) {
+  OwnFacts facts;
+  facts.owner = short_hash(host.state_directory);
   for (const sys::CgroupHierarchy& hierarchy : host.cgroups.hierarchies) {
-    made.group_paths.push_back(hierarchy.path);
+    facts.group_paths.push_back(hierarchy.path);
   }
   rlimit own{};
   getrlimit(RLIMIT_NOFILE, &own);
-  made.open_files = std::min<std::uint64_t>(
+  facts.open_files = std::min<std::uint64_t>(
       {kOpenFilesMax, own.rlim_max,
        sys::read_number_at(AT_FDCWD, kOpenFilesOfHost).value_or(kOpenFilesMax)});
-  sweep(engine, made, host.slots);
-  AIRLOCK_ASSIGN(made.image, find_image(engine, options));
-  return std::make_unique<DockerTier>(options, std::move(engine), std::move(made));
+  auto ready = get_ready(options, facts);
+  if (!ready) return std::make_unique<DockerTier>(options, std::move(facts), std::nullopt);
+  sweep(ready->engine, facts, host.slots);
+  return std::make_unique<DockerTier>(options, std::move(facts), std::move(*ready));
 }
 
 }  // namespace airlock::container

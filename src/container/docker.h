@@ -19,11 +19,12 @@ struct DockerOptions {
   std::string image = "airlock-base";  // a name, or a digest
   bool gvisor = false;                 // by the runtime `runsc`, which dockerd has to know
   std::string run_directory;
-  std::string programs;  // the folder of airlock-init and airlock-link
+  std::string group_parent;  // jail::LauncherOptions::cgroup_parent
+  std::string programs;      // the folder of airlock-init and airlock-link
 };
 
 // Asks dockerd for its version, what it can do, and the image; removes what owners that are dead
-// left there. Blocks.
+// left there. Where dockerd does not answer, each container tries again. Blocks.
 base::Result<std::unique_ptr<jail::LowerTier>> make_docker_tier(const DockerOptions& options,
                                                                 const jail::LauncherHost& host);
 

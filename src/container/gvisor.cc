@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -25,7 +26,6 @@ namespace {
 
 using base::UniqueFd;
 
-constexpr std::chrono::milliseconds kProbeTimeout{10'000};
 constexpr unsigned long kNoSuid = 2;
 constexpr unsigned long kNoDev = 4;
 constexpr unsigned long kBind = 4096;
@@ -65,7 +65,8 @@ class GvisorRuntime final : public Runtime {
     AIRLOCK_TRY(make_folders());
     Container container;
     AIRLOCK_TRY(mount_workspace(&request, &container));
-    AIRLOCK_TRY(write_config());
+    AIRLOCK_TRY(mount_given(&request));
+    AIRLOCK_TRY(write_config(request));
     AIRLOCK_TRY(execute(request, &container));
     return container;
   }
@@ -129,13 +130,40 @@ class GvisorRuntime final : public Runtime {
     return folder_ + "/workspace" + std::string(std::strchr(part.source, '/'));
   }
 
-  base::Status write_config() const {
+  base::Status mount_given(ContainerRequest* request) const {
+    for (std::size_t i = 0; i < request->given.size(); ++i) {
+      const std::string target = given_folder(i);
+      mkdir((folder_ + "/given").c_str(), 0700);
+      if (mkdir(target.c_str(), 0700) != 0 ||
+          syscall(SYS_move_mount, request->given[i].mount.get(), "", AT_FDCWD, target.c_str(),
+                  MOVE_MOUNT_F_EMPTY_PATH) != 0) {
+        return base::fail_errno("mount what is given at " + request->given[i].target);
+      }
+      request->given[i].mount.reset();
+    }
+    return {};
+  }
+  std::string given_folder(std::size_t index) const {
+    return folder_ + "/given/" + std::to_string(index);
+  }
+
+  base::Status write_config(const ContainerRequest& request) const {
     BundleRequest bundle;
     bundle.root = host_.root;
     bundle.trees = host_.trees;
     bundle.programs = options_.programs;
     for (const jail::WorkspacePart& part : jail::kWorkspaceParts) {
-      bundle.parts.push_back({source_of(part), std::string("/") + part.target, part.read_only});
+      const std::string target = std::string("/") + part.target;
+      const bool is_given =
+          std::ranges::find(request.given, target, &ContainerRequest::Given::target) !=
+          request.given.end();
+      if (is_given) continue;
+      const bool is_workspace = part.target == std::string_view(jail::kWorkspacePart);
+      bundle.parts.push_back({source_of(part), target,
+                              part.read_only || (is_workspace && request.workspace_read_only)});
+    }
+    for (std::size_t i = 0; i < request.given.size(); ++i) {
+      bundle.parts.push_back({given_folder(i), request.given[i].target, true});
     }
     const std::string text = write_bundle(bundle);
     const std::string path = folder_ + "/bundle/config.json";
@@ -163,6 +191,7 @@ class GvisorRuntime final : public Runtime {
     AIRLOCK_ASSIGN(RunningProgram running, start_program(words, request.entrances));
     container->in = std::move(running.in);
     container->out = std::move(running.out);
+    container->said = std::move(running.said);
     return {};
   }
 
@@ -178,6 +207,7 @@ class GvisorTier final : public jail::LowerTier {
 
   jail::Tier tier() const override { return jail::Tier::kGvisor; }
   bool is_container() const override { return true; }
+  bool takes_mounts() const override { return true; }
   std::uint32_t missing() const override {
     return jail::kLacksUidRange | jail::kLacksSupplementaryGroups | jail::kLacksCgroupPids |
            jail::kLacksPidsPeak;
@@ -216,11 +246,6 @@ class GvisorTier final : public jail::LowerTier {
 
 base::Result<std::unique_ptr<jail::LowerTier>> make_gvisor_tier(const GvisorOptions& options,
                                                                 const jail::LauncherHost& host) {
-  AIRLOCK_ASSIGN(const ProgramEnd end, run_program({options.program, "--version"}, kProbeTimeout));
-  if (end.status != 0) {
-    return base::fail(base::ErrorCode::kUnavailable, options.program + " --version: " + end.text(),
-                      "install runsc, or name it by gvisor.program");
-  }
   const std::string folder = options.run_directory + "/gvisor";
   if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
     return base::fail_errno("mkdir " + folder);

@@ -22,7 +22,7 @@ struct GvisorOptions {
   std::string programs;                   // the folder of airlock-init and airlock-link
 };
 
-// Makes sure that runsc is there and can be run.
+// Whether runsc is there shows when the first container is made.
 base::Result<std::unique_ptr<jail::LowerTier>> make_gvisor_tier(const GvisorOptions& options,
                                                                 const jail::LauncherHost& host);
 

@@ -1,4 +1,7 @@
 // Files of /input, written from outside: nothing a guest did can be below it.
+//
+// The folder belongs to root, and guests do not write to it; no link is followed all the same.
+// Files have the mode 0644 or 0755.
 #pragma once
 
 #include <string>

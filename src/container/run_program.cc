@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -91,15 +92,21 @@ base::Result<RunningProgram> start_program(const std::vector<std::string>& words
                                            std::span<const UniqueFd> entrances) {
   AIRLOCK_ASSIGN(auto input, make_pipe());
   AIRLOCK_ASSIGN(auto output, make_pipe());
+  // A file: nobody reads it while the program runs, which must not wait for that.
+  UniqueFd said(memfd_create("airlock-said", MFD_CLOEXEC));
+  if (!said.valid()) return base::fail_errno("memfd_create");
   const pid_t pid = fork();
   if (pid < 0) return base::fail_errno("fork");
   if (pid == 0) {
     for (const UniqueFd& entrance : entrances) {
       if (write(entrance.get(), "0", 1) != 1) _exit(126);
     }
-    execute(words, input.first.get(), output.second.get(), -1);
+    execute(words, input.first.get(), output.second.get(), said.get());
   }
-  return RunningProgram{.pid = pid, .in = std::move(input.second), .out = std::move(output.first)};
+  return RunningProgram{.pid = pid,
+                        .in = std::move(input.second),
+                        .out = std::move(output.first),
+                        .said = std::move(said)};
 }
 
 }  // namespace airlock::container

@@ -1,4 +1,7 @@
 // Programs of the host that the broker runs: runsc, to its end or as a container.
+//
+// With an environment of ours and no descriptor but its streams. A program that does not end in its
+// time is killed.
 #pragma once
 
 #include <chrono>
@@ -28,9 +31,10 @@ struct RunningProgram {
   int pid = -1;
   base::UniqueFd in;
   base::UniqueFd out;
+  base::UniqueFd said;  // a file with what it wrote to stderr
 };
 
-// Its stderr is ours. It enters the cgroup of `entrances` before it is executed.
+// It enters the cgroup of `entrances` before it is executed.
 base::Result<RunningProgram> start_program(const std::vector<std::string>& words,
                                            std::span<const base::UniqueFd> entrances);
 

@@ -27,9 +27,16 @@ inline constexpr const char* kProgramsFolder = "/.airlock";
 
 struct ContainerRequest {
   std::uint32_t slot = 0;
-  std::string tmpfs_options;              // of the workspace, unless there is one already
-  base::UniqueFd workspace;               // a detached mount
-  std::string directory;                  // or a folder of the host, with a quota
+  std::string tmpfs_options;         // of the workspace, unless there is one already
+  base::UniqueFd workspace;          // a detached mount
+  std::string directory;             // or a folder of the host, with a quota
+  bool workspace_read_only = false;  // but for the other parts
+  // Of the host, each a detached mount with its attributes, and where it is seen.
+  struct Given {
+    base::UniqueFd mount;
+    std::string target;
+  };
+  std::vector<Given> given;
   bool reusable = false;                  // another sandbox will want the same workspace
   std::vector<base::UniqueFd> entrances;  // of a cgroup; all processes of the runtime belong there
 };
@@ -38,6 +45,7 @@ struct Container {
   base::UniqueFd in;  // stdin and stdout of its first process
   base::UniqueFd out;
   base::UniqueFd workspace;  // to be handed back
+  base::UniqueFd said;       // a file with what its makers complain of, if there is one
   // As of link::TunnelOptions.
   std::function<bool(std::string* wrapped, std::string* plain)> unwrap = {};
 };

@@ -16,6 +16,7 @@
 #include "jail/guest_process.h"
 #include "jail/sandbox_layout.h"
 #include "jail/stage.h"
+#include "jail/wire_grants.h"
 #include "link/tunnel.h"
 
 namespace airlock::container {
@@ -71,7 +72,18 @@ class Shim {
     jail::ViewSetup view;
     if (!receive(&setup->view, &packet) || !jail::decode(packet.bytes, &view)) return false;
     request->directory = view.workspace_directory;
+    request->workspace_read_only = view.workspace_read_only;
     request->reusable = view.hand_back_workspace;
+    const std::uint32_t binds = view.binds;
+    for (std::uint32_t i = 0; i < binds; ++i) {
+      jail::Bind bind;
+      std::string ignored;
+      if (!receive(&ignored, &packet) || !jail::decode(packet.bytes, &bind) ||
+          packet.fd_count != 1) {
+        return false;
+      }
+      request->given.push_back({std::move(packet.fds[0]), "/" + std::string(bind.target)});
+    }
     jail::WorkspaceSetup workspace;
     if (!receive(&setup->workspace, &packet) || !jail::decode(packet.bytes, &workspace)) {
       return false;
@@ -85,13 +97,26 @@ class Shim {
   }
 
   int refuse(const base::Error& error) {
-    std::fprintf(stderr, "airlock-broker: %s%s%s\n", error.to_string().c_str(),
-                 error.hint.empty() ? "" : "; ", error.hint.c_str());
+    const std::string detail =
+        (error.to_string() + (error.hint.empty() ? "" : " (" + error.hint + ")"))
+            .substr(0, jail::kDetailBytesMax);
     jail::InitReady failure;
     failure.stage = static_cast<std::uint16_t>(jail::Stage::kContainer);
     failure.stage_errno = error.os_errno != 0 ? error.os_errno : EIO;
+    failure.detail = detail;
     jail::send_message(channel_.get(), failure);
     return 1;
+  }
+
+  // The last line that whoever made the container complained of.
+  static std::string last_words(const UniqueFd& said) {
+    char text[4096];
+    const off_t size = lseek(said.get(), 0, SEEK_END);
+    const off_t from = std::max<off_t>(0, size - static_cast<off_t>(sizeof text));
+    const ssize_t count = size > 0 ? pread(said.get(), text, sizeof text, from) : 0;
+    std::string_view words(text, static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+    while (words.ends_with('\n')) words.remove_suffix(1);
+    return std::string(words.substr(words.rfind('\n') + 1));
   }
 
   int join(const Setup& setup, Container container) {
@@ -107,6 +132,12 @@ class Shim {
       tunnel.send(*said);
     }
     const link::TunnelEnd end = tunnel.run();
+    if (!ready_) {
+      channel_ = tunnel.release_root();
+      std::string words = last_words(container.said);
+      if (words.empty()) words = "the container ended before it was ready";
+      return refuse({base::ErrorCode::kUnavailable, 0, std::move(words), {}});
+    }
     if (end == link::TunnelEnd::kProtocol || end == link::TunnelEnd::kFailed) {
       std::fprintf(stderr, "airlock-broker: the link to the container of slot %u %s\n", plan_.slot,
                    end == link::TunnelEnd::kProtocol ? "says what makes no sense" : "failed");
@@ -132,6 +163,8 @@ class Shim {
 
   // A container may have a clock of its own, which says nothing here.
   void complete(std::string* packet) {
+    jail::InitReady told;
+    if (jail::decode(*packet, &told)) ready_ |= told.complete || told.stage != 0;
     jail::Starting starting;
     jail::InitExited exited;
     if (jail::decode(*packet, &starting)) {
@@ -148,6 +181,7 @@ class Shim {
   std::unique_ptr<Runtime> runtime_;
   char buffer_[jail::kMessageBytesMax];
   char encoded_[512];
+  bool ready_ = false;
 };
 
 // What the keeper has open is not ours to hold.

@@ -1,4 +1,7 @@
 // Tar archives (POSIX ustar) with a few entries, as container runtimes take files.
+//
+// Writes heads and padding; who uses it puts the bytes of a file between them, so that none is held
+// in memory. Regular files and folders only.
 #pragma once
 
 #include <cstdint>

@@ -52,11 +52,16 @@ boost::json::object usage_json(const model::Usage& usage) {
 boost::json::object isolation_json(const model::Isolation& isolation) {
   boost::json::array missing;
   for (const std::string& name : isolation.missing) missing.emplace_back(name);
-  return {
+  boost::json::object object = {
       {"backend", isolation.backend},   {"level", model::isolation_level_name(isolation.level)},
       {"tier", isolation.tier},         {"cgroup", model::cgroup_version_name(isolation.cgroup)},
       {"network", isolation.network},   {"seccomp", isolation.seccomp},
       {"rootless", isolation.rootless}, {"missing", std::move(missing)}};
+  if (!isolation.fallback_from.empty()) {
+    object["fallback"] = {{"from", isolation.fallback_from},
+                          {"reason", printable_utf8(isolation.fallback_reason)}};
+  }
+  return object;
 }
 
 boost::json::array denied_json(const std::vector<model::Denial>& denials) {

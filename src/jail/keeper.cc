@@ -329,6 +329,7 @@ void Keeper::serve_init() {
         note_missing(ready);
         if (ready.stage != 0) {
           sandbox_->failure = {static_cast<Stage>(ready.stage), ready.stage_errno};
+          sandbox_->failure_detail = ready.detail.substr(0, kDetailBytesMax);
         } else if (ready.complete) {
           on_ready();
         }
@@ -389,6 +390,7 @@ void Keeper::finish(GuestProcess* process) {
   Report report = process->make_report(host_.cgroups.kind, sandbox_->missing, !host_.privileged());
   if (host_.lower != nullptr) report.tier = static_cast<std::uint8_t>(host_.lower->tier());
   report.disk_full |= disk_is_watched() && store_->over_limit();
+  if (report.stage != 0) report.detail = sandbox_->failure_detail;
   keep_report(*process, report);
   if (process->last() && sandbox_->pid > 0) {
     // Nobody of the guest's is left. Who shares the processors with us waits for the rest as well.

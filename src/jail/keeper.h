@@ -85,6 +85,7 @@ class Keeper {
     base::UniqueFd gateway;  // the listener of a durable one, for its next caller
     const sys::SeccompProfile* profile = nullptr;
     StageFailure failure;
+    std::string failure_detail;
     std::uint32_t missing = 0;
     std::uint32_t puts_pending = 0;
     bool collecting = false;

@@ -25,7 +25,11 @@ bool Keeper::collect(const Collect& request, Packet* packet) {
   if (error == 0 && sandbox_->failure.stage != Stage::kNone) error = ENXIO;
   if (error == 0) error = send_packet(sandbox_->channel.get(), packet->bytes);
   sandbox_->collecting = error == 0;
-  if (error != 0) send_message(caller_.get(), CollectDone{.truncated = false, .os_errno = error});
+  if (error != 0) {
+    send_message(
+        caller_.get(),
+        CollectDone{.truncated = false, .os_errno = error, .detail = sandbox_->failure_detail});
+  }
   return true;
 }
 

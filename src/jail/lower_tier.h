@@ -53,6 +53,8 @@ class LowerTier {
   virtual bool is_container() const { return false; }
   // Of a container: its tasks are tasks of the host, and a group can limit them.
   virtual bool has_host_tasks() const { return false; }
+  // Of a container: folders of the host and layers can be mounted in it.
+  virtual bool takes_mounts() const { return false; }
   // Nothing of the slot's workspace is needed any more.
   virtual void end_workspace(std::uint32_t /*slot*/) const {}
 };

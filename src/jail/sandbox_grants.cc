@@ -114,9 +114,12 @@ class Opening {
 StageFailure open_given_mounts(const LauncherHost& host, const CreateSandbox& request,
                                GivenMounts* given) {
   // There it would take mounts.
-  if (host.lower != nullptr) {
-    if (!request.layer.empty()) return {Stage::kLayer, ENOTSUP};
-    return {request.folders.count() > 0 ? Stage::kFolder : Stage::kDevice, ENOTSUP};
+  const bool takes_mounts = host.lower == nullptr || host.lower->takes_mounts();
+  if (!request.layer.empty() && !takes_mounts) return {Stage::kLayer, ENOTSUP};
+  if (request.folders.count() > 0 && !takes_mounts) return {Stage::kFolder, ENOTSUP};
+  if (request.devices.count() > 0 && host.lower != nullptr) return {Stage::kDevice, ENOTSUP};
+  if (request.workspace_read_only && host.lower != nullptr && !host.lower->is_container()) {
+    return {Stage::kDevice, ENOTSUP};
   }
   given->workspace_read_only = request.workspace_read_only;
   Opening opening(host, given);

@@ -180,7 +180,12 @@ StageFailure Keeper::release_lower_sandbox() {
   const bool in_directory = in_container() && store_.has_value() && store_->mount_fd() < 0;
   if (in_directory) view.workspace_directory = store_->directory();
   view.init_id = kGuestId;
-  return check_sent(send_message(sandbox_->channel.get(), view));
+  view.binds = static_cast<std::uint32_t>(sandbox_->given.mounts.size());
+  view.has_layer = sandbox_->given.has_layer();
+  view.workspace_read_only = sandbox_->given.workspace_read_only;
+  int error = send_message(sandbox_->channel.get(), view);
+  if (error == 0) error = send_given_mounts(sandbox_->channel.get(), &sandbox_->given);
+  return check_sent(error);
 }
 
 // Init takes requests from here on.
@@ -307,7 +312,9 @@ void Keeper::init_died() {
   if (sandbox_->layer != nullptr) finish_layer(EIO);
   // To whoever keeps it for later, and is not going to ask; the first collect would fail, too.
   if (sandbox_->processes.empty() && !request_.reusable) {
-    send_message(caller_.get(), CollectDone{.truncated = false, .os_errno = ECHILD});
+    send_message(
+        caller_.get(),
+        CollectDone{.truncated = false, .os_errno = ECHILD, .detail = sandbox_->failure_detail});
   }
   for (const auto& process : sandbox_->processes) {
     if (process->ended()) continue;

@@ -34,6 +34,7 @@ inline constexpr std::uint32_t kWireMagic = 0x314b4c41;  // "ALK1"
 inline constexpr std::size_t kMessageBytesMax = 128 * 1024;
 inline constexpr std::size_t kMessageFdsMax = 8;
 inline constexpr std::size_t kDeniedCallsMax = 64;
+inline constexpr std::size_t kDetailBytesMax = 512;
 
 enum class MessageType : std::uint16_t {
   kOpenWorkspace = 1,
@@ -177,7 +178,9 @@ struct CollectDone {
   static constexpr MessageType kType = MessageType::kCollectDone;
   bool truncated = false;
   std::int32_t os_errno = 0;
-  void visit(auto& a) { a(truncated, os_errno); }
+  std::string_view detail =
+      {};  // why there is no sandbox, for a person, where more than that is known
+  void visit(auto& a) { a(truncated, os_errno, detail); }
 };
 
 struct Signal {
@@ -273,13 +276,14 @@ struct Report {
   std::uint8_t tier = 0;  // jail::Tier
   bool has_log = false;
   LogCounts log;
+  std::string_view detail = {};  // of a setup failure, for a person, where more than that is known
   std::uint32_t denied_count = 0;
   DeniedCall denied[kDeniedCallsMax];
   void visit(auto& a) {
     a(stage, stage_errno, kill_reason, has_exit_status, wait_status, oom_kills, pids_denied,
       disk_full, inodes_full, started_us, wall_us, user_us, system_us, memory_peak_bytes, pids_peak,
       processes_killed, cgroup_kind, missing, rootless, tier, has_log, log.written, log.dropped,
-      log.truncated, log.os_errno, denied_count);
+      log.truncated, log.os_errno, detail, denied_count);
     for (std::uint32_t i = 0; i < denied_count && i < kDeniedCallsMax; ++i) {
       a(denied[i].entry);
       a(denied[i].count);
@@ -367,8 +371,9 @@ struct InitReady {
   std::uint16_t stage = 0;  // failure before init could take over
   std::int32_t stage_errno = 0;
   std::uint32_t missing = 0;
-  bool complete = false;  // processes can be started
-  void visit(auto& a) { a(stage, stage_errno, missing, complete); }
+  bool complete = false;         // processes can be started
+  std::string_view detail = {};  // of a failure, for a person; at most kDetailBytesMax
+  void visit(auto& a) { a(stage, stage_errno, missing, complete, detail); }
 };
 
 struct InitExited {

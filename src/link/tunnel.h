@@ -40,8 +40,8 @@ struct TunnelOptions {
   // Of the host: files that come from the guest are kept here, and listening sockets; both have no
   // name for longer than they must.
   std::string scratch_directory = {};
-  // Takes what is ours out of what the link brings, where something else is wrapped around it; false:
-  // it makes no sense.
+  // Takes what is ours out of what the link brings, where something else is wrapped around it;
+  // false: it makes no sense.
   std::function<bool(std::string* wrapped, std::string* plain)> unwrap = {};
   // Before a packet of the root goes to the guest.
   std::function<Sent(jail::Packet* packet)> on_sent = {};
@@ -61,6 +61,8 @@ class Tunnel {
   // A packet for the root that does not come from the guest.
   void give(std::string packet);
   TunnelEnd run();
+  // After that: the root, for what is left to be said.
+  base::UniqueFd release_root();
 
  private:
   enum class Kind : std::uint8_t { kPackets, kStream, kFile, kListener };

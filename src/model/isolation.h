@@ -56,6 +56,9 @@ struct Isolation {
   std::string network = "none";
   std::string seccomp = "default";
   bool rootless = false;
+  // The backend that was to be used and was not available, and why; empty: it is the one.
+  std::string fallback_from;
+  std::string fallback_reason;
   std::vector<std::string> missing;  // sorted
 };
 

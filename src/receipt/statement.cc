@@ -65,14 +65,19 @@ object outcome_object(const model::Outcome& outcome) {
 }
 
 object isolation_object(const model::Isolation& isolation) {
-  return {{"backend", text(isolation.backend)},
-          {"level", model::isolation_level_name(isolation.level)},
-          {"tier", text(isolation.tier)},
-          {"cgroup", model::cgroup_version_name(isolation.cgroup)},
-          {"network", text(isolation.network)},
-          {"seccomp", text(isolation.seccomp)},
-          {"rootless", isolation.rootless},
-          {"missing", texts(isolation.missing)}};
+  object described = {{"backend", text(isolation.backend)},
+                      {"level", model::isolation_level_name(isolation.level)},
+                      {"tier", text(isolation.tier)},
+                      {"cgroup", model::cgroup_version_name(isolation.cgroup)},
+                      {"network", text(isolation.network)},
+                      {"seccomp", text(isolation.seccomp)},
+                      {"rootless", isolation.rootless},
+                      {"missing", texts(isolation.missing)}};
+  if (!isolation.fallback_from.empty()) {
+    described["fallback"] = {{"from", text(isolation.fallback_from)},
+                             {"reason", text(isolation.fallback_reason)}};
+  }
+  return described;
 }
 
 object usage_object(const model::Usage& usage) {

@@ -133,7 +133,9 @@ base::Status Run::prepare() {
   // No memory limit over both phases: each has its own, and they never run at the same time.
   AIRLOCK_ASSIGN(workspace_, backend_.open_workspace({.disk = spec.run.limits.disk,
                                                       .inodes = spec.run.limits.inodes,
-                                                      .memory = {}}));
+                                                      .memory = {},
+                                                      .least = spec.min_isolation.value_or(
+                                                          model::IsolationLevel::kProcess)}));
   AIRLOCK_ASSIGN(sandbox_, workspace_->create_sandbox(
                                {.seccomp_profile = spec.seccomp_profile, .network = spec.network}));
   base::crash_point("sandbox_taken");
@@ -296,8 +298,8 @@ base::Status check_isolation(backend::Backend& backend, const model::RunSpec& sp
   return base::fail(
       base::ErrorCode::kUnavailable,
       "isolation level \"" + std::string(model::isolation_level_name(*spec.min_isolation)) +
-          "\" was asked for, but the direct backend gives \"container\" at most",
-      "ask for \"container\", or run on a host whose backend has a kernel of its own (gvisor)");
+          "\" was asked for, but the backend gives \"container\" at most",
+      "ask for \"container\", or let execution.mode name one with a kernel of its own: gvisor");
 }
 
 }  // namespace

@@ -97,11 +97,11 @@ class RulesTest(unittest.TestCase):
         tree["src/base/result.cc"] += "int x;\n" * 30
         found = findings_in("launcher_budget", tree)
         self.assertEqual(len(found), 1)
-        self.assertIn("must stay under 6800", found[0])
+        self.assertIn("must stay under 6900", found[0])
         # What nothing of the launcher includes does not count, and neither do tests.
-        tree = {**CLEAN, "src/base/other.cc": "int x;\n" * 6_800,
-                "src/jail/client.h": HEADER, "src/jail/client.cc": "int x;\n" * 6_800,
-                "src/jail/jail_test.cc": "int x;\n" * 6_800}
+        tree = {**CLEAN, "src/base/other.cc": "int x;\n" * 6_900,
+                "src/jail/client.h": HEADER, "src/jail/client.cc": "int x;\n" * 6_900,
+                "src/jail/jail_test.cc": "int x;\n" * 6_900}
         self.assertEqual(findings_in("launcher_budget", tree), [])
 
     def test_rule_using_namespace(self):

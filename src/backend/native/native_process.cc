@@ -89,7 +89,8 @@ ProcessReport to_report(const jail::Report& wire, const SandboxSpec& spec) {
     const auto stage = static_cast<jail::Stage>(wire.stage);
     facts.setup_failure =
         model::SetupFailure{std::string(jail::stage_name(stage)), wire.stage_errno,
-                            setup_hint(stage, wire.stage_errno, wire.rootless)};
+                            wire.detail.empty() ? setup_hint(stage, wire.stage_errno, wire.rootless)
+                                                : std::string(wire.detail)};
   }
   facts.has_exit_status = wire.has_exit_status;
   facts.wait_status = wire.wait_status;
@@ -250,6 +251,9 @@ base::Result<Collected> receive_collected(int channel) {
     } else if (jail::decode(packet.bytes, &refused)) {
       collected.refused.push_back({escape_name(refused.path), std::string(refused.reason)});
     } else if (jail::decode(packet.bytes, &done)) {
+      if (!done.detail.empty()) {
+        return base::fail(base::ErrorCode::kUnavailable, std::string(done.detail));
+      }
       if (done.os_errno != 0)
         return base::fail(base::errno_error("collect outputs", done.os_errno));
       collected.truncated = done.truncated;

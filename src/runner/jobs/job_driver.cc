@@ -88,11 +88,13 @@ Went<void> JobDriver::open(bool adopt) {
   if (const auto removed = parts_.files.remove(record_.id); !removed) return lost(removed.error());
   if (const auto made = parts_.files.create(record_.id); !made) return lost(made.error());
   if (record_.attempts > 1) AIRLOCK_TRY(forget_earlier_attempt());
-  const auto opened = workspace_.open({.disk = held_.disk,
-                                       .inodes = settings_.limits.inodes,
-                                       .memory = held_.memory,
-                                       .reusable = true,
-                                       .name = name});
+  const auto opened = workspace_.open(
+      {.disk = held_.disk,
+       .inodes = settings_.limits.inodes,
+       .memory = held_.memory,
+       .reusable = true,
+       .name = name,
+       .least = record_.spec.min_isolation.value_or(model::IsolationLevel::kProcess)});
   if (!opened) return lost(opened.error());
   base::crash_point("job_workspace_opened");
   return {};

@@ -1,0 +1,39 @@
+// The image of our containers: one of the operator's, and a layer with our two programs.
+//
+// Known by the ids of both, made when it is not there, and kept. Also what docker.cc and this have
+// in common: how an answer of dockerd's is read. Knows no container but the one that it is made of.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <boost/json/value.hpp>
+
+#include "base/result.h"
+#include "docker/engine.h"
+
+namespace airlock::container {
+
+// Statuses of the Engine API.
+inline constexpr unsigned kOk = 200;
+inline constexpr unsigned kCreated = 201;
+inline constexpr unsigned kNoContent = 204;
+inline constexpr unsigned kNotFound = 404;
+
+// The parts of a workspace that are written to, but for shared memory.
+inline constexpr const char* kVolumeParts[] = {"workspace", "tmp", "output", "build"};
+
+// What dockerd said to `what`, as an error.
+std::unexpected<base::Error> refused(const std::string& what, const docker::Answer& answer);
+// The member `name`, if `value` is an object that has it as a string; else empty.
+std::string text_of(const boost::json::value& value, std::string_view name);
+// Tells names apart, and keeps nobody out.
+std::string short_hash(std::string_view text);
+
+// The id of the image; `base` is what the operator named, `programs` the folder of airlock-link and
+// airlock-init.
+base::Result<std::string> find_image(const docker::Engine& engine, const std::string& base,
+                                     const std::string& programs);
+
+}  // namespace airlock::container
