@@ -215,7 +215,10 @@ void on_signal(const jail::InitSignal& request) {
     return;
   }
   for (const Running& entry : running) {
-    if (entry.pid != 0 && entry.id == request.id) kill(entry.pid, request.number);
+    if (entry.pid == 0 || entry.id != request.id) continue;
+    kill(entry.pid, request.number);
+    // Beside others that run: what it has started, but for what left its process group.
+    if (mode() == Mode::kContainer && request.number == SIGKILL) kill(-entry.pid, request.number);
   }
 }
 

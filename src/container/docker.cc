@@ -204,22 +204,24 @@ class DockerRuntime final : public Runtime {
     add_places(request, &host);
     const std::string folder = kProgramsFolder;
     const std::string user = std::to_string(kNobody) + ":" + std::to_string(kNobody);
-    return {{"Image", ready_->image},
-            {"User", user},
-            {"Entrypoint", {folder + "/airlock-link", folder + "/airlock-init"}},
-            {"Cmd", json::array{}},
-            {"Env", json::array{}},
-            {"WorkingDir", "/"},
-            {"Hostname", "airlock"},
-            {"NetworkDisabled", true},
-            {"Tty", false},
-            {"OpenStdin", true},
-            {"StdinOnce", true},
-            {"AttachStdin", true},
-            {"AttachStdout", true},
-            {"AttachStderr", true},
-            {"Labels", labels_of(facts_, request.slot)},
-            {"HostConfig", host}};
+    return {
+        {"Image", ready_->image},
+        {"User", user},
+        {"Entrypoint", {folder + "/airlock-link", folder + "/airlock-init"}},
+        {"Cmd", json::array{}},
+        {"Env", json::array{}},
+        {"WorkingDir", "/"},
+        {"Hostname", "airlock"},
+        {"NetworkDisabled", true},
+        {"Healthcheck", {{"Test", {"NONE"}}}},  // of the image: one more process beside the guest
+        {"Tty", false},
+        {"OpenStdin", true},
+        {"StdinOnce", true},
+        {"AttachStdin", true},
+        {"AttachStdout", true},
+        {"AttachStderr", true},
+        {"Labels", labels_of(facts_, request.slot)},
+        {"HostConfig", host}};
   }
 
   // A small workspace that is used once is memory; another is volumes of dockerd's.
@@ -249,7 +251,7 @@ class DockerRuntime final : public Runtime {
                           {"VolumeOptions", {{"Labels", labels_of(facts_, request.slot)}}}});
       }
     }
-    // Filled from outside, as root; what is put there has to be a volume. It goes with the container.
+    // Filled from outside, as root: it has to be a volume. It goes with the container.
     mounts.push_back({{"Type", "volume"}, {"Target", "/input"}});
     (*host)["Tmpfs"] = tmpfs;
     (*host)["Mounts"] = mounts;
@@ -322,7 +324,7 @@ class DockerTier final : public jail::LowerTier {
   const std::optional<Ready> ready_;
 };
 
-// --- what dead owners left ------------------------------------------------------------------------
+// --- what dead owners left ----------------------------------------------------------------------
 
 std::optional<std::uint32_t> slot_of(const json::value& entry) {
   const json::object* const object = entry.if_object();

@@ -141,6 +141,12 @@ bool Keeper::busy() const {
           std::ranges::any_of(sandbox_->processes, [](const auto& p) { return p->starting(); }));
 }
 
+bool Keeper::is_alone(const GuestProcess& process) const {
+  return std::ranges::all_of(sandbox_->processes, [&](const auto& other) {
+    return other.get() == &process || other->ended();
+  });
+}
+
 bool Keeper::serve_caller() {
   while (!busy() && !ended_) {
     Packet packet;
@@ -244,6 +250,8 @@ bool Keeper::exec(const Exec& request, Packet* packet) {
     if (error != 0) return refuse_exec(error, *packet);
   }
   StageFailure failure = sandbox_->failure;
+  // The master of a pty cannot be passed out of one.
+  if (request.terminal && in_container()) failure = {Stage::kTerminal, ENOTSUP};
   const std::shared_ptr<sys::Cgroup> former_group = sandbox_->group;
   std::vector<UniqueFd> entrances;
   if (failure.stage == Stage::kNone) failure = prepare_group(request, &entrances);
@@ -376,10 +384,7 @@ void Keeper::serve_init() {
 // still run, what this one left behind in its group is ended here.
 void Keeper::finish(GuestProcess* process) {
   const int spared = std::max(sandbox_->pid, 0);
-  const bool alone = std::ranges::all_of(sandbox_->processes, [&](const auto& other) {
-    return other.get() == process || other->ended();
-  });
-  if (process->group() != nullptr && !alone && !in_container()) {
+  if (process->group() != nullptr && !is_alone(*process) && !in_container()) {
     for (int i = 0; i < kLingerAttempts && !process->group()->empty(spared); ++i) {
       process->group()->kill_all(spared);
       usleep(1'000);

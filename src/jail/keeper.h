@@ -150,6 +150,7 @@ class Keeper {
   void serve_events(GuestProcess* process, const pollfd* fds);
   int poll_timeout_ms() const;
   bool busy() const;
+  bool is_alone(const GuestProcess& process) const;  // nobody else runs
   bool in_container() const { return host_.lower != nullptr && host_.lower->is_container(); }
   bool disk_is_watched() const;
   bool has_sandbox() const { return sandbox_ != nullptr && !sandbox_->ahead; }

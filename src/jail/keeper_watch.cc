@@ -25,7 +25,9 @@ void Keeper::kill_tree(GuestProcess* process) {
     process->group()->kill_all(sandbox_->pid);
   } else {
     send_message(sandbox_->channel.get(),
-                 InitSignal{.id = process->id(), .number = SIGKILL, .everyone = true});
+                 InitSignal{.id = process->id(),
+                            .number = SIGKILL,
+                            .everyone = !in_container() || is_alone(*process)});
   }
 }
 
@@ -47,7 +49,9 @@ void Keeper::serve_process(GuestProcess* process) {
       process->group()->signal_all(SIGTERM);
     } else {
       send_message(sandbox_->channel.get(),
-                   InitSignal{.id = process->id(), .number = SIGTERM, .everyone = true});
+                   InitSignal{.id = process->id(),
+                              .number = SIGTERM,
+                              .everyone = !in_container() || is_alone(*process)});
     }
   } else if (status == ReceiveStatus::kPacket && decode(packet.bytes, &kill_request)) {
     const auto cause = static_cast<KillCause>(kill_request.reason);

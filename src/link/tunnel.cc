@@ -144,6 +144,7 @@ void Tunnel::send_packet(std::uint32_t id, std::string_view bytes, std::span<Uni
         if (fstat(fds[i].get(), &status) != 0) continue;
         channel = add_own(Kind::kStream, std::move(fds[i]), true, false);
         if (S_ISREG(status.st_mode)) {
+          find(channel)->is_regular = true;
           find(channel)->left = static_cast<std::uint64_t>(status.st_size);
         }
         break;
@@ -370,6 +371,7 @@ bool Tunnel::take_end(Channel* channel) {
   switch (channel->kind) {
     case Kind::kFile:
       if (channel->awaiting == nullptr) return false;
+      lseek(channel->fd.get(), 0, SEEK_SET);  // of the descriptor that is given out, too
       --channel->awaiting->awaited_files;
       channel->awaiting = nullptr;
       channel->fd.reset();

@@ -81,11 +81,13 @@ class Tunnel {
     bool is_output = false;  // of a program: not before its end is told
     bool ending = false;     // nothing more is received: closes when pending is written
     std::uint32_t credit = kWindowBytes;  // that may still be sent
-    std::uint64_t left = UINT64_MAX;      // of a regular file
-    std::string pending;                  // received, not written yet
-    std::deque<Outgoing> packets;         // kPackets: received, not given out yet
-    Outgoing* awaiting = nullptr;         // kFile: the packet that waits for it
-    std::string path;                     // kListener of the host: where to connect to
+    bool is_regular = false;              // read from its beginning, wherever others stand in it
+    std::uint64_t offset = 0;             // of a regular file, and what is left of it
+    std::uint64_t left = UINT64_MAX;
+    std::string pending;           // received, not written yet
+    std::deque<Outgoing> packets;  // kPackets: received, not given out yet
+    Outgoing* awaiting = nullptr;  // kFile: the packet that waits for it
+    std::string path;              // kListener of the host: where to connect to
   };
   using Channels = std::list<Channel>;
 

@@ -160,14 +160,20 @@ bool Tunnel::send_held() {
 bool Tunnel::read_stream(Channel* channel) {
   const std::size_t wanted =
       std::min<std::uint64_t>({buffer_.size(), kDataBytesMax, channel->credit, channel->left});
-  const ssize_t count = wanted == 0 ? 0 : read(channel->fd.get(), buffer_.data(), wanted);
+  ssize_t count = 0;
+  if (wanted > 0) {
+    count = channel->is_regular ? pread(channel->fd.get(), buffer_.data(), wanted,
+                                        static_cast<off_t>(channel->offset))
+                                : read(channel->fd.get(), buffer_.data(), wanted);
+  }
   if (count < 0 && (errno == EAGAIN || errno == EINTR)) return true;
   if (count <= 0) {
     stop_reading(channel);
     return true;
   }
   channel->credit -= static_cast<std::uint32_t>(count);
-  if (channel->left != UINT64_MAX) channel->left -= static_cast<std::uint64_t>(count);
+  channel->offset += static_cast<std::uint64_t>(count);
+  if (channel->is_regular) channel->left -= static_cast<std::uint64_t>(count);
   frame(FrameType::kData, channel->id, {buffer_.data(), static_cast<std::size_t>(count)});
   return true;
 }

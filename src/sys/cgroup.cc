@@ -227,6 +227,7 @@ base::Result<Cgroup> Cgroup::create(const CgroupHost& host, const std::string& n
                                     const CgroupLimits& limits, bool for_children) {
   Cgroup group;
   group.name_ = name;
+  group.holds_groups_ = for_children;
   for (const CgroupHierarchy& hierarchy : host.hierarchies) {
     const bool only_cpu = hierarchy.controllers == kControllerCpu;
     if (only_cpu && limits.cpu_rate_percent == 0 && !for_children) continue;
@@ -248,6 +249,7 @@ base::Result<Cgroup> Cgroup::create(const CgroupHost& host, const std::string& n
 
 void Cgroup::take(Cgroup&& other) {
   name_ = std::move(other.name_);
+  holds_groups_ = other.holds_groups_;
   groups_ = std::move(other.groups_);
   oom_event_ = std::move(other.oom_event_);
 }
@@ -364,9 +366,19 @@ std::optional<std::uint64_t> Cgroup::cpu_ns() const {
 std::uint64_t Cgroup::oom_kills() const {
   const Group* memory = find(kControllerMemory);
   if (memory == nullptr) return 0;
-  const auto text = read_file_at(
-      memory->fd.get(), memory->hierarchy->unified ? "memory.events" : "memory.oom_control");
-  return text.has_value() ? find_keyed_number(*text, "oom_kill").value_or(0) : 0;
+  const char* const file = memory->hierarchy->unified ? "memory.events" : "memory.oom_control";
+  const auto count = [file](int group_fd, const std::string& below) {
+    const auto text = read_file_at(group_fd, (below + file).c_str());
+    return text.has_value() ? find_keyed_number(*text, "oom_kill").value_or(0) : 0;
+  };
+  std::uint64_t kills = count(memory->fd.get(), "");
+  if (memory->hierarchy->unified || !holds_groups_) return kills;
+  // v1 counts where the killed process was, and not above.
+  Directory groups(memory->fd.get(), ".");
+  while (const char* name = groups.valid() ? groups.next() : nullptr) {
+    if (groups.may_be_directory()) kills += count(memory->fd.get(), std::string(name) + "/");
+  }
+  return kills;
 }
 
 CgroupUsage Cgroup::usage() const {

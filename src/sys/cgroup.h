@@ -116,6 +116,7 @@ class Cgroup {
   const Group* find(std::uint8_t controller) const;
 
   std::string name_;
+  bool holds_groups_ = false;
   std::vector<Group> groups_;
   base::UniqueFd oom_event_;
 };

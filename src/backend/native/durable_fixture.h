@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "backend/native/native_backend.h"
+#include "backend/native/test_launcher.h"
 #include "jail/log_writer.h"
 
 namespace airlock::backend::native {
@@ -70,7 +71,9 @@ class Launcher {
     UniqueFd ours(pair[0]);
     UniqueFd theirs(fcntl(pair[1], F_DUPFD, 10));
     close(pair[1]);
-    const std::string path = std::string(AIRLOCK_TEST_BIN_DIR) + "/" + program;
+    const std::string path = std::string(program) == "airlock-jail"
+                                 ? test_launcher()
+                                 : std::string(AIRLOCK_TEST_BIN_DIR) + "/" + program;
     const std::string fd = std::to_string(theirs.get());
     pid_ = fork();
     if (pid_ == 0) {

@@ -1,5 +1,6 @@
 // The contract of the three resources, on the real launcher. Needs root (or user namespaces).
 #include "backend/native/native_backend.h"
+#include "backend/native/test_launcher.h"
 
 #include <gtest/gtest.h>
 
@@ -41,9 +42,7 @@ class NativeBackendTest : public testing::Test {
  protected:
   void SetUp() override {
     auto backend =
-        start_backend({.launcher_path = std::string(AIRLOCK_TEST_BIN_DIR) + "/airlock-jail",
-                       .state_directory = {},
-                       .single = false});
+        start_backend({.launcher_path = test_launcher(), .state_directory = {}, .single = false});
     ASSERT_TRUE(backend.has_value()) << backend.error().to_string();
     backend_ = std::move(*backend);
   }
@@ -108,7 +107,7 @@ TEST_F(NativeBackendTest, AWorkspaceOutlivesItsSandboxAndNothingElseDoes) {
       auto sandbox = create_sandbox(*workspace);
       Started started = start(*sandbox,
                               "cat kept 2>/dev/null; echo x >> kept; "
-                              "(sleep 100 &) ; test ! -e /proc/10");
+                              "(sleep 100 &) ; test ! -e /proc/40");
       EXPECT_EQ(outcome_of(started).exit_code, 0);
       std::string expected;
       for (int i = 0; i < phase; ++i) expected += "x\n";
@@ -134,7 +133,7 @@ TEST_F(NativeBackendTest, SeveralProcessesRunAtOnceWithLimitsOfTheirOwn) {
 TEST_F(NativeBackendTest, WhatAProcessLeavesBehindEndsWithItWhileOthersRun) {
   auto workspace = open_workspace();
   auto sandbox = create_sandbox(*workspace);
-  Started other = start(*sandbox, "sleep 0.5; ls /proc | grep -c '^[0-9]'");
+  Started other = start(*sandbox, "sleep 0.5; set -- /proc/[0-9]*; test $# -gt 0");
   Started leaver = start(*sandbox, "sleep 100 & sleep 100 & exit 0");
   EXPECT_EQ(outcome_of(leaver).exit_code, 0);
   EXPECT_EQ(read_all(leaver.output.get()), "") << "nobody holds the pipe any more";

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "backend/native/native_backend.h"
+#include "backend/native/test_launcher.h"
 
 namespace airlock::backend::native {
 
@@ -44,7 +45,9 @@ class GrantsFixture : public testing::Test {
   // The one before ends first. `launcher`: a program of the build.
   void start(Options options, const char* launcher = "airlock-jail") {
     backend_.reset();
-    options.launcher_path = std::string(AIRLOCK_TEST_BIN_DIR) + "/" + launcher;
+    options.launcher_path = std::string(launcher) == "airlock-jail"
+                                ? test_launcher()
+                                : std::string(AIRLOCK_TEST_BIN_DIR) + "/" + launcher;
     options.state_directory = state();
     auto backend = start_backend(options);
     ASSERT_TRUE(backend.has_value()) << backend.error().to_string();

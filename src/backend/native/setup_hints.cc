@@ -49,6 +49,10 @@ std::string setup_hint(jail::Stage stage, int os_errno, bool rootless) {
     case kInput:
       if (os_errno == ENOSPC) return "the input files are larger than the disk limit: raise --disk";
       return "an input file could not be written: its path collides with another or is not allowed";
+    case kTerminal:
+      return os_errno == ENOTSUP
+                 ? "a container has no terminal: give stdin or stdout another end, as with | cat"
+                 : "airlock doctor finds out what this host lacks";
     case kSlot: return "too many sandboxes at once on this host: wait for one to end";
     case kWorkspace:
       return "more than 64 MiB of disk needs e2fsprogs and a free loop device: airlock doctor";
