@@ -156,8 +156,8 @@ class Gvisor:
                     os.kill(int(entry.parent.name), signal.SIGKILL)
 
 
-class Docker:
-    """A Docker daemon of our own, with one image."""
+class DockerDaemon:
+    """A Docker daemon of our own, without any image and without a network."""
 
     def __init__(self, top):
         self.top = pathlib.Path(top) / "docker"
@@ -173,10 +173,13 @@ class Docker:
             )
         try:
             self._wait()
-            self._docker("import", str(root_archive()), IMAGE, seconds=120)
+            self._prepare()
         except BaseException:
             self.close()
             raise
+
+    def _prepare(self):
+        """What it has to have before it is used."""
 
     def _wait(self):
         until = time.monotonic() + 60 * airlock.SLOW
@@ -188,6 +191,25 @@ class Docker:
 
     def _docker(self, *words, seconds=30):
         return communicate(["docker", "-H", self.socket, *words], seconds, lambda: None)
+
+    def close(self):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(10)
+        for line in reversed(pathlib.Path("/proc/self/mounts").read_text().splitlines()):
+            point = line.split()[1]
+            if point.startswith(f"{self.top}/"):
+                subprocess.run(["umount", "--lazy", point], check=False, capture_output=True)
+
+
+class Docker(DockerDaemon):
+    """With one image, in which the programs and the tests are."""
+
+    def _prepare(self):
+        self._docker("import", str(root_archive()), IMAGE, seconds=120)
 
     def run(self, options, words, seconds):
         self.number += 1
@@ -203,18 +225,6 @@ class Docker:
                                lambda: self._docker("kill", name))
         finally:
             self._docker("rm", "--force", name)
-
-    def close(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(10)
-        for line in reversed(pathlib.Path("/proc/self/mounts").read_text().splitlines()):
-            point = line.split()[1]
-            if point.startswith(f"{self.top}/"):
-                subprocess.run(["umount", "--lazy", point], check=False, capture_output=True)
 
 
 @contextlib.contextmanager
