@@ -8,9 +8,11 @@ render() {
   local values=()
   [[ -z ${4:-} ]] || values=(--values "$4")
   {
-    echo "# Rendered from deploy/helm/airlock by deploy/kubernetes/render.sh: change the chart, not this."
-    echo "# kubectl -n $2 create secret generic airlock --from-literal=api-key=\$(openssl rand -hex 32)"
-    echo "# kubectl -n $2 apply -f ${3##*/}    # needs a RuntimeClass \`gvisor\` and the image"
+    cat <<END
+# Rendered from deploy/helm/airlock by deploy/kubernetes/render.sh: change the chart, not this.
+# kubectl -n $2 create secret generic airlock --from-literal=api-key=\$(openssl rand -hex 32)
+# kubectl -n $2 apply -f ${3##*/}    # needs a RuntimeClass \`gvisor\` and the image
+END
     "${HELM:-helm}" template "$1" ../helm/airlock --namespace "$2" "${values[@]}"
   } >"$3"
 }

@@ -1,4 +1,4 @@
-"""What the suites of deploy/ have in common: the files, their schemas, and tools that npm brings."""
+"""What the suites of deploy/ have in common: files, their schemas, and tools that npm brings."""
 
 import fcntl
 import functools
@@ -31,7 +31,8 @@ def run(*words, check=True, **options):
     done = subprocess.run([str(word) for word in words], stdin=subprocess.DEVNULL, text=True,
                           capture_output=True, timeout=SECONDS, check=False, **options)
     if check and done.returncode != 0:
-        raise AssertionError(f"{words[0]} ended with {done.returncode}: {done.stdout}{done.stderr}")
+        said = done.stdout + done.stderr
+        raise AssertionError(f"{words[0]} ended with {done.returncode}: {said}")
     return done
 
 

@@ -9,12 +9,16 @@ with the programs under test. There is no registry, so the Debian below is made 
 
 import contextlib
 import json
+import os
+import pathlib
 import sys
+import tempfile
 import unittest
 
 import yaml
 from deploy_case import COMPOSE, DEPLOY, load_yaml, run_tests
-from images import BASE, Daemon, build_context, root_archive, wait_until
+from images import (BASE, OPEN, SERVICE_PACKAGES, Daemon, build_context, root_archive,
+                    wait_until)
 from support import containers
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -110,6 +114,23 @@ class Image(Started):
                       "--entrypoint", "sleep", "airlock:test", "1000")
         self.addCleanup(daemon.docker, "rm", "--force", "broken")
         return "broken"
+
+
+class WithoutRegistry(Started):
+    """What `./dev docker-build` makes of a root and the programs: its Dockerfile names no image."""
+
+    def test_it_serves(self):
+        with tempfile.TemporaryDirectory() as folder:
+            context = pathlib.Path(folder)
+            (build_context(context) / "build/release/bin").rename(context / "programs")
+            os.link(root_archive(SERVICE_PACKAGES), context / "root.tar")
+            daemon.docker("build", "--tag", "airlock:scratch", "--file",
+                          DEPLOY / "docker" / "scratch.Dockerfile", context)
+        name = self.start(["--read-only", "--tmpfs", "/tmp:exec", "--tmpfs", "/workspace:exec",
+                           *OPEN, "--env", f"AIRLOCK_API_KEY={KEY}"], image="airlock:scratch")
+        self.wait_ready(name, "http://127.0.0.1:8000")
+        status, text = self.ask(name, "http://127.0.0.1:8000/v1/run", RUN)
+        self.assertEqual((status, json.loads(text)["isolation"]["tier"]), (200, "full"))
 
 
 class Compose(Started):

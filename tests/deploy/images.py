@@ -1,4 +1,4 @@
-"""A Docker daemon with a Debian of this machine's package sources, for what is built and run on it."""
+"""A Docker daemon, with a Debian of this machine's package sources to build and to run on."""
 
 import hashlib
 import json
@@ -15,6 +15,8 @@ from support import airlock, containers
 CLIENT = "/usr/bin/docker" if os.access("/usr/bin/docker", os.X_OK) else "docker"
 CACHE = ROOT / "build" / "deploy-images"
 BASE = "airlock-test-debian:12"
+SERVICE_PACKAGES = ("python3", "libcurl4", "libsodium23", "libsqlite3-0", "libssl3",
+                    "libprometheus-cpp-core1.0", "ca-certificates")
 PROGRAMS = ("airlock", "airlock-daemon", "airlock-jail", "airlock-init", "airlock-nest")
 # Whatever a container may be given beside its own user: what sandboxes are made of.
 OPEN = ("--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined",

