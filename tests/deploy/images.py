@@ -17,7 +17,9 @@ CACHE = ROOT / "build" / "deploy-images"
 BASE = "airlock-test-debian:12"
 SERVICE_PACKAGES = ("python3", "libcurl4", "libsodium23", "libsqlite3-0", "libssl3",
                     "libprometheus-cpp-core1.0", "ca-certificates")
-PROGRAMS = ("airlock", "airlock-daemon", "airlock-jail", "airlock-init", "airlock-nest")
+# What is shipped, of what was built.
+PROGRAMS = tuple(sorted(path.name for path in airlock.binary().parent.glob("airlock*")
+                        if path.is_file() and not path.name.endswith("-testhooks")))
 # Whatever a container may be given beside its own user: what sandboxes are made of.
 OPEN = ("--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined",
         "--security-opt", "systempaths=unconfined")
