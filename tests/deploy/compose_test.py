@@ -117,6 +117,7 @@ class Settings(unittest.TestCase):
 
     def test_every_setting_of_the_service_is_one_and_takes_the_example(self):
         environment = config(PLAIN)["services"]["airlock"]["environment"]
+        environment |= config(SOCKET, DOCKER_GID="999")["services"]["airlock"]["environment"]
         given = {name: self.example().get(name) or value or ""
                  for name, value in environment.items()}
         done = subprocess.run([str(airlock.binary()), "serve", "--print-config"], text=True,

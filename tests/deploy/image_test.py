@@ -16,7 +16,7 @@ import tempfile
 import unittest
 
 import yaml
-from deploy_case import COMPOSE, DEPLOY, load_yaml, run_tests
+from deploy_case import COMPOSE, DEPLOY, run, run_tests
 from images import (BASE, OPEN, PROGRAMS, SERVICE_PACKAGES, Daemon, build_context,
                     root_archive, wait_until)
 from support import containers
@@ -132,31 +132,30 @@ class WithoutRegistry(Started):
 
 
 class Compose(Started):
-    """The service of docker-compose.yml, as options of docker run: a compose 2 is not in Debian."""
+    """The services of the compose files, as options of docker run: Debian has no compose 2."""
 
-    # What changes nothing of what is looked at here, or what `docker run` has no word for.
-    LEFT_OUT = {"image", "build", "restart", "ports", "stop_grace_period"}
+    # What changes nothing of what is looked at here, what is the host's to give, and what
+    # `docker run` has no word for.
+    LEFT_OUT = {"image", "build", "restart", "ports", "stop_grace_period", "mem_limit", "cpus",
+                "pids_limit"}
+    WORDS = {"cap_drop": "--cap-drop", "security_opt": "--security-opt", "tmpfs": "--tmpfs",
+             "volumes": "--volume", "group_add": "--group-add"}
 
-    def options(self):
-        service = load_yaml(COMPOSE / "docker-compose.yml")["services"]["airlock"]
+    def options(self, name="docker-compose.yml", **variables):
+        done = run("docker-compose", "-f", COMPOSE / name, "config",
+                   env={"PATH": os.environ["PATH"], **variables})
         options = ["--env", f"AIRLOCK_API_KEY={KEY}"]
-        for key, value in service.items():
-            if key in self.LEFT_OUT:
-                continue
+        for key, value in yaml.safe_load(done.stdout)["services"]["airlock"].items():
             if key in ("init", "read_only"):
                 self.assertIs(value, True)
                 options.append(f"--{key.replace('_', '-')}")
+            elif key == "user":
+                options += ["--user", value]
             elif key == "environment":
                 options += [word for name, text in value.items() if text is not None
                             for word in ("--env", f"{name}={text}")]
-            elif key in ("mem_limit", "cpus", "pids_limit", "user"):
-                # Limits of a whole container are the host's to give.
-                if key == "user":
-                    options += ["--user", value]
-            else:
-                word = {"cap_drop": "--cap-drop", "security_opt": "--security-opt",
-                        "tmpfs": "--tmpfs", "volumes": "--volume"}[key]
-                options += [part for entry in value for part in (word, entry)]
+            elif key not in self.LEFT_OUT:
+                options += [part for entry in value for part in (self.WORDS[key], entry)]
         return options
 
     def test_it_runs_programs_in_sandboxes_of_the_full_tier(self):
@@ -187,6 +186,21 @@ class Compose(Started):
         self.assertEqual(status, 200)
         log = daemon.docker("logs", name)
         self.assertEqual((log.stdout + log.stderr).count("key_made"), 1)
+
+
+    def test_with_the_socket_programs_run_in_containers_of_dockers(self):
+        socket = pathlib.Path(daemon.socket.removeprefix("unix://"))
+        name = self.start(self.options(
+            "docker-compose.with-docker-sock.yml", DOCKER_SOCKET=str(socket),
+            DOCKER_GID=str(socket.stat().st_gid), AIRLOCK_EXECUTION_DOCKER_IMAGE="airlock:test"))
+        self.wait_ready(name, "http://127.0.0.1:8000")
+        status, text = self.ask(name, "http://127.0.0.1:8000/v1/run", RUN)
+        result = json.loads(text)
+        self.assertEqual((status, result["stdout"]), (200, "42\n"))
+        self.assertEqual(result["isolation"]["backend"], "docker")
+        daemon.docker("stop", name)
+        left = daemon.docker("ps", "--all", "--quiet", "--filter", "name=airlock-").stdout
+        self.assertEqual(left, "")
 
 
 class Pod(Started):
