@@ -70,6 +70,7 @@ SUITES = (
     Suite("languages", "release", "tests/languages/run.py", 900),
     Suite("security", "release", "tests/security/run.py", 1200),
     Suite("tiers", "release", "tests/security/tiers.py", 1500),
+    Suite("backends", "release", "tests/backends/run.py", 1500),
     Suite("deploy", "release", "tests/deploy/run.py", 1500),
     Suite("vm", "release", "tests/vm/run.py", 2700),
     # Last, so that they are built meanwhile.

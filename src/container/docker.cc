@@ -175,6 +175,8 @@ class DockerRuntime final : public Runtime {
   }
 
   json::object limits_of(std::uint64_t memory, std::uint32_t tasks, std::uint32_t rate) const {
+    // runsc cannot change those of a container that runs: there the group of ours has them alone.
+    if (options_.gvisor && ready_->own_groups) return {};
     const std::uint64_t bytes = memory + kMemorySlackBytes;
     return {{"Memory", bytes},
             {"MemorySwap", bytes},

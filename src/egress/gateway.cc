@@ -128,7 +128,10 @@ base::Status Session::Core::open(base::UniqueFd listener) {
       ::getsockopt(listener.get(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0) {
     return base::fail_errno("listener of the sandbox");
   }
-  if ((family != AF_INET && family != AF_INET6) || listens == 0) {
+  // A container's listener is a unix socket (link/tunnel.h), of which nothing else is asked than of
+  // one of TCP: the name of the protocol is Asio's only.
+  const bool known = family == AF_INET || family == AF_INET6 || family == AF_UNIX;
+  if (!known || listens == 0) {
     return base::fail(base::ErrorCode::kInvalidArgument,
                       "listener of the sandbox: not a listening socket");
   }

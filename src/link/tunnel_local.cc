@@ -160,6 +160,7 @@ bool Tunnel::send_held() {
 bool Tunnel::read_stream(Channel* channel) {
   const std::size_t wanted =
       std::min<std::uint64_t>({buffer_.size(), kDataBytesMax, channel->credit, channel->left});
+  if (channel->credit == 0) return true;  // used up since it was looked at
   ssize_t count = 0;
   if (wanted > 0) {
     count = channel->is_regular ? pread(channel->fd.get(), buffer_.data(), wanted,

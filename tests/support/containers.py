@@ -159,6 +159,8 @@ class Gvisor:
 class DockerDaemon:
     """A Docker daemon of our own, without any image and without a network."""
 
+    options = ()  # more words of dockerd's
+
     def __init__(self, top):
         self.top = pathlib.Path(top) / "docker"
         self.top.mkdir()
@@ -168,7 +170,7 @@ class DockerDaemon:
             self.process = subprocess.Popen(
                 ["dockerd", "--data-root", self.top / "data", "--exec-root", self.top / "exec",
                  "--pidfile", self.top / "pid", "-H", self.socket, "--bridge=none",
-                 "--iptables=false", "--ip-masq=false"],
+                 "--iptables=false", "--ip-masq=false", *self.options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )
         try:

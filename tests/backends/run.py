@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+"""The backends that are containers, on the real thing: dockerd and runsc.
+
+    tests/backends/run.py [--only BACKEND]...     # gvisor docker docker+gvisor; default: all
+
+For each: the tests of the native backend's protocol, the suite of the egress gateway, both
+unchanged, and backend_test.py with the service. One dockerd of our own, with an image made here.
+Needs root, runsc, dockerd and mmdebstrap. The last line is `N passed, N failed`.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import stat
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from support import airlock, containers  # noqa: E402
+
+BACKENDS = ("gvisor", "docker", "docker+gvisor")
+SUM = re.compile(r"^(\d+) passed, (\d+) failed", re.MULTILINE)
+SECONDS = 600 * airlock.SLOW
+IMAGE = "airlock-base"
+
+# Tests of the protocol that ask for what only a native sandbox has, each with the reason.
+NATIVE_ONLY = {
+    "*Terminal*": "a pty cannot be passed out of a container",
+    "ParkedNativeTest.ADead*": "they look for init among our own processes",
+    "*WithoutTheMountsFlag*": "a launcher with holes",
+}
+LESS = {
+    "gvisor": {
+        "*TheMemoryLimitOfAWorkspaceHoldsOverItsPhases": "48 MiB are a sentry's own",
+        "ParkedNative.AProgramStartsWithNoSignalIgnored": "a sentry's /proc does not tell",
+    },
+    "docker": {
+        "*TheMemoryLimitOfAWorkspaceHoldsOverItsPhases": "files of a job are on dockerd's disk",
+    },
+    "docker+gvisor": {
+        "*TheMemoryLimitOfAWorkspaceHoldsOverItsPhases": "both of the above",
+        "ParkedNative.AProgramStartsWithNoSignalIgnored": "a sentry's /proc does not tell",
+    },
+}
+PROTOCOL = "NativeBackendTest.*:Durable*:ParkedNative*"
+# A link carries 512 channels at once.
+EGRESS_LESS = ("test_ten_thousand_connections",)
+
+
+class Docker(containers.DockerDaemon):
+    """With the runtime runsc and one image."""
+
+    def __init__(self, top):
+        config = pathlib.Path(top) / "daemon.json"
+        runtime = {"path": "/usr/bin/runsc",
+                   "runtimeArgs": ["--platform=ptrace", "--network=none"]}
+        config.write_text(json.dumps({"runtimes": {"runsc": runtime}}))
+        self.options = ["--config-file", str(config)]
+        super().__init__(top)
+
+    def _prepare(self):
+        code, said = self._docker("import", str(containers.root_archive()), IMAGE, seconds=120)
+        if code != 0:
+            raise RuntimeError(said)
+
+
+def stream(command, environment):
+    """(passed, failed) of a suite whose lines are passed on."""
+    process = subprocess.run(command, env={**os.environ, **environment}, cwd=airlock.ROOT,
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True, timeout=SECONDS, check=False)
+    sys.stdout.write(process.stdout)
+    found = SUM.findall(process.stdout)
+    if not found:
+        return 0, 1
+    passed, failed = map(int, found[-1])
+    return passed, failed if failed or process.returncode == 0 else 1
+
+
+def write_launcher(top, backend, socket):
+    """The tests start a launcher by its path alone."""
+    path = pathlib.Path(top) / f"launcher-{backend}"
+    broker = airlock.binary().parent / "airlock-broker"
+    path.write_text(f"#!/bin/sh\nexec {broker} --backend {backend} --docker-socket {socket} "
+                    f'--docker-image {IMAGE} "$@"\n')
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+def run_protocol(top, backend, socket):
+    left_out = [*NATIVE_ONLY, *LESS[backend]]
+    program = airlock.ROOT / "build/release/tests/airlock_backend_native_test"
+    environment = {"AIRLOCK_TEST_LAUNCHER": str(write_launcher(top, backend, socket))}
+    process = subprocess.run(
+        [program, f"--gtest_filter={PROTOCOL}-{':'.join(left_out)}"],
+        env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, timeout=SECONDS, check=False)
+    passed = len(re.findall(r"^\[       OK \]", process.stdout, re.MULTILINE))
+    failed = len(set(re.findall(r"^\[  FAILED  \] (\S+) \(", process.stdout, re.MULTILINE)))
+    if failed or process.returncode != 0:
+        sys.stdout.write(process.stdout)
+        failed = max(failed, 1)
+    return passed, failed
+
+
+def run_backend(top, backend, socket):
+    environment = {"AIRLOCK_EXECUTION_MODE": backend, "AIRLOCK_EXECUTION_DOCKER_SOCKET": socket,
+                   "AIRLOCK_EXECUTION_DOCKER_IMAGE": IMAGE,
+                   "AIRLOCK_EXECUTION_FALLBACK_ON_ERROR": "false"}
+    python = sys.executable
+    skip = {"AIRLOCK_TEST_LEAVE_OUT": " ".join(EGRESS_LESS)}
+    parts = {
+        "protocol": lambda: run_protocol(top, backend, socket),
+        "egress": lambda: stream([python, airlock.ROOT / "tests/blackbox/egress_test.py"],
+                                 {**environment, **skip}),
+        "service": lambda: stream([python, HERE / "backend_test.py"], environment),
+    }
+    total = [0, 0]
+    for name, run in parts.items():
+        print(f"--- {backend}/{name}", flush=True)
+        try:
+            passed, failed = run()
+        except subprocess.TimeoutExpired:
+            print(f"FAIL: {backend} {name}: not ended after {SECONDS:.0f} s")
+            passed, failed = 0, 1
+        print(f"{backend} {name}: {passed} passed, {failed} failed", flush=True)
+        total[0] += passed
+        total[1] += failed
+    return total
+
+
+def main():
+    parser = argparse.ArgumentParser(description="The backends that are containers.")
+    parser.add_argument("--only", action="append", choices=BACKENDS)
+    arguments = parser.parse_args()
+    passed, failed = 0, 0
+    with containers.work_folder() as top:
+        docker = Docker(top)
+        try:
+            for backend in arguments.only or BACKENDS:
+                socket = docker.socket.removeprefix("unix://")
+                more = run_backend(top, backend, socket)
+                passed += more[0]
+                failed += more[1]
+            _, left = docker._docker("ps", "--all", "--quiet")
+            _, volumes = docker._docker("volume", "ls", "--quiet")
+            if left.strip() or volumes.strip():
+                print(f"FAIL: left in dockerd: containers {left!r}, volumes {volumes!r}")
+                failed += 1
+            else:
+                passed += 1
+        finally:
+            docker.close()
+    print(f"{passed} passed, {failed} failed")
+    return 0 if passed and not failed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
