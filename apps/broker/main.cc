@@ -1,5 +1,5 @@
-// airlock-broker: the launcher of containers. Makes the sandboxes of a backend other than the native
-// one, asked for by the same protocol (jail/wire.h), whose every message it checks.
+// airlock-broker: the launcher of containers. Makes the sandboxes of a backend other than the
+// native one, asked for by the same protocol (jail/wire.h), whose every message it checks.
 //
 //   airlock-broker --backend gvisor --control-fd N [OPTION...]
 //

@@ -29,7 +29,7 @@ std::uint32_t guest_gid();
 void begin_lower_setup(SetupState* state);
 void finish_lower_setup(SetupState* state);
 
-// For the trees of kProcess, which has no root of its own, and of kContainer, whose root may be any.
+// For the trees of kProcess, which has no root of its own, and of kContainer, whose may be any.
 int make_lower_ruleset(int abi, sys::LandlockOutcome* outcome);
 // In the file system whose room is the workspace's.
 int space_fd();

@@ -1,7 +1,7 @@
 // The modes of `execution.mode`, and which backends each of them stands for.
 //
-// Names and order only, the same for the service, the command line and doctor; whether a backend can
-// be had on this host is not known here.
+// Names and order only, the same for the service, the command line and doctor; whether a backend
+// can be had on this host is not known here.
 #pragma once
 
 #include <span>

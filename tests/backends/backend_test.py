@@ -140,7 +140,7 @@ class Backend(unittest.TestCase):
         self.assertEqual(result["stdout"], "no\nno\nno\n", result)
 
     def test_two_runs_share_nothing(self):
-        self.run_it("echo secret > /tmp/left; echo secret > /workspace/left; echo x > /dev/shm/left")
+        self.run_it("for at in /tmp /workspace /dev/shm; do echo secret > $at/left; done")
         result = self.run_it("cat /tmp/left /workspace/left /dev/shm/left; echo /proc/[0-9]*")
         self.assertNotIn("secret", result["stdout"])
 

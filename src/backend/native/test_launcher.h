@@ -1,7 +1,7 @@
 // Which launcher the tests of the native backend's protocol are run with.
 //
-// airlock-jail of the build, or what $AIRLOCK_TEST_LAUNCHER names: the suite tests/backends runs the
-// same tests on each other backend so.
+// airlock-jail of the build, or what $AIRLOCK_TEST_LAUNCHER names: the suite tests/backends runs
+// the same tests on each other backend so.
 #pragma once
 
 #include <cstdlib>
