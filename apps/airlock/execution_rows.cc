@@ -15,7 +15,6 @@ using config::Places;
 using config::Value;
 
 constexpr std::string_view kExecution = "What makes sandboxes";
-constexpr std::size_t kImageNameMax = 512;
 
 std::string joined(std::span<const std::string_view> names) {
   std::string text;
@@ -59,15 +58,9 @@ base::Status take_docker_socket(const Value& value, ServeOptions& options) {
   return {};
 }
 
-// It becomes part of a path of the Engine API.
 base::Status take_docker_image(const Value& value, ServeOptions& options) {
   const std::string& text = value.texts.front();
-  const bool plain = std::ranges::all_of(text, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("._-/:@").find(c) != std::string_view::npos;
-  });
-  if (text.empty() || text.size() > kImageNameMax || !plain ||
-      text.find("..") != std::string::npos || text.starts_with('/') || text.starts_with('-')) {
+  if (!backend::is_image_name(text)) {
     return refuse_value("\"" + text + "\" is no name of an image",
                         "such as debian:12 or registry.example.com/tools@sha256:...");
   }

@@ -21,6 +21,7 @@
 #include "apps/airlock/run_options.h"
 #include "apps/airlock/stream_sink.h"
 #include "apps/airlock/terminal.h"
+#include "backend/mode.h"
 #include "backend/native/native_backend.h"
 #include "base/clock.h"
 #include "egress/gateway.h"
@@ -165,6 +166,27 @@ int run_with(BackendResult backend, const RunOptions& options) {
   return exit_code_of(result->outcome);
 }
 
+// What starts the launcher of another backend; nothing falls back: who names one wants that one.
+std::optional<backend::native::Options> broker_of(const RunOptions& options) {
+  if (options.mode == backend::kAuto || options.mode == backend::kDirect) return std::nullopt;
+  const auto environment = [](const char* name, const char* fallback) {
+    const char* const value = std::getenv(name);
+    return std::string(value != nullptr && *value != '\0' ? value : fallback);
+  };
+  const std::string image = options.docker_image.empty()
+                                ? environment("AIRLOCK_EXECUTION_DOCKER_IMAGE", "airlock-base")
+                                : options.docker_image;
+  const std::string socket =
+      environment("AIRLOCK_EXECUTION_DOCKER_SOCKET",
+                  environment("DOCKER_HOST", "unix:///var/run/docker.sock").c_str());
+  return backend::native::Options{
+      .launcher_path = (companions_folder() / "airlock-broker").string(),
+      .launcher_words = {"--backend", options.mode, "--docker-socket", socket, "--docker-image",
+                         image, "--gvisor-platform",
+                         environment("AIRLOCK_SECURITY_GVISOR_PLATFORM", "ptrace")},
+      .single = true};
+}
+
 // Every collected output is a descriptor until it is copied.
 void raise_descriptor_limit() {
   rlimit limit{};
@@ -193,7 +215,12 @@ int run_verb(const std::vector<std::string>& words) {
     (void)::fputs(help->text.c_str(), stdout);
     return 0;
   }
-  return run_with(std::move(backend), std::get<RunOptions>(*parsed));
+  const auto& options = std::get<RunOptions>(*parsed);
+  if (const auto broker = broker_of(options)) {
+    backend = {};  // the sandbox that was begun is not the one that is wanted
+    backend = backend::native::start_backend(*broker);
+  }
+  return run_with(std::move(backend), options);
 }
 
 }  // namespace airlock::apps

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "apps/airlock/parse_words.h"
+#include "backend/mode.h"
 #include "config/quantity.h"
 #include "runner/input_path.h"
 
@@ -170,6 +171,11 @@ void add_options(CLI::App& app, RunOptions& options, Texts& texts) {
   app.add_option("--env,-e", options.env, "Set a variable of the program; repeatable")
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
+  app.add_option("--mode", options.mode,
+                 "What makes the sandbox: direct (auto), gvisor, docker or docker+gvisor")
+      ->type_name("MODE");
+  app.add_option("--docker-image", options.docker_image, "The root of a Docker container")
+      ->type_name("IMAGE");
   app.add_option("--min-isolation", texts.min_isolation,
                  "Refuse to run with less: process, container or kernel")
       ->type_name("LEVEL");
@@ -294,6 +300,11 @@ base::Status take_texts(const Texts& texts, RunOptions& options) {
   AIRLOCK_TRY(take_network(texts, options));
   if (!texts.allow_tier.empty()) {  // early.h has looked at it
     AIRLOCK_TRY(check_choice("--allow-tier", texts.allow_tier, kAllowedTiers));
+  }
+  AIRLOCK_TRY(check_choice("--mode", options.mode, backend::mode_names()));
+  if (!options.docker_image.empty() && !backend::is_image_name(options.docker_image)) {
+    return usage_error("--docker-image \"" + options.docker_image + "\" is no name of an image",
+                       "such as debian:12");
   }
   if (!texts.min_isolation.empty()) {
     AIRLOCK_TRY(check_choice("--min-isolation", texts.min_isolation, kIsolationLevels));

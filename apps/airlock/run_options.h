@@ -30,6 +30,8 @@ struct RunOptions {
   std::string output_directory;
   std::vector<std::string> collect;
   std::vector<std::string> env;  // "NAME=value", checked
+  std::string mode = "auto";  // one of backend::mode_names()
+  std::string docker_image;   // empty: the service's default
   std::optional<model::IsolationLevel> min_isolation;
   std::string seccomp_profile = "default";
   model::NetworkMode network = model::NetworkMode::kNone;

@@ -38,4 +38,14 @@ std::vector<std::string> backend_chain(std::string_view mode, bool fallback,
   return chain;
 }
 
+bool is_image_name(std::string_view text) {
+  constexpr std::string_view kMarks = "._-/:@";
+  const bool plain = std::ranges::all_of(text, [&](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           kMarks.find(c) != std::string_view::npos;
+  });
+  return plain && !text.empty() && text.size() <= kImageNameMax && !text.starts_with('/') &&
+         !text.starts_with('-') && text.find("..") == std::string_view::npos;
+}
+
 }  // namespace airlock::backend

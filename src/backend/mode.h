@@ -4,6 +4,7 @@
 // can be had on this host is not known here.
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,5 +31,10 @@ model::IsolationLevel level_of_backend(std::string_view name);
 // empty if the mode's own is. `mode` is one of mode_names().
 std::vector<std::string> backend_chain(std::string_view mode, bool fallback,
                                        model::IsolationLevel least);
+
+// A name or digest of an image that can be part of a path of the Engine API: "debian:12",
+// "registry.example.com/tools@sha256:..."; at most kImageNameMax bytes.
+inline constexpr std::size_t kImageNameMax = 512;
+bool is_image_name(std::string_view text);
 
 }  // namespace airlock::backend

@@ -244,6 +244,7 @@ StageFailure Keeper::check_sent(int error) {
   while (receive_packet(sandbox_->channel.get(), buffer(), MSG_DONTWAIT, &packet) ==
          ReceiveStatus::kPacket) {
     if (decode(packet.bytes, &last) && last.stage != 0) {
+      sandbox_->failure_detail = last.detail.substr(0, kDetailBytesMax);
       return {static_cast<Stage>(last.stage), last.stage_errno};
     }
   }

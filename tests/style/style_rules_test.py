@@ -92,7 +92,7 @@ class RulesTest(unittest.TestCase):
         self.assert_clean("columns", "tools/x.py", "#" * 100 + "\n")
 
     def test_rule_launcher_budget(self):
-        tree = {**CLEAN, "src/jail/big.cc": "int x;\n// Why.\n\n" * 6_770}
+        tree = {**CLEAN, "src/jail/big.cc": "int x;\n// Why.\n\n" * 6_870}
         self.assertEqual(len(findings_in("launcher_budget", tree)), 0)
         tree["src/base/result.cc"] += "int x;\n" * 30
         found = findings_in("launcher_budget", tree)

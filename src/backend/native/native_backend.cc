@@ -377,6 +377,7 @@ base::Result<pid_t> spawn_launcher(const std::string& path, const Options& optio
   AIRLOCK_ASSIGN(const UniqueFd devices, seal_device_table(options.device_table));
   std::vector<std::string> words = {"airlock-jail", "--control-fd",
                                     std::to_string(kLauncherControlFd)};
+  words.insert(words.end(), options.launcher_words.begin(), options.launcher_words.end());
   if (!options.state_directory.empty())
     words.insert(words.end(), {"--state-dir", options.state_directory});
   for (const std::string& folder : options.folders) {

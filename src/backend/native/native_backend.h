@@ -30,9 +30,10 @@ ForkedLauncher fork_launcher(jail::BegunSandbox begun, bool allow_process);
 struct Options {
   ForkedLauncher forked = {};      // taken over if there is one; else a launcher is started
   std::string launcher_path = {};  // empty: $AIRLOCK_JAIL, else airlock-jail beside our own program
-  std::string state_directory = {};  // empty: the launcher's default
-  bool single = false;               // only one workspace will be opened: starts faster
-  bool allow_process = false;        // where the host gives nothing better than tier `process`
+  std::vector<std::string> launcher_words = {};  // besides: those of airlock-broker
+  std::string state_directory = {};              // empty: the launcher's default
+  bool single = false;                           // only one workspace will be opened: starts faster
+  bool allow_process = false;  // where the host gives nothing better than tier `process`
   // What sandboxes may be given (jail/grants.h); not with `forked`.
   std::vector<std::string> folders = {};  // NAME=/PATH
   std::string device_table = {};

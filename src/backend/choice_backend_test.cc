@@ -1,0 +1,151 @@
+// Which backend makes a sandbox when some cannot, and what is told of it.
+#include "backend/choice_backend.h"
+
+#include <gtest/gtest.h>
+
+namespace airlock::backend {
+namespace {
+
+using enum model::IsolationLevel;
+using std::chrono::milliseconds;
+
+// What one backend is told to do, and what it was asked.
+struct Behaviour {
+  bool opens = true;
+  bool creates = true;
+  bool is_there = true;  // what it made answers
+  int opened = 0;
+};
+
+class FakeProcess final : public Process {
+ public:
+  int event_fd() const override { return -1; }
+  base::Result<std::optional<ProcessReport>> try_report() override { return ProcessReport(); }
+  base::Result<ProcessReport> wait() override { return ProcessReport(); }
+  base::Result<std::optional<base::UniqueFd>> try_terminal() override { return std::nullopt; }
+  base::Status kill(model::KillReason) override { return {}; }
+  base::Status terminate(model::KillReason, milliseconds) override { return {}; }
+  base::Status signal(int) override { return {}; }
+};
+
+class FakeSandbox final : public Sandbox {
+ public:
+  base::Result<std::unique_ptr<Process>> exec(ProcessSpec, Stdio) override {
+    return std::make_unique<FakeProcess>();
+  }
+};
+
+class FakeWorkspace final : public Workspace {
+ public:
+  explicit FakeWorkspace(Behaviour& behaviour) : behaviour_(behaviour) {}
+  bool is_alive() const override { return true; }
+  base::Result<std::unique_ptr<Sandbox>> create_sandbox(SandboxSpec) override {
+    if (!behaviour_.creates) return base::fail(base::ErrorCode::kUnavailable, "cannot create");
+    return std::make_unique<FakeSandbox>();
+  }
+  base::Status put_file(InputFile) override { return {}; }
+  base::Result<Collected> collect(CollectSpec) override {
+    if (!behaviour_.is_there) return base::fail(base::ErrorCode::kUnavailable, "it is not there");
+    return Collected{};
+  }
+
+ private:
+  Behaviour& behaviour_;
+};
+
+class FakeBackend final : public Backend {
+ public:
+  explicit FakeBackend(Behaviour& behaviour) : behaviour_(behaviour) {}
+  base::Result<std::unique_ptr<Workspace>> open_workspace(WorkspaceSpec spec) override {
+    ++behaviour_.opened;
+    EXPECT_EQ(spec.least, kProcess) << "is for the choice alone";
+    if (!behaviour_.opens) return base::fail(base::ErrorCode::kUnavailable, "cannot open");
+    return std::make_unique<FakeWorkspace>(behaviour_);
+  }
+
+ private:
+  Behaviour& behaviour_;
+};
+
+class ChoiceTest : public testing::Test {
+ protected:
+  ChoiceTest() {
+    std::vector<ChoiceBackend::Candidate> candidates;
+    candidates.push_back({"strong", std::make_unique<FakeBackend>(strong_), kKernel, true});
+    candidates.push_back({"weak", std::make_unique<FakeBackend>(weak_), kContainer, false});
+    choice_.emplace(
+        std::move(candidates),
+        [this](const std::string& from, const std::string& to, const std::string& reason) {
+          told_.push_back(from + " > " + to + ": " + reason);
+        },
+        clock_);
+  }
+
+  // "BACKEND of the fallback: reason", or what went wrong.
+  std::string run(model::IsolationLevel least = kProcess) {
+    WorkspaceSpec spec;
+    spec.least = least;
+    auto workspace = choice_->open_workspace(spec);
+    if (!workspace) return "not opened: " + workspace.error().message;
+    auto sandbox = (*workspace)->create_sandbox({});
+    if (!sandbox) return "not created: " + sandbox.error().message;
+    auto process = (*sandbox)->exec({}, {});
+    const auto report = (*process)->wait();
+    return report->isolation.fallback_from + ": " + report->isolation.fallback_reason;
+  }
+
+  Behaviour strong_;
+  Behaviour weak_;
+  base::ManualClock clock_;
+  std::vector<std::string> told_;
+  std::optional<ChoiceBackend> choice_;
+};
+
+TEST_F(ChoiceTest, TheFirstIsTakenAndNothingIsSaid) {
+  EXPECT_EQ(run(), ": ");
+  EXPECT_TRUE(told_.empty());
+  EXPECT_EQ(weak_.opened, 0);
+  EXPECT_EQ(choice_->level(), kKernel);
+}
+
+TEST_F(ChoiceTest, WhatCannotOpenCreateOrAnswerIsPassedOver) {
+  strong_.opens = false;
+  EXPECT_EQ(run(), "strong: cannot open");
+  clock_.advance(kBackendRest);
+  strong_ = {.creates = false};
+  EXPECT_EQ(run(), "strong: cannot create");
+  clock_.advance(kBackendRest);
+  strong_ = {.is_there = false};
+  EXPECT_EQ(run(), "strong: it is not there");
+  EXPECT_EQ(told_.size(), 3u);
+  EXPECT_EQ(choice_->fallbacks(), 3u);
+}
+
+TEST_F(ChoiceTest, OneThatFailedRestsAndIsThenTriedAgain) {
+  strong_.is_there = false;
+  run();
+  strong_.is_there = true;
+  const int before = strong_.opened;
+  EXPECT_EQ(run(), "strong: it is not there") << "the reason is that of its failure";
+  EXPECT_EQ(strong_.opened, before);
+  EXPECT_EQ(told_.size(), 1u) << "said once, counted each time";
+  EXPECT_EQ(choice_->fallbacks(), 2u);
+  clock_.advance(kBackendRest);
+  EXPECT_EQ(run(), ": ");
+}
+
+TEST_F(ChoiceTest, NothingWeakerThanWhatIsAskedForStandsIn) {
+  strong_.is_there = false;
+  EXPECT_EQ(run(kKernel), "not created: strong: it is not there");
+  EXPECT_EQ(weak_.opened, 0);
+  strong_.is_there = true;
+  EXPECT_EQ(run(kKernel), ": ") << "the last one that will do is tried whatever it did";
+}
+
+TEST_F(ChoiceTest, WithNobodyLeftTheReasonIsTheFirstOnes) {
+  strong_.opens = weak_.opens = false;
+  EXPECT_EQ(run(), "not opened: strong: cannot open");
+}
+
+}  // namespace
+}  // namespace airlock::backend
