@@ -34,6 +34,7 @@ Findings check_memory(HostProbe& probe);
 Findings check_host(HostProbe& probe);
 Findings check_install(HostProbe& probe, const Question& question);
 Findings check_gpus(HostProbe& probe);
+Findings check_backends(HostProbe& probe, const Question& question);
 Findings check_port(HostProbe& probe, const Question& question);
 
 Report examine(HostProbe& probe, const Question& question);

@@ -30,6 +30,7 @@ Report examine(HostProbe& probe, const Question& question) {
   add(check_memory(probe));
   add(check_host(probe));
   add(check_install(probe, question));
+  add(check_backends(probe, question));
   add(check_gpus(probe));
   add(check_port(probe, question));
   return report;

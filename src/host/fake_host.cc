@@ -33,8 +33,9 @@ FakeHost::FakeHost() {
        {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"}) {
     nodes[device] = {.kind = FileKind::kCharacterDevice, .owner = 0, .mode = 0666};
   }
-  for (const char* program : {"/usr/bin/airlock-jail", "/usr/bin/airlock-nest",
-                              "/usr/bin/airlock-init", "/usr/bin/airlock-daemon"}) {
+  for (const char* program :
+       {"/usr/bin/airlock-jail", "/usr/bin/airlock-nest", "/usr/bin/airlock-init",
+        "/usr/bin/airlock-daemon", "/usr/bin/airlock-broker", "/usr/bin/airlock-link"}) {
     nodes[program] = {.kind = FileKind::kRegular, .owner = 0, .mode = 0755};
     programs.insert(program);
   }

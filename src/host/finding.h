@@ -31,9 +31,9 @@ struct Finding {
 };
 
 // In the order in which groups are shown.
-inline constexpr std::string_view kGroups[] = {"kernel",    "namespaces", "cgroup", "files",
-                                               "memory",    "host",       "gpu",    "install",
-                                               "languages", "ports"};
+inline constexpr std::string_view kGroups[] = {"kernel",  "namespaces", "cgroup",   "files",
+                                               "memory",  "host",       "backends", "gpu",
+                                               "install", "languages",  "ports"};
 
 Finding ok_finding(std::string_view group, std::string_view id, std::string seen,
                    std::string meaning = {});

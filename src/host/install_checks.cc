@@ -21,7 +21,8 @@ Finding check_program(HostProbe& probe, const Question& question, std::string_vi
     return fail_finding(kInstall, name, path + " is not there",
                         "airlock starts it for every sandbox and looks for it beside itself only",
                         "install all of them into one folder: install -m 0755 airlock "
-                        "airlock-daemon airlock-jail airlock-nest airlock-init " +
+                        "airlock-daemon airlock-jail airlock-nest airlock-init "
+                        "airlock-broker airlock-link " +
                             question.programs);
   }
   if (!probe.may_execute(path)) {

@@ -349,7 +349,9 @@ HostView recall_host_view(const std::string& run_directory, std::vector<MountPoi
                 .trees = list_trees(),
                 .recalled = {},
                 .points = std::move(points)};
-  mkdir(view.roots.c_str(), 0755);  // what is missing shows when a skeleton is made
+  // What is missing shows when a skeleton is made. Whatever our caller's umask: init looks for its
+  // root there as somebody else.
+  if (mkdir(view.roots.c_str(), 0755) == 0) chmod(view.roots.c_str(), 0755);
   if (!view.points.empty()) return view;
   const auto text = sys::read_file_at(AT_FDCWD, (run_directory + "/" + kRecalled).c_str());
   if (!text.has_value()) return view;

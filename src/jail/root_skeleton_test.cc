@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cstdlib>
@@ -50,6 +51,18 @@ TEST_F(RootSkeletonTest, ManyWhoMakeItAtOnceLeaveOneAndNothingElse) {
   while (wait(&status) > 0) good += status == 0 ? 1 : 0;
   EXPECT_EQ(good, kMakers);
   EXPECT_EQ(names().size(), 1U) << testing::PrintToString(names());
+}
+
+TEST_F(RootSkeletonTest, ACallersUmaskKeepsNobodyOut) {
+  const mode_t before = umask(077);
+  HostView view = recall_host_view(directory_);
+  EXPECT_TRUE(check_host_view(&view).has_value());
+  umask(before);
+  for (const std::string& path : {view.roots, view.skeleton, view.skeleton + "/root"}) {
+    struct stat status{};
+    ASSERT_EQ(stat(path.c_str(), &status), 0) << path;
+    EXPECT_EQ(status.st_mode & 0777, 0755u) << path;
+  }
 }
 
 TEST_F(RootSkeletonTest, TheNextLauncherFindsItAndIsContent) {
