@@ -5,12 +5,15 @@ and starved of their dockerd behind the service's back.
 """
 
 import base64
+import importlib.util
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
@@ -237,6 +240,38 @@ class Fallback(unittest.TestCase):
             status, result = service.ask_json("POST", "/v1/run", {"argv": ["/bin/false"]})
             self.assertEqual((status, result["exit_code"]), (200, 1), result)
             self.assertEqual(result["isolation"]["backend"], MODE)
+
+
+@unittest.skipUnless(MODE == "docker", "as slow as dockerd: once")
+class DockerdGoes(unittest.TestCase):
+    """A dockerd of its own, which dies under the service and comes back."""
+
+    def test_it_is_missed_while_it_is_away_and_no_longer(self):
+        spec = importlib.util.spec_from_file_location("backends", HERE / "run.py")
+        backends = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(backends)
+        top = tempfile.mkdtemp(prefix="dockerd-goes-")
+        self.addCleanup(shutil.rmtree, top, ignore_errors=True)
+        dockerd = backends.Docker(top)
+        self.addCleanup(lambda: dockerd.close())
+        environment = {"AIRLOCK_EXECUTION_FALLBACK_ON_ERROR": "true",
+                       "AIRLOCK_SECURITY_GVISOR_ENABLED": "false",
+                       "AIRLOCK_EXECUTION_DOCKER_SOCKET": dockerd.socket.removeprefix("unix://")}
+        with Service("--jobs=false", env=environment) as service:
+            def backend():
+                status, result = service.ask_json("POST", "/v1/run", {"argv": ["/bin/echo", "hi"]})
+                self.assertEqual(status, 200, result)
+                if result["outcome"] != "exited":
+                    return result["detail"]
+                self.assertEqual(result["stdout"], "hi\n")
+                return result["isolation"]["backend"]
+
+            self.assertEqual(backend(), MODE)
+            dockerd.kill()
+            # Those that were ready have died with it, and are told apart from a program that failed.
+            self.assertTrue(comes_true(lambda: backend() == "direct"), backend())
+            dockerd.start()
+            self.assertTrue(comes_true(lambda: backend() == MODE, seconds=60), backend())
 
 
 if __name__ == "__main__":

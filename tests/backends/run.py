@@ -3,8 +3,8 @@
 
     tests/backends/run.py [--only BACKEND]...     # gvisor docker docker+gvisor; default: all
 
-For each: the tests of the native backend's protocol, the suite of the egress gateway, both
-unchanged, and backend_test.py with the service. One dockerd of our own, with an image made here.
+For each: the tests of the native backend's protocol, the suites of the egress gateway and of jobs,
+unchanged, and backend_test.py with the service. What is left out is named below. One dockerd of our own, with an image made here.
 Needs root, runsc, dockerd and mmdebstrap. The last line is `N passed, N failed`.
 """
 
@@ -48,6 +48,13 @@ LESS = {
 PROTOCOL = "NativeBackendTest.*:Durable*:ParkedNative*"
 # A link carries 512 channels at once.
 EGRESS_LESS = ("test_ten_thousand_connections",)
+# Jobs on the backend that has this host's toolchains; less what only a native sandbox has.
+JOBS_ON = ("gvisor",)
+JOBS_LESS = (
+    "test_another_contract_by_airlock_yaml",  # looks for the cache of builds
+    "test_a_repository_may_want_less_of_a_core_than_it_was_given",  # by a sentry's own clock
+    "test_after_the_seal_nothing_leads_out_and_what_was_open_is_dead",  # airlock-link's sockets
+)
 
 
 class Docker(containers.DockerDaemon):
@@ -118,6 +125,10 @@ def run_backend(top, backend, socket):
                                  {**environment, **skip}),
         "service": lambda: stream([python, HERE / "backend_test.py"], environment),
     }
+    if backend in JOBS_ON:
+        parts["jobs"] = lambda: stream(
+            [python, airlock.ROOT / "tests/blackbox/jobs_test.py"],
+            {**environment, "AIRLOCK_TEST_LEAVE_OUT": " ".join(JOBS_LESS)})
     total = [0, 0]
     for name, run in parts.items():
         print(f"--- {backend}/{name}", flush=True)

@@ -166,19 +166,34 @@ class DockerDaemon:
         self.top.mkdir()
         self.socket = f"unix://{self.top}/socket"
         self.number = 0
-        with open(self.top / "log", "w") as log:
+        self.process = None
+        try:
+            self.start()
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def start(self):
+        with open(self.top / "log", "a") as log:
             self.process = subprocess.Popen(
                 ["dockerd", "--data-root", self.top / "data", "--exec-root", self.top / "exec",
                  "--pidfile", self.top / "pid", "-H", self.socket, "--bridge=none",
                  "--iptables=false", "--ip-masq=false", *self.options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )
-        try:
-            self._wait()
-            self._prepare()
-        except BaseException:
-            self.close()
-            raise
+        self._wait()
+
+    def kill(self):
+        """Dies at the worst moment, its containerd with it; what they ran is left to itself."""
+        containerd = self.top / "exec" / "containerd" / "containerd.pid"
+        containerd_pid = int(containerd.read_text())
+        self.process.kill()
+        self.process.wait(10)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(containerd_pid, signal.SIGKILL)
+        for left in (self.top / "pid", containerd):
+            left.unlink(missing_ok=True)
 
     def _prepare(self):
         """What it has to have before it is used."""
@@ -194,13 +209,24 @@ class DockerDaemon:
     def _docker(self, *words, seconds=30):
         return communicate(["docker", "-H", self.socket, *words], seconds, lambda: None)
 
+    def _end_shims(self):
+        """Of containers that a dockerd which was killed has left: known by our folder."""
+        for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError, ValueError):
+                words = entry.read_bytes().decode("utf8", "replace")
+                if "containerd-shim" in words and f"{self.top}/exec/" in words:
+                    os.kill(int(entry.parent.name), signal.SIGKILL)
+
     def close(self):
+        if self.process is None:
+            return
         self.process.send_signal(signal.SIGTERM)
         try:
             self.process.wait(30)
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(10)
+        self._end_shims()
         for line in reversed(pathlib.Path("/proc/self/mounts").read_text().splitlines()):
             point = line.split()[1]
             if point.startswith(f"{self.top}/"):
