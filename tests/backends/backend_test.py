@@ -268,7 +268,7 @@ class DockerdGoes(unittest.TestCase):
 
             self.assertEqual(backend(), MODE)
             dockerd.kill()
-            # Those that were ready have died with it, and are told apart from a program that failed.
+            # Those that were ready have died with it: told apart from a program that failed.
             self.assertTrue(comes_true(lambda: backend() == "direct"), backend())
             dockerd.start()
             self.assertTrue(comes_true(lambda: backend() == MODE, seconds=60), backend())

@@ -4,7 +4,8 @@
     tests/backends/run.py [--only BACKEND]...     # gvisor docker docker+gvisor; default: all
 
 For each: the tests of the native backend's protocol, the suites of the egress gateway and of jobs,
-unchanged, and backend_test.py with the service. What is left out is named below. One dockerd of our own, with an image made here.
+unchanged, and backend_test.py with the service. What is left out is named below. One dockerd of
+our own, with an image made here.
 Needs root, runsc, dockerd and mmdebstrap. The last line is `N passed, N failed`.
 """
 
