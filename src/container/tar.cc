@@ -55,7 +55,7 @@ base::Result<std::string> tar_head(const TarEntry& entry) {
     return base::fail(base::ErrorCode::kLimitExceeded, "the file is too large for an archive");
   }
   std::memcpy(head.name, name.data(), name.size());
-  std::memcpy(head.prefix, prefix.data(), prefix.size());
+  if (!prefix.empty()) std::memcpy(head.prefix, prefix.data(), prefix.size());
   put_octal(head.mode, entry.mode);
   put_octal(head.uid, entry.owner);
   put_octal(head.gid, entry.owner);

@@ -3,7 +3,8 @@
 //
 // Both ends are this class, the host's in a shim, the guest's in airlock-link. Neither trusts the
 // other: a frame that makes no sense ends the link, nothing grows without a bound, and what a
-// reader does not take is not read. One thread; run() returns when the link or the root is closed.
+// reader does not take is not read. One thread, which ignores SIGPIPE; run() returns when the link
+// or the root is closed.
 #pragma once
 
 #include <poll.h>

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include <array>
+#include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <thread>
@@ -17,6 +18,9 @@ namespace airlock::link {
 namespace {
 
 using base::UniqueFd;
+
+// As shim and airlock-link do: what nobody reads any more is an error of write(2).
+const auto no_signal = signal(SIGPIPE, SIG_IGN);
 
 std::pair<UniqueFd, UniqueFd> make_pair(int type) {
   int ends[2];
