@@ -198,11 +198,13 @@ void Supervisor::take_news(Generation& generation) {
 Supervisor::End Supervisor::watch(Generation& generation) {
   int silences = 0;
   for (;;) {
-    pollfd set[] = {{signals_.get(), POLLIN, 0},
-                    {generation.launcher.pidfd(), POLLIN, 0},
-                    {generation.daemon->pidfd(), POLLIN, 0},
-                    {generation.news.get(), POLLIN, 0}};
-    const int count = ::poll(set, 4, static_cast<int>(kSilence.count()));
+    std::vector<pollfd> set = {{signals_.get(), POLLIN, 0},
+                               {generation.launcher.pidfd(), POLLIN, 0},
+                               {generation.daemon->pidfd(), POLLIN, 0},
+                               {generation.news.get(), POLLIN, 0}};
+    for (const ChildProcess& broker : generation.brokers)
+      set.push_back({broker.pidfd(), POLLIN, 0});
+    const int count = ::poll(set.data(), set.size(), static_cast<int>(kSilence.count()));
     if (count < 0) continue;
     silences = count == 0 ? silences + 1 : 0;
     if (silences == kSilencesMax) {
@@ -211,6 +213,12 @@ Supervisor::End Supervisor::watch(Generation& generation) {
     }
     if (set[0].revents != 0 && take_signal(&generation)) return stop(generation);
     if (set[3].revents != 0) take_news(generation);
+    const bool broker_died =
+        std::any_of(set.begin() + 4, set.end(), [](const pollfd& one) { return one.revents != 0; });
+    if (broker_died && set[1].revents == 0 && set[2].revents == 0) {
+      log_.error("serve.died", {{"process", "broker"}, {"end", "it ended by itself"}});
+      return ever_ready_ ? End::kCrashed : End::kRefused;
+    }
     if (set[1].revents == 0 && set[2].revents == 0) continue;
     return judge_end(generation, set[2].revents != 0);
   }

@@ -7,6 +7,7 @@
 // that was taken over can have containers of our template made, and nothing else.
 #include <fcntl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <csignal>
@@ -91,12 +92,20 @@ int run(int argc, char** argv) {
   options->state_directory += "/" + words.backend;
   mkdir(options->state_directory.c_str(), 0700);
   options->points.emplace_back(kProgramsFolder);
+  // Known before dockerd is asked, who may take long or hang.
+  if (std::exchange(options->tells_when_settled, false)) {
+    const jail::Tier tier = is_gvisor             ? jail::Tier::kGvisor
+                            : words.docker.gvisor ? jail::Tier::kDockerGvisor
+                                                  : jail::Tier::kDocker;
+    send(control.get(), &tier, sizeof tier, MSG_NOSIGNAL);
+  }
   auto host = jail::LauncherHost::open(*options);
   if (!host) return refuse(host.error());
   host->complete(*options);
   host->seccomp_listener = false;  // no descriptor of it could be passed out of a container
   if (auto view = jail::check_host_view(&host->view); !view) return refuse(view.error());
-  words.gvisor.run_directory = words.docker.run_directory = options->run_directory;
+  words.gvisor.run_directory = options->run_directory;
+  words.gvisor.scratch_directory = words.docker.scratch_directory = options->state_directory;
   words.gvisor.programs = words.docker.programs = folder_of_ourselves();
   words.docker.group_parent = options->cgroup_parent;
   auto tier =

@@ -241,6 +241,7 @@ constexpr Rule kContainerRules[] = {
     {SYS_ioctl, Refuse::kIfEqual, 1, kFileSetOwner},
     {SYS_ioctl, Refuse::kIfEqual, 1, kSocketSetGroup},
 };
+constexpr Rule kPidfdRules[] = {{SYS_pidfd_send_signal}};
 constexpr std::uint32_t kLinkPid = 1;
 
 // Where Landlock does not keep signals inside.
@@ -431,6 +432,8 @@ int install_lower_filter(int landlock_abi) {
       filter.refuse_signals_to_group(pid);
     }
     filter.add(kContainerRules, self);
+    // A folder of /proc is as good as what pidfd_open gives.
+    if (landlock_abi < kLandlockWithSignals) filter.add(kPidfdRules, self);
   } else {
     filter.add(kProcessRules, self);
     if (landlock_abi < kLandlockWithSignals) filter.add(kSignalRules, self);

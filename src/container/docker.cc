@@ -18,6 +18,7 @@
 #include "container/shim.h"
 #include "container/tar.h"
 #include "docker/engine.h"
+#include "jail/path_rules.h"
 #include "jail/sandbox_layout.h"
 #include "jail/workspace_store.h"
 #include "sys/files.h"
@@ -157,6 +158,7 @@ class DockerRuntime final : public Runtime {
 
   int put_input(const jail::PutFile& request, const UniqueFd& content) override {
     struct stat status{};
+    if (!jail::is_safe_path(request.path)) return EINVAL;
     if (fstat(content.get(), &status) != 0) return errno;
     const auto size = static_cast<std::uint64_t>(status.st_size);
     auto head = tar_head({.path = std::string(request.path.substr(std::strlen("input/"))),
@@ -178,11 +180,14 @@ class DockerRuntime final : public Runtime {
     // runsc cannot change those of a container that runs: there the group of ours has them alone.
     if (options_.gvisor && ready_->own_groups) return {};
     const std::uint64_t bytes = memory + kMemorySlackBytes;
+    const auto cpus = static_cast<std::uint64_t>(std::max(1l, sysconf(_SC_NPROCESSORS_ONLN)));
     return {{"Memory", bytes},
             {"MemorySwap", bytes},
             // A sentry's threads are no tasks of the guest, whose number its own kernel limits.
             {"PidsLimit", options_.gvisor ? 0 : tasks + kOwnTasks + kTasksSlack},
-            {"NanoCpus", rate * kNanoCpusPerPercent}};
+            // 0 would leave what an earlier program had; more than there is, is refused.
+            {"NanoCpus", std::min<std::uint64_t>(rate == 0 ? UINT32_MAX : rate, cpus * 100) *
+                             kNanoCpusPerPercent}};
   }
 
   json::object describe(const ContainerRequest& request) {
@@ -267,6 +272,12 @@ class DockerRuntime final : public Runtime {
   json::object limits_;
 };
 
+base::Status remove_surely(const Engine& engine, const std::string& target) {
+  AIRLOCK_ASSIGN(const Answer removed, engine.remove(target));
+  if (removed.status == kNoContent || removed.status == kNotFound) return {};
+  return refused("remove " + target, removed);
+}
+
 class DockerTier final : public jail::LowerTier {
  public:
   // Without `ready` dockerd did not answer yet.
@@ -288,7 +299,7 @@ class DockerTier final : public jail::LowerTier {
   sys::RawChild start_init(std::uint32_t slot, int channel_fd) const override {
     return start_shim({.slot = slot,
                        .channel_fd = channel_fd,
-                       .scratch_directory = options_.run_directory,
+                       .scratch_directory = options_.scratch_directory,
                        .make_runtime = [this]() -> std::unique_ptr<Runtime> {
                          return std::make_unique<DockerRuntime>(options_, facts_, ready_);
                        }});
@@ -298,8 +309,17 @@ class DockerTier final : public jail::LowerTier {
     view->skeleton = "/";
     return {};
   }
-  base::Result<jail::WorkspaceStore> make_store(std::uint32_t /*slot*/, std::uint64_t bytes,
+  // What an earlier owner of the slot left must not become this one's: it is removed, or there is
+  // no workspace.
+  base::Result<jail::WorkspaceStore> make_store(std::uint32_t slot, std::uint64_t bytes,
                                                 std::uint32_t inodes) const override {
+    AIRLOCK_ASSIGN(const Engine engine, Engine::connect(options_.socket));
+    AIRLOCK_TRY(
+        remove_surely(engine, "/containers/" + container_name(facts_, slot) + "?force=1&v=1"));
+    for (const char* part : kVolumeParts) {
+      AIRLOCK_TRY(
+          remove_surely(engine, "/volumes/" + volume_name(facts_, slot, part) + "?force=1"));
+    }
     return jail::WorkspaceStore::in_runtime(bytes, inodes);
   }
   void translate(std::uint32_t /*slot*/, jail::Exec* request,
@@ -388,6 +408,13 @@ base::Result<Ready> get_ready(const DockerOptions& options, const OwnFacts& fact
   // systemd takes slices of its own for parents only.
   const bool own_groups =
       text_of(info.body, "CgroupDriver") == "cgroupfs" && !facts.group_paths.empty();
+  if (options.gvisor && !own_groups) {
+    return base::fail(
+        base::ErrorCode::kUnavailable,
+        "docker+gvisor needs a dockerd whose cgroup driver is cgroupfs, and cgroups of "
+        "our own: runsc cannot change limits of a container that runs",
+        "execution.mode gvisor needs no dockerd");
+  }
   return Ready{.engine = std::move(engine), .image = std::move(image), .own_groups = own_groups};
 }
 

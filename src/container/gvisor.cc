@@ -2,15 +2,12 @@
 
 #include <fcntl.h>
 #include <linux/mount.h>
-#include <poll.h>
 #include <sched.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstring>
 #include <utility>
 
@@ -216,7 +213,7 @@ class GvisorTier final : public jail::LowerTier {
   sys::RawChild start_init(std::uint32_t slot, int channel_fd) const override {
     return start_shim({.slot = slot,
                        .channel_fd = channel_fd,
-                       .scratch_directory = options_.run_directory,
+                       .scratch_directory = options_.scratch_directory,
                        .make_runtime = [this]() -> std::unique_ptr<Runtime> {
                          return std::make_unique<GvisorRuntime>(options_, host_);
                        }});

@@ -18,6 +18,7 @@ struct GvisorOptions {
   std::string program = "runsc";          // looked up in PATH
   std::string platform = "ptrace";        // ptrace, kvm, systrap: of runsc
   std::string file_access = "exclusive";  // exclusive, shared
+  std::string scratch_directory;          // for files that are collected; ours alone
   std::string run_directory;              // for bundles
   std::string programs;                   // the folder of airlock-init and airlock-link
 };

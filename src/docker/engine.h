@@ -35,9 +35,6 @@ class Engine {
   // Of $DOCKER_HOST's form: "unix:///var/run/docker.sock", or a path. Asks for the version.
   static base::Result<Engine> connect(const std::string& address);
 
-  const std::string& api_version() const { return version_; }
-  const std::string& socket_path() const { return path_; }
-
   // An error only where there was no answer; its code is kUnavailable.
   base::Result<Answer> get(const std::string& target) const;
   base::Result<Answer> post(const std::string& target, const boost::json::object& body = {}) const;

@@ -66,7 +66,8 @@ void GuestProcess::on_handshake() {
   if (status == ReceiveStatus::kWouldBlock) return;
   Starting starting;
   StartFailed failed;
-  if (status == ReceiveStatus::kPacket && decode(packet.bytes, &starting)) {
+  // Once: in a container somebody else may say it again, and move every deadline.
+  if (status == ReceiveStatus::kPacket && started_ns_ == 0 && decode(packet.bytes, &starting)) {
     started_ns_ = starting.monotonic_ns;
     former_group_.reset();
     listener_ = std::move(packet.fds[0]);

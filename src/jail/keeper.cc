@@ -26,6 +26,7 @@ constexpr std::uint32_t kInodesMax = 64u << 20;
 constexpr timeval kSendTimeout = {30, 0};  // for a caller that does not read
 constexpr std::uint32_t kOpenFilesMax = 1u << 20;
 constexpr std::uint32_t kPutsPendingMax = 32;
+constexpr int kPacketsAtOnce = 256;
 constexpr int kLingerAttempts = 5'000;  // a millisecond each
 
 bool valid_request(const Exec& request, std::size_t fd_count) {
@@ -317,7 +318,8 @@ void Keeper::note_missing(const InitReady& ready) {
 
 void Keeper::serve_init() {
   Packet packet;
-  while (sandbox_ != nullptr) {
+  // Who talks without end must not keep us from the deadlines.
+  for (int count = 0; sandbox_ != nullptr && count < kPacketsAtOnce; ++count) {
     const ReceiveStatus status =
         receive_packet(sandbox_->channel.get(), buffer(), MSG_DONTWAIT, &packet);
     if (status == ReceiveStatus::kWouldBlock) return;
@@ -367,10 +369,12 @@ void Keeper::serve_init() {
       case MessageType::kTreeDone:
         if (!take_tree(&packet)) return init_died();
         return;  // a file may be large: a caller who is gone is seen in between
-      case MessageType::kCollectDone: sandbox_->collecting = false; [[fallthrough]];
+      case MessageType::kCollectDone:
       case MessageType::kCollectedFile:
       case MessageType::kRefusedFile: {
         if (packet.fd_count > 1) return init_died();
+        if (in_container() && !may_be_collected(packet)) return init_died();
+        sandbox_->collecting &= message_type(packet.bytes) != MessageType::kCollectDone;
         const int fds[] = {packet.fds[0].get()};
         send_packet(caller_.get(), packet.bytes, std::span<const int>(fds, packet.fd_count));
         break;

@@ -89,6 +89,11 @@ class Keeper {
     std::uint32_t missing = 0;
     std::uint32_t puts_pending = 0;
     bool collecting = false;
+    // Of what is collected from a container, where nobody is believed: what may still come.
+    std::uint32_t files_left = 0;
+    std::uint32_t refusals_left = 0;
+    std::uint64_t file_bytes_max = 0;
+    std::uint64_t bytes_left = 0;
     bool ready = false;  // its init has said that processes can be started
     GivenMounts given;
     std::unique_ptr<LayerWriter> layer;  // that is being kept
@@ -108,6 +113,7 @@ class Keeper {
   bool exec(const Exec& request, Packet* packet);
   bool collect(const Collect& request, Packet* packet);
   void on_ready();
+  bool may_be_collected(const Packet& packet);
   bool refuse_exec(int error, const Packet& packet) const;
   bool keep_layer(const KeepLayer& request);
   bool take_tree(Packet* packet);

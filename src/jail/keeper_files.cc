@@ -1,10 +1,12 @@
 // How a keeper has files read back by init: outputs, which go to the caller, and /build, of which
 // it writes a copy that becomes a layer.
+#include <sys/stat.h>
 #include <algorithm>
 #include <cerrno>
 #include <utility>
 
 #include "jail/keeper.h"
+#include "jail/path_rules.h"
 #include "jail/sandbox_layout.h"
 
 namespace airlock::jail {
@@ -21,6 +23,9 @@ bool Keeper::collect(const Collect& request, Packet* packet) {
   }
   const bool busy =
       std::ranges::any_of(sandbox_->processes, [](const auto& p) { return !p->ended(); });
+  sandbox_->files_left = sandbox_->refusals_left = request.files_max;
+  sandbox_->file_bytes_max = request.file_bytes_max;
+  sandbox_->bytes_left = request.total_bytes_max;
   int error = busy ? EBUSY : 0;
   if (error == 0 && sandbox_->failure.stage != Stage::kNone) error = ENXIO;
   if (error == 0) error = send_packet(sandbox_->channel.get(), packet->bytes);
@@ -30,6 +35,27 @@ bool Keeper::collect(const Collect& request, Packet* packet) {
         caller_.get(),
         CollectDone{.truncated = false, .os_errno = error, .detail = sandbox_->failure_detail});
   }
+  return true;
+}
+
+// Init checks all of this; in a container somebody else may speak in its place.
+bool Keeper::may_be_collected(const Packet& packet) {
+  CollectedFile file;
+  RefusedFile refused;
+  if (!sandbox_->collecting) return false;
+  if (decode(packet.bytes, &refused)) return sandbox_->refusals_left-- > 0;
+  if (!decode(packet.bytes, &file)) return message_type(packet.bytes) == MessageType::kCollectDone;
+  struct stat status{};
+  const bool is_whole = packet.fd_count == 1 && fstat(packet.fds[0].get(), &status) == 0 &&
+                        S_ISREG(status.st_mode) &&
+                        static_cast<std::uint64_t>(status.st_size) == file.size;
+  if (!is_whole || sandbox_->files_left == 0 || file.size > sandbox_->file_bytes_max ||
+      file.size > sandbox_->bytes_left || !is_safe_path(file.path) ||
+      !is_printable_utf8(file.path)) {
+    return false;
+  }
+  --sandbox_->files_left;
+  sandbox_->bytes_left -= file.size;
   return true;
 }
 

@@ -27,7 +27,8 @@ void Keeper::kill_tree(GuestProcess* process) {
     send_message(sandbox_->channel.get(),
                  InitSignal{.id = process->id(),
                             .number = SIGKILL,
-                            .everyone = !in_container() || is_alone(*process)});
+                            .everyone = !in_container() || is_alone(*process)},
+                 {}, MSG_DONTWAIT);
   }
 }
 
@@ -40,7 +41,8 @@ void Keeper::serve_process(GuestProcess* process) {
   Terminate terminate;
   Kill kill_request;
   if (status == ReceiveStatus::kPacket && decode(packet.bytes, &signal)) {
-    send_message(sandbox_->channel.get(), InitSignal{.id = process->id(), .number = signal.number});
+    send_message(sandbox_->channel.get(), InitSignal{.id = process->id(), .number = signal.number},
+                 {}, MSG_DONTWAIT);
   } else if (status == ReceiveStatus::kPacket && decode(packet.bytes, &terminate)) {
     process->set_cause(static_cast<KillCause>(terminate.reason));
     process->terminate_at(monotonic_ns() +
@@ -51,7 +53,8 @@ void Keeper::serve_process(GuestProcess* process) {
       send_message(sandbox_->channel.get(),
                    InitSignal{.id = process->id(),
                               .number = SIGTERM,
-                              .everyone = !in_container() || is_alone(*process)});
+                              .everyone = !in_container() || is_alone(*process)},
+                   {}, MSG_DONTWAIT);
     }
   } else if (status == ReceiveStatus::kPacket && decode(packet.bytes, &kill_request)) {
     const auto cause = static_cast<KillCause>(kill_request.reason);

@@ -113,6 +113,11 @@ StageFailure Keeper::begin_sandbox() {
     return {Stage::kClone, errno};
   }
   sandbox_->channel = UniqueFd(pair[0]);
+  if (in_container()) {
+    // Whoever is at its other end may stop reading.
+    const timeval patience = {kReadyTimeoutMs / 1'000, 0};
+    setsockopt(pair[0], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  }
   const UniqueFd init_channel(pair[1]);
   sandbox_->born_in_group =
       host_.lower == nullptr && sandbox_->group != nullptr && sandbox_->group->unified_fd() >= 0;
@@ -255,11 +260,13 @@ std::uint32_t Keeper::find_missing() const {
   std::uint32_t missing = 0;
   if (!host_.seccomp_listener) missing |= kLacksDenialReport;
   if (host_.lower != nullptr) {
-    if (disk_is_watched()) missing |= kLacksDiskQuota;
-    return missing | host_.lower->missing();
+    if (in_container() && disk_is_watched()) missing |= kLacksDiskQuota;
+    missing |= host_.lower->missing();
+    if (!in_container()) return missing;
+  } else if (disk_is_watched()) {
+    missing |= kLacksDiskQuota;
   }
-  if (disk_is_watched()) missing |= kLacksDiskQuota;
-  if (init_id(host_.ids, uses_single_id()) != kInitId) {
+  if (host_.lower == nullptr && init_id(host_.ids, uses_single_id()) != kInitId) {
     missing |= kLacksUidRange | kLacksSupplementaryGroups;
   }
   const std::uint8_t controllers = host_.cgroups.controllers;

@@ -51,6 +51,23 @@ std::optional<FdKind> kind_of(jail::MessageType type, std::size_t index) {
   }
 }
 
+// What init and new processes say, and nobody else: the keeper believes init in what a container
+// must not make up.
+bool is_a_containers(jail::MessageType type, bool on_root) {
+  switch (type) {
+    case jail::MessageType::kInitReady:
+    case jail::MessageType::kInitExited:
+    case jail::MessageType::kInitPutDone:
+    case jail::MessageType::kListener:
+    case jail::MessageType::kCollectedFile:
+    case jail::MessageType::kRefusedFile:
+    case jail::MessageType::kCollectDone: return on_root;
+    case jail::MessageType::kStarting:
+    case jail::MessageType::kStartFailed: return !on_root;
+    default: return false;
+  }
+}
+
 }  // namespace
 
 Tunnel::Tunnel(TunnelOptions options)
@@ -67,12 +84,6 @@ Tunnel::Tunnel(TunnelOptions options)
   set_nonblocking(out_.get());
   Channel* const root = add(kRootChannel, Kind::kPackets, std::move(options.root));
   root->reads = root->writes = true;
-}
-
-Tunnel::~Tunnel() {
-  for (const Channel& channel : channels_) {
-    if (!channel.path.empty()) unlink(channel.path.c_str());
-  }
 }
 
 Tunnel::Channel* Tunnel::add(std::uint32_t id, Kind kind, UniqueFd fd) {
@@ -134,7 +145,10 @@ void Tunnel::send_packet(std::uint32_t id, std::string_view bytes, std::span<Uni
       case FdKind::kPackets:
         channel = add_own(Kind::kPackets, std::move(fds[i]), true, true);
         break;
-      case FdKind::kWrite: channel = add_own(Kind::kStream, std::move(fds[i]), false, true); break;
+      case FdKind::kWrite:
+        channel = add_own(Kind::kStream, std::move(fds[i]), false, true);
+        find(channel)->is_output = true;
+        break;
       case FdKind::kListener:
         channel = add_own(Kind::kListener, std::move(fds[i]), true, false);
         break;
@@ -215,20 +229,24 @@ bool Tunnel::take_frame(const FrameHeader& header, std::string_view payload) {
 }
 
 bool Tunnel::take_packet(Channel* channel, std::string_view payload) {
-  if (payload.empty()) return false;
+  constexpr std::size_t kPacketsMax = 256;
+  if (payload.empty() || channel->packets.size() >= kPacketsMax) return false;
   const auto count = static_cast<std::size_t>(static_cast<unsigned char>(payload[0]));
-  payload.remove_prefix(1);
-  if (count > jail::kMessageFdsMax || payload.size() < count * sizeof(FrameFd)) return false;
-  Outgoing& packet = channel->packets.emplace_back();
-  for (std::size_t i = 0; i < count; ++i) {
-    FrameFd described;
-    std::memcpy(&described, payload.data() + i * sizeof described, sizeof described);
-    if (!make_local(described, &packet)) return false;
-  }
-  payload.remove_prefix(count * sizeof(FrameFd));
+  const std::string_view described = payload.substr(1);
+  if (count > jail::kMessageFdsMax || described.size() < count * sizeof(FrameFd)) return false;
+  const std::string_view bytes = described.substr(count * sizeof(FrameFd));
   jail::Header header;
-  if (payload.size() < sizeof header) return false;
-  packet.bytes = payload;
+  if (bytes.size() < sizeof header) return false;
+  const bool is_root = channel->id == kRootChannel;
+  const jail::MessageType type = jail::message_type(bytes);
+  if (side_ == Side::kHost && !is_a_containers(type, is_root)) return false;
+  Outgoing& packet = channel->packets.emplace_back();
+  packet.bytes = bytes;
+  for (std::size_t i = 0; i < count; ++i) {
+    FrameFd one;
+    std::memcpy(&one, described.data() + i * sizeof one, sizeof one);
+    if (!is_root || kind_of(type, i) != one.kind || !make_local(one, &packet)) return false;
+  }
   if (on_received_) on_received_(&packet.bytes);
   packet.after_streams = jail::message_type(packet.bytes) == jail::MessageType::kInitExited;
   std::memcpy(&header, packet.bytes.data(), sizeof header);
@@ -311,8 +329,12 @@ bool Tunnel::make_listener(Channel* channel, UniqueFd* listening) {
       listen(made.get(), SOMAXCONN) != 0) {
     return false;
   }
+  // Found by its inode from here on: no name is left behind, however we end.
+  channel->fd.reset(open(path.c_str(), O_PATH | O_CLOEXEC));
+  unlink(path.c_str());
+  if (!channel->fd.valid()) return false;
   ++listeners_made_;
-  channel->path = path;
+  channel->path = "/proc/self/fd/" + std::to_string(channel->fd.get());
   *listening = std::move(made);
   return true;
 }
@@ -413,13 +435,6 @@ void Tunnel::drop_ended() {
     if (channel.kind == Kind::kListener) return channel.path.empty() && !channel.fd.valid();
     return !channel.fd.valid();
   });
-}
-
-UniqueFd Tunnel::release_root() {
-  Channel* const root = find(kRootChannel);
-  if (root == nullptr) return {};
-  fcntl(root->fd.get(), F_SETFL, fcntl(root->fd.get(), F_GETFL) & ~O_NONBLOCK);
-  return std::move(root->fd);
 }
 
 TunnelEnd Tunnel::run() {

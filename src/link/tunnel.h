@@ -53,7 +53,6 @@ struct TunnelOptions {
 class Tunnel {
  public:
   explicit Tunnel(TunnelOptions options);
-  ~Tunnel();
   Tunnel(const Tunnel&) = delete;
   Tunnel& operator=(const Tunnel&) = delete;
 

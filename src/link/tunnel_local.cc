@@ -134,7 +134,7 @@ bool Tunnel::read_packets(Channel* channel) {
 bool Tunnel::outputs_are_through() {
   if (side_ == Side::kHost) {
     return std::ranges::all_of(channels_, [](const Channel& channel) {
-      return channel.kind != Kind::kStream || channel.pending.empty();
+      return !channel.is_output || channel.pending.empty();
     });
   }
   bool through = true;
@@ -194,6 +194,13 @@ void Tunnel::stop_reading(Channel* channel) {
   channel->reads = false;
   if (!channel->writes) channel->fd.reset();
   frame(FrameType::kEnd, channel->id, {});
+}
+
+UniqueFd Tunnel::release_root() {
+  Channel* const root = find(kRootChannel);
+  if (root == nullptr) return {};
+  fcntl(root->fd.get(), F_SETFL, fcntl(root->fd.get(), F_GETFL) & ~O_NONBLOCK);
+  return std::move(root->fd);
 }
 
 }  // namespace airlock::link

@@ -199,58 +199,50 @@ std::string packet(std::vector<FrameFd> fds, std::string_view bytes) {
 
 TEST(HostileLink, WhatMakesNoSenseEndsIt) {
   char bytes[64];
+  char more[64];
+  char other[64];
   const std::string_view message = jail::encode(jail::InitPutDone{}, bytes);
-  const std::string whole = packet({}, message);
-  EXPECT_EQ(feed(whole), TunnelEnd::kLinkClosed) << "what is right does not";
-  FrameHeader huge{0xffff'ffff, kRootChannel, FrameType::kPacket, {}};
+  const std::string_view file = jail::encode(jail::CollectedFile{"a", 1}, more, 1);
+  const std::string_view listener = jail::encode(jail::Listener{}, other, 1);
+  EXPECT_EQ(feed(packet({}, message)), TunnelEnd::kLinkClosed) << "what is right does not";
+  EXPECT_EQ(feed(packet({{5, FdKind::kListener, {}}}, listener)), TunnelEnd::kLinkClosed);
+  char keepers[64];
+  const std::string_view of_a_keeper = jail::encode(jail::WorkspaceMount{}, keepers);
+  const FrameHeader huge{0xffff'ffff, kRootChannel, FrameType::kPacket, {}};
   const std::pair<const char*, std::string> cases[] = {
       {"a frame longer than any", {reinterpret_cast<const char*>(&huge), sizeof huge}},
       {"an unknown type", frame(static_cast<FrameType>(99), kRootChannel, "x")},
       {"a packet without a count", frame(FrameType::kPacket, kRootChannel, "")},
       {"a packet shorter than a header", packet({}, "x")},
       {"more descriptors than there can be", frame(FrameType::kPacket, kRootChannel, "\x7f")},
-      {"a packet on no channel", frame(FrameType::kPacket, 5, whole)},
-      {"a number that is the host's", packet({{4, FdKind::kRead, {}}}, message)},
-      {"one number twice", packet({{5, FdKind::kRead, {}}, {5, FdKind::kRead, {}}}, message)},
-      {"an unknown kind", packet({{5, static_cast<FdKind>(77), {}}}, message)},
+      {"a packet on no channel", frame(FrameType::kPacket, 5, packet({}, message))},
+      {"what only a shim says", packet({}, of_a_keeper)},
+      {"a number that is the host's", packet({{4, FdKind::kFile, {}}}, file)},
+      {"one number twice",
+       packet({{5, FdKind::kFile, {}}}, file) + packet({{5, FdKind::kFile, {}}}, file)},
+      {"a kind that does not belong to the message", packet({{5, FdKind::kRead, {}}}, file)},
+      {"a descriptor with a message that has none", packet({{5, FdKind::kFile, {}}}, message)},
+      {"an unknown kind", packet({{5, static_cast<FdKind>(77), {}}}, file)},
       {"data for the root", frame(FrameType::kData, kRootChannel, "x")},
       {"an end of the root", frame(FrameType::kEnd, kRootChannel, "")},
       {"more credit than there is",
        frame(FrameType::kCredit, kRootChannel, std::string(4, '\xff'))},
       {"a connection of no listener", frame(FrameType::kAccept, kRootChannel, "\5\0\0\0")},
       {"a file that nobody asked for",
-       packet({{5, FdKind::kFile, {}}}, message) + frame(FrameType::kData, 5, "x")},
-      {"a second listener", packet({{5, FdKind::kListener, {}}}, message) +
-                                packet({{7, FdKind::kListener, {}}}, message)},
+       packet({{5, FdKind::kFile, {}}}, file) + frame(FrameType::kData, 5, "x")},
+      {"a second listener", packet({{5, FdKind::kListener, {}}}, listener) +
+                                packet({{7, FdKind::kListener, {}}}, listener)},
   };
   for (const auto& [name, sent] : cases) EXPECT_EQ(feed(sent), TunnelEnd::kProtocol) << name;
 }
 
-TEST(HostileLink, MoreThanAWindowEndsIt) {
+TEST(HostileLink, WhoNeverEndsAFileEndsTheLink) {
   char bytes[64];
-  std::string sent = packet({{5, FdKind::kRead, {}}}, jail::encode(jail::InitPutDone{}, bytes));
-  auto link = make_pair(SOCK_STREAM);
-  auto root = make_pair(SOCK_SEQPACKET);
-  for (int i = 0; i < 64; ++i) sent += frame(FrameType::kData, 5, std::string(8192, 'x'));
-  std::thread writer([&, fd = copy(link.second)] {
-    for (std::size_t done = 0; done < sent.size();) {
-      const ssize_t count = send(fd.get(), sent.data() + done, sent.size() - done, MSG_NOSIGNAL);
-      if (count <= 0) return;
-      done += static_cast<std::size_t>(count);
-    }
-  });
-  link.second.reset();
-  UniqueFd out = copy(link.first);
-  {
-    Tunnel tunnel({.side = Side::kHost,
-                   .in = std::move(link.first),
-                   .out = std::move(out),
-                   .root = std::move(root.second),
-                   .scratch_directory = std::filesystem::temp_directory_path()});
-    // Nobody reads what the packet brought: a pipe takes its part, and the window the rest.
-    EXPECT_EQ(tunnel.run(), TunnelEnd::kProtocol);
-  }
-  writer.join();
+  char more[64];
+  std::string sent =
+      packet({{5, FdKind::kFile, {}}}, jail::encode(jail::CollectedFile{"a", 1}, bytes, 1));
+  for (int i = 0; i < 1'000; ++i) sent += packet({}, jail::encode(jail::InitPutDone{}, more));
+  EXPECT_EQ(feed(sent), TunnelEnd::kProtocol);
 }
 
 }  // namespace

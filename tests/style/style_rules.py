@@ -10,7 +10,7 @@ FILE_LINES_MAX = 500
 FUNCTION_LINES_MAX = 70
 COLUMNS_MAX = 100
 HEADER_COMMENT_LINES = range(3, 21)
-LAUNCHER_LINES_MAX = 6_900
+LAUNCHER_LINES_MAX = 7_100
 LAUNCHER_MAIN = "apps/jail/"
 # A source of these that has no header of its own cannot be found by includes: it is counted.
 LAUNCHER_FOLDERS = ("apps/jail/", "src/jail/", "src/sys/")
