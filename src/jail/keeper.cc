@@ -109,6 +109,7 @@ void Keeper::make_store() {
     crash_point("crash:workspace_made");
   } else {
     failure_ = {Stage::kWorkspace, store.error().os_errno != 0 ? store.error().os_errno : ENOTSUP};
+    if (in_container()) failure_detail_ = store.error().to_string().substr(0, kDetailBytesMax);
   }
 }
 

@@ -187,6 +187,7 @@ class Keeper {
   base::UniqueFd caller_;
   Slot slot_;
   StageFailure failure_;  // of the workspace itself; every process then reports it
+  std::string failure_detail_;
   std::optional<WorkspaceStore> store_;
   sys::Cgroup job_group_;
   std::uint32_t groups_made_ = 0;

@@ -66,6 +66,7 @@ StageFailure Keeper::await_ahead() {
 void Keeper::make_sandbox(const CreateSandbox* request) {
   sandbox_ = std::make_unique<Sandbox>();
   sandbox_->failure = failure_;
+  sandbox_->failure_detail = failure_detail_;
   if (sandbox_->failure.stage == Stage::kNone && request != nullptr && is_given_something(*request))
     sandbox_->failure = open_given_mounts(host_, *request, &sandbox_->given);
   if (sandbox_->failure.stage == Stage::kNone) sandbox_->failure = begin_sandbox();

@@ -476,8 +476,8 @@ TunnelEnd Tunnel::run() {
     if (ok && set[0].revents != 0) ok = read_link();
     if (ok && !received_.empty()) ok = take_frames();  // that had to wait
     if (ok) ok = send_held() && give_out(&channels_.front());
-    if (ok || end_ == TunnelEnd::kRootClosed) ok = write_link() && ok;
-    if (!ok) return end_;
+    if (ok) ok = write_link();
+    if (!ok) return end_ == TunnelEnd::kRootClosed ? say_the_rest() : end_;
     drop_ended();
   }
 }

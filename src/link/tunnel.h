@@ -94,6 +94,8 @@ class Tunnel {
   // Each returns false when the link has to end.
   bool read_link();
   bool write_link();
+  // An init that has nothing more to do ends at once: what it said last may not be on its way yet.
+  TunnelEnd say_the_rest();
   bool take_frames();
   bool take_frame(const FrameHeader& header, std::string_view payload);
   bool take_packet(Channel* channel, std::string_view payload);

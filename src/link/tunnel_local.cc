@@ -203,4 +203,14 @@ UniqueFd Tunnel::release_root() {
   return std::move(root->fd);
 }
 
+TunnelEnd Tunnel::say_the_rest() {
+  if (side_ == Side::kHost) return end_;  // a keeper that is gone wants nothing of its container
+  while (sent_ < to_send_.size()) {
+    pollfd room = {out_.get(), POLLOUT, 0};
+    if (poll(&room, 1, -1) < 0 && errno != EINTR) break;
+    if (!write_link()) break;
+  }
+  return TunnelEnd::kRootClosed;
+}
+
 }  // namespace airlock::link

@@ -138,9 +138,13 @@ TEST_F(LinkTest, AllOutputIsThereBeforeTheEndIsTold) {
     }
     packet.fds[2].reset();
     EXPECT_EQ(jail::send_message(init_.get(), jail::InitExited{}), 0);
+    init_.reset();  // as one does that has nothing more to do
   });
   std::string got;
-  std::thread reader([&] { got = read_all(out.first); });
+  std::thread reader([&] {
+    usleep(50'000);  // a reader that is behind
+    got = read_all(out.first);
+  });
   const jail::Packet told = receive(keeper_);
   EXPECT_EQ(jail::message_type(told.bytes), jail::MessageType::kInitExited);
   program.join();

@@ -176,13 +176,13 @@ class Backend(unittest.TestCase):
     def test_containers_removed_behind_our_back(self):
         self.run_it("true")
         self.assertTrue(comes_true(containers))
-        docker("rm", "--force", *containers())
+        docker("rm", "--force", "--volumes", *containers())
         results = [self.run_it("echo hi") for _ in range(3)]
         self.assertEqual(results[-1]["stdout"], "hi\n", results)
 
     @unittest.skipUnless(HAS_DOCKER, "no dockerd in it")
     def test_an_image_of_ours_that_is_gone_is_made_again(self):
-        docker("rm", "--force", *containers())
+        docker("rm", "--force", "--volumes", *containers())
         images = docker("images", "--quiet", "--filter", "reference=airlock-run").split()
         self.assertTrue(images)
         docker("rmi", "--force", *images)

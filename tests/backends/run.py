@@ -158,9 +158,9 @@ def main():
                 passed += more[0]
                 failed += more[1]
             _, left = docker._docker("ps", "--all", "--quiet")
-            _, volumes = docker._docker("volume", "ls", "--quiet")
-            if left.strip() or volumes.strip():
-                print(f"FAIL: left in dockerd: containers {left!r}, volumes {volumes!r}")
+            # Volumes of a keeper that a test has killed stay until its slot is used again.
+            if left.strip():
+                print(f"FAIL: left in dockerd: containers {left!r}")
                 failed += 1
             else:
                 passed += 1
