@@ -477,6 +477,7 @@ TunnelEnd Tunnel::run() {
     if (ok && !received_.empty()) ok = take_frames();  // that had to wait
     if (ok) ok = send_held() && give_out(&channels_.front());
     if (ok) ok = write_link();
+    if (!ok && end_ == TunnelEnd::kLinkClosed) return give_out_the_rest();
     if (!ok) return end_ == TunnelEnd::kRootClosed ? say_the_rest() : end_;
     drop_ended();
   }

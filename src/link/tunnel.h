@@ -96,6 +96,8 @@ class Tunnel {
   bool write_link();
   // An init that has nothing more to do ends at once: what it said last may not be on its way yet.
   TunnelEnd say_the_rest();
+  // The same seen from the host: output that a slow reader has not taken yet outlives the link.
+  TunnelEnd give_out_the_rest();
   bool take_frames();
   bool take_frame(const FrameHeader& header, std::string_view payload);
   bool take_packet(Channel* channel, std::string_view payload);

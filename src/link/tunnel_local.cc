@@ -213,4 +213,38 @@ TunnelEnd Tunnel::say_the_rest() {
   return TunnelEnd::kRootClosed;
 }
 
+TunnelEnd Tunnel::give_out_the_rest() {
+  if (side_ == Side::kGuest) return TunnelEnd::kLinkClosed;
+  bool is_open = true;
+  while (true) {
+    to_send_.clear();  // nobody takes it
+    sent_ = 0;
+    if (is_open && !any_waits()) {
+      is_open = read_link();
+      if (!is_open && end_ != TunnelEnd::kLinkClosed) return end_;
+    } else if (!take_frames()) {
+      return end_;
+    }
+    Channel& root = channels_.front();
+    if (!give_out(&root)) return end_;
+    const bool may_tell = !root.packets.empty() && root.packets.front().awaited_files == 0;
+    const bool tells = may_tell && outputs_are_through();
+    std::vector<pollfd> set = {{root.fd.get(), static_cast<short>(tells ? POLLOUT : 0), 0}};
+    std::vector<std::uint32_t> ids;
+    for (const Channel& channel : channels_) {
+      if (!channel.is_output || channel.pending.empty()) continue;
+      set.push_back({channel.fd.get(), POLLOUT, 0});
+      ids.push_back(channel.id);
+    }
+    if (ids.empty() && !tells && !is_open) return TunnelEnd::kLinkClosed;
+    if (is_open && !any_waits()) set.push_back({in_.get(), POLLIN, 0});
+    if (poll(set.data(), set.size(), -1) < 0 && errno != EINTR) return TunnelEnd::kFailed;
+    if ((set[0].revents & (POLLHUP | POLLERR)) != 0) return TunnelEnd::kRootClosed;
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      Channel* const channel = set[i + 1].revents != 0 ? find(ids[i]) : nullptr;
+      if (channel != nullptr && !write_local(channel)) return end_;
+    }
+  }
+}
+
 }  // namespace airlock::link
