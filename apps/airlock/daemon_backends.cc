@@ -44,7 +44,6 @@ base::Result<DaemonBackends> choose_backends(std::unique_ptr<backend::Backend> n
       candidate.backend = std::move(native);
     }
     if (candidates.empty()) {
-      // A container costs a hundred times what a native sandbox does, to make and to keep.
       parked.parked_max = std::min(parked.parked_max, kContainersParkedMax);
       parked.parked_min = std::min(parked.parked_max, kContainersParkedMin);
       auto ready =

@@ -52,10 +52,10 @@ BrokerWords take_words(int argc, char** argv) {
                                : word == "--docker-socket"      ? &words.docker.socket
                                : word == "--docker-image"       ? &words.docker.image
                                                                 : nullptr;
-    if (value == nullptr) {
-      words.rest.push_back(argv[i]);
-    } else if (i + 1 < argc) {
+    if (value != nullptr && i + 1 < argc) {
       *value = argv[++i];
+    } else {
+      words.rest.push_back(argv[i]);  // a launcher's, or refused as none
     }
   }
   return words;

@@ -13,9 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "container/container_tier.h"
 #include "container/docker_image.h"
-#include "container/runtime.h"
-#include "container/shim.h"
 #include "container/tar.h"
 #include "docker/engine.h"
 #include "jail/path_rules.h"
@@ -278,7 +277,7 @@ base::Status remove_surely(const Engine& engine, const std::string& target) {
   return refused("remove " + target, removed);
 }
 
-class DockerTier final : public jail::LowerTier {
+class DockerTier final : public ContainerTier {
  public:
   // Without `ready` dockerd did not answer yet.
   DockerTier(DockerOptions options, OwnFacts facts, std::optional<Ready> ready)
@@ -287,7 +286,6 @@ class DockerTier final : public jail::LowerTier {
   jail::Tier tier() const override {
     return options_.gvisor ? jail::Tier::kDockerGvisor : jail::Tier::kDocker;
   }
-  bool is_container() const override { return true; }
   bool has_host_tasks() const override { return !options_.gvisor; }
   std::uint32_t missing() const override {
     std::uint32_t missing =
@@ -295,19 +293,6 @@ class DockerTier final : public jail::LowerTier {
     if (options_.gvisor) missing |= jail::kLacksCgroupPids | jail::kLacksPidsPeak;
     if (ready_ && !ready_->own_groups) missing |= jail::kLacksMemoryPeak | jail::kLacksPidsPeak;
     return missing;
-  }
-  sys::RawChild start_init(std::uint32_t slot, int channel_fd) const override {
-    return start_shim({.slot = slot,
-                       .channel_fd = channel_fd,
-                       .scratch_directory = options_.scratch_directory,
-                       .make_runtime = [this]() -> std::unique_ptr<Runtime> {
-                         return std::make_unique<DockerRuntime>(options_, facts_, ready_);
-                       }});
-  }
-  jail::StageFailure describe(std::uint32_t /*slot*/, jail::ViewSetup* view,
-                              std::string* /*words*/) const override {
-    view->skeleton = "/";
-    return {};
   }
   // What an earlier owner of the slot left must not become this one's: it is removed, or there is
   // no workspace.
@@ -326,7 +311,6 @@ class DockerTier final : public jail::LowerTier {
                  jail::TranslatedWords* /*words*/) const override {
     if (options_.gvisor) request->pids += kOwnTasks;
   }
-  std::uint64_t memory_bytes(pid_t /*init*/) const override { return 0; }
   void end_rest(std::uint32_t slot) const override {
     if (const auto engine = Engine::connect(options_.socket)) {
       (void)engine->remove("/containers/" + container_name(facts_, slot) + "?force=1&v=1");
@@ -341,6 +325,11 @@ class DockerTier final : public jail::LowerTier {
   }
 
  private:
+  const std::string& scratch_directory() const override { return options_.scratch_directory; }
+  std::unique_ptr<Runtime> make_runtime() const override {
+    return std::make_unique<DockerRuntime>(options_, facts_, ready_);
+  }
+
   const DockerOptions options_;
   const OwnFacts facts_;
   const std::optional<Ready> ready_;

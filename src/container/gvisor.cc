@@ -12,9 +12,9 @@
 #include <utility>
 
 #include "container/bundle.h"
+#include "container/container_tier.h"
 #include "container/input_file.h"
 #include "container/run_program.h"
-#include "container/shim.h"
 #include "jail/sandbox_layout.h"
 #include "sys/files.h"
 
@@ -197,32 +197,18 @@ class GvisorRuntime final : public Runtime {
   std::string folder_;
 };
 
-class GvisorTier final : public jail::LowerTier {
+class GvisorTier final : public ContainerTier {
  public:
   GvisorTier(GvisorOptions options, HostParts host)
       : options_(std::move(options)), host_(std::move(host)) {}
 
   jail::Tier tier() const override { return jail::Tier::kGvisor; }
-  bool is_container() const override { return true; }
   bool takes_mounts() const override { return true; }
   std::uint32_t missing() const override {
     return jail::kLacksUidRange | jail::kLacksSupplementaryGroups | jail::kLacksCgroupPids |
            jail::kLacksPidsPeak;
   }
 
-  sys::RawChild start_init(std::uint32_t slot, int channel_fd) const override {
-    return start_shim({.slot = slot,
-                       .channel_fd = channel_fd,
-                       .scratch_directory = options_.scratch_directory,
-                       .make_runtime = [this]() -> std::unique_ptr<Runtime> {
-                         return std::make_unique<GvisorRuntime>(options_, host_);
-                       }});
-  }
-  jail::StageFailure describe(std::uint32_t /*slot*/, jail::ViewSetup* view,
-                              std::string* /*words*/) const override {
-    view->skeleton = "/";
-    return {};
-  }
   base::Result<jail::WorkspaceStore> make_store(std::uint32_t slot, std::uint64_t bytes,
                                                 std::uint32_t inodes) const override {
     return jail::WorkspaceStore::create(host_.ids, host_.state_directory, slot, bytes, inodes);
@@ -231,10 +217,14 @@ class GvisorTier final : public jail::LowerTier {
                  jail::TranslatedWords* /*words*/) const override {
     request->pids += kOwnTasks;
   }
-  std::uint64_t memory_bytes(pid_t /*init*/) const override { return 0; }  // the group's to limit
   void end_rest(std::uint32_t slot) const override { remove_folder(folder_of(options_, slot)); }
 
  private:
+  const std::string& scratch_directory() const override { return options_.scratch_directory; }
+  std::unique_ptr<Runtime> make_runtime() const override {
+    return std::make_unique<GvisorRuntime>(options_, host_);
+  }
+
   const GvisorOptions options_;
   const HostParts host_;
 };

@@ -132,6 +132,7 @@ class Keeper {
   StageFailure begin_sandbox();
   StageFailure release_sandbox(bool detach_early);
   StageFailure release_lower_sandbox();
+  StageFailure send_view(ViewSetup* view);
   StageFailure settle_sandbox();
   StageFailure send_workspace_setup();
   StageFailure send_exec_setup();

@@ -164,16 +164,8 @@ StageFailure Keeper::release_sandbox(bool detach_early) {
   view.detach_early = detach_early;
   view.trees = {trees.data(), trees.size(), static_cast<std::uint32_t>(host_.view.trees.size())};
   view.init_id = init_id(host_.ids, single);
-  const bool in_directory = store_.has_value() && store_->mount_fd() < 0;
-  if (in_directory) view.workspace_directory = store_->directory();
   view.bound_watches = host_.ids.kind != IdMapKind::kPool;
-  view.hand_back_workspace = request_.reusable;
-  view.binds = static_cast<std::uint32_t>(sandbox_->given.mounts.size());
-  view.has_layer = sandbox_->given.has_layer();
-  view.workspace_read_only = sandbox_->given.workspace_read_only;
-  int error = send_message(sandbox_->channel.get(), view);
-  if (error == 0) error = send_given_mounts(sandbox_->channel.get(), &sandbox_->given);
-  return check_sent(error);
+  return send_view(&view);
 }
 
 StageFailure Keeper::release_lower_sandbox() {
@@ -182,14 +174,21 @@ StageFailure Keeper::release_lower_sandbox() {
   const StageFailure failure = host_.lower->describe(slot_.number(), &view, &words);
   if (failure.stage != Stage::kNone) return failure;
   view.tier = static_cast<std::uint8_t>(host_.lower->tier());
-  view.hand_back_workspace = request_.reusable && in_container();
-  const bool in_directory = in_container() && store_.has_value() && store_->mount_fd() < 0;
-  if (in_directory) view.workspace_directory = store_->directory();
   view.init_id = kGuestId;
-  view.binds = static_cast<std::uint32_t>(sandbox_->given.mounts.size());
-  view.has_layer = sandbox_->given.has_layer();
-  view.workspace_read_only = sandbox_->given.workspace_read_only;
-  int error = send_message(sandbox_->channel.get(), view);
+  return send_view(&view);
+}
+
+// With what the caller has asked for, and that after it.
+StageFailure Keeper::send_view(ViewSetup* view) {
+  if (host_.lower == nullptr || in_container()) {
+    const bool in_directory = store_.has_value() && store_->mount_fd() < 0;
+    if (in_directory) view->workspace_directory = store_->directory();
+    view->hand_back_workspace = request_.reusable;
+  }
+  view->binds = static_cast<std::uint32_t>(sandbox_->given.mounts.size());
+  view->has_layer = sandbox_->given.has_layer();
+  view->workspace_read_only = sandbox_->given.workspace_read_only;
+  int error = send_message(sandbox_->channel.get(), *view);
   if (error == 0) error = send_given_mounts(sandbox_->channel.get(), &sandbox_->given);
   return check_sent(error);
 }
@@ -260,13 +259,9 @@ StageFailure Keeper::check_sent(int error) {
 std::uint32_t Keeper::find_missing() const {
   std::uint32_t missing = 0;
   if (!host_.seccomp_listener) missing |= kLacksDenialReport;
-  if (host_.lower != nullptr) {
-    if (in_container() && disk_is_watched()) missing |= kLacksDiskQuota;
-    missing |= host_.lower->missing();
-    if (!in_container()) return missing;
-  } else if (disk_is_watched()) {
-    missing |= kLacksDiskQuota;
-  }
+  if (host_.lower != nullptr) missing |= host_.lower->missing();
+  if (host_.lower != nullptr && !in_container()) return missing;
+  if (disk_is_watched()) missing |= kLacksDiskQuota;
   if (host_.lower == nullptr && init_id(host_.ids, uses_single_id()) != kInitId) {
     missing |= kLacksUidRange | kLacksSupplementaryGroups;
   }
