@@ -1,17 +1,22 @@
 // airlock-link: pid 1 of a container. Starts airlock-init and joins it to the keeper on the host,
 // whose packets come over our stdin and stdout (link/tunnel.h).
 //
-//   airlock-link INIT
+//   airlock-link INIT UID
 //
-// Of the guest's own uid, which neither the kernel's protection of pid 1 nor our own, not to be
-// dumpable, lets it touch; init's filter does the rest. Ends when the link does, and the container
-// with it.
+// Begins as root, of which it has nothing but to become UID, the guest's own: what a runtime gives
+// it as stdin and stdout belongs to whom it began as, and gVisor opens it through /proc/1/fd for
+// its owner. For the rest neither the kernel's protection of pid 1 nor our own, not to be dumpable,
+// lets the guest touch it; init's filter does what is left. Ends when the link does, and the
+// container with it.
 #include <fcntl.h>
+#include <grp.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <charconv>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <utility>
 
 #include "jail/sandbox_layout.h"
@@ -36,7 +41,19 @@ constexpr int kOutOfTheWay = 20;  // of the numbers that init knows
   _exit(127);
 }
 
-int run(const char* program) {
+// For good, group list included; 0 is nobody to become.
+bool become(const char* number) {
+  uid_t id = 0;
+  const auto read = std::from_chars(number, number + std::strlen(number), id);
+  return *read.ptr == '\0' && id != 0 && setgroups(0, nullptr) == 0 && setresgid(id, id, id) == 0 &&
+         setresuid(id, id, id) == 0 && setuid(0) != 0;
+}
+
+int run(const char* program, const char* uid) {
+  if (!become(uid)) {
+    std::perror("airlock-link: could not become the guest's user");
+    return 1;
+  }
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   signal(SIGPIPE, SIG_IGN);
   signal(SIGTERM, SIG_DFL);
@@ -53,8 +70,7 @@ int run(const char* program) {
   theirs.reset();
   signal(SIGCHLD, SIG_IGN);  // what loses its parent becomes our child, and is nobody's to wait for
   const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  dup2(null, 0);
-  dup2(null, 1);
+  for (const int stream : {0, 1, 2}) dup2(null, stream);
   Tunnel tunnel(
       {.side = Side::kGuest, .in = std::move(in), .out = std::move(out), .root = std::move(ours)});
   const TunnelEnd end = tunnel.run();
@@ -66,9 +82,9 @@ int run(const char* program) {
 }  // namespace airlock::link
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
+  if (argc != 3) {
     std::fputs("airlock-link: is started by airlock, in a container\n", stderr);
     return 2;
   }
-  return airlock::link::run(argv[1]);
+  return airlock::link::run(argv[1], argv[2]);
 }

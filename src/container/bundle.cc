@@ -19,16 +19,17 @@ json::object make_mount(const std::string& source, const std::string& target, bo
 
 json::object make_process() {
   const json::array none;
-  const json::object capabilities = {{"bounding", none},
-                                     {"effective", none},
+  json::array own;
+  for (const char* name : kLinkCapabilities) own.emplace_back(std::string("CAP_") + name);
+  const json::object capabilities = {{"bounding", own},
+                                     {"effective", own},
                                      {"inheritable", none},
-                                     {"permitted", none},
+                                     {"permitted", own},
                                      {"ambient", none}};
-  const std::string folder = kProgramsFolder;
   return {
       {"terminal", false},
-      {"user", {{"uid", kNobody}, {"gid", kNobody}}},
-      {"args", {folder + "/airlock-link", folder + "/airlock-init"}},
+      {"user", {{"uid", 0}, {"gid", 0}}},
+      {"args", json::value_from(link_command())},
       {"env", json::array{}},
       {"cwd", "/"},
       {"capabilities", capabilities},

@@ -195,6 +195,7 @@ class DockerRuntime final : public Runtime {
     host["NetworkMode"] = "none";
     host["ReadonlyRootfs"] = true;
     host["CapDrop"] = json::array{"ALL"};
+    host["CapAdd"] = json::value_from(kLinkCapabilities);
     host["SecurityOpt"] = json::array{"no-new-privileges"};
     host["IpcMode"] = "private";
     host["LogConfig"] = {{"Type", "none"}};
@@ -208,12 +209,10 @@ class DockerRuntime final : public Runtime {
         ready_->own_groups ? group_of(request, options_.group_parent) : std::string();
     if (!group.empty()) host["CgroupParent"] = group;
     add_places(request, &host);
-    const std::string folder = kProgramsFolder;
-    const std::string user = std::to_string(kNobody) + ":" + std::to_string(kNobody);
     return {
         {"Image", ready_->image},
-        {"User", user},
-        {"Entrypoint", {folder + "/airlock-link", folder + "/airlock-init"}},
+        {"User", "0:0"},
+        {"Entrypoint", json::value_from(link_command())},
         {"Cmd", json::array{}},
         {"Env", json::array{}},
         {"WorkingDir", "/"},

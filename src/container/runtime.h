@@ -2,7 +2,7 @@
 // for; gvisor.cc and docker.cc are the two there are.
 //
 // Every container is made from one template of ours: no network, nothing of the host to be written
-// to, no capability, no new privileges. What differs is in ContainerRequest, of which a caller
+// to, no capability of a guest's, no new privileges. What differs is in ContainerRequest, of which a caller
 // chooses nothing but the sizes.
 #pragma once
 
@@ -18,12 +18,18 @@
 
 namespace airlock::container {
 
-// nobody: whom init, airlock-link and guests run as, in every container.
+// nobody: whom init and guests run as, in every container, and whom airlock-link becomes.
 inline constexpr std::uint32_t kNobody = 65'534;
 // Tasks that are not the guest's: airlock-link and init.
 inline constexpr std::uint32_t kOwnTasks = 2;
 // Where the two programs are, inside.
 inline constexpr const char* kProgramsFolder = "/.airlock";
+// The first process of every container: root, but only to become nobody (apps/link).
+inline constexpr const char* kLinkCapabilities[] = {"SETUID", "SETGID"};
+inline std::vector<std::string> link_command() {
+  const std::string folder = kProgramsFolder;
+  return {folder + "/airlock-link", folder + "/airlock-init", std::to_string(kNobody)};
+}
 
 struct ContainerRequest {
   std::uint32_t slot = 0;

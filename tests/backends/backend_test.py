@@ -70,6 +70,13 @@ class Backend(unittest.TestCase):
         result = self.run_it(script, limits=limits)
         return result["outcome"], result
 
+    def test_what_tells_of_the_end_is_not_the_guests_to_write(self):
+        # gVisor opens /proc/1/fd/N for whoever owns what is behind it: not so the link's ends.
+        result = self.run_it("for end in /proc/1/fd/*; do printf '%64s' x >$end; done "
+                             "2>/dev/null; sleep 0.3; echo alive; exit 7")
+        self.assertEqual((result["outcome"], result["exit_code"]), ("exited", 7), result)
+        self.assertTrue(result["stdout"].endswith("alive\n"), result)
+
     def test_the_result_says_what_made_it(self):
         result = self.run_it("id -u; cat /proc/1/comm; grep -c . /proc/net/dev 2>/dev/null; exit 3")
         self.assertEqual((result["outcome"], result["exit_code"]), ("exited", 3), result)
