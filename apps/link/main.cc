@@ -41,12 +41,20 @@ constexpr int kOutOfTheWay = 20;  // of the numbers that init knows
   _exit(127);
 }
 
-// For good, group list included; 0 is nobody to become.
+// What no program can have any more, whatever it is.
+bool empty_bounding_set() {
+  for (unsigned long capability = 0; prctl(PR_CAPBSET_READ, capability) >= 0; ++capability) {
+    if (prctl(PR_CAPBSET_DROP, capability) != 0) return false;
+  }
+  return true;
+}
+
+// For good, group list and bounding set included; 0 is nobody to become.
 bool become(const char* number) {
   uid_t id = 0;
   const auto read = std::from_chars(number, number + std::strlen(number), id);
-  return *read.ptr == '\0' && id != 0 && setgroups(0, nullptr) == 0 && setresgid(id, id, id) == 0 &&
-         setresuid(id, id, id) == 0 && setuid(0) != 0;
+  return *read.ptr == '\0' && id != 0 && empty_bounding_set() && setgroups(0, nullptr) == 0 &&
+         setresgid(id, id, id) == 0 && setresuid(id, id, id) == 0 && setuid(0) != 0;
 }
 
 int run(const char* program, const char* uid) {

@@ -25,7 +25,7 @@ inline constexpr std::uint32_t kOwnTasks = 2;
 // Where the two programs are, inside.
 inline constexpr const char* kProgramsFolder = "/.airlock";
 // The first process of every container: root, but only to become nobody (apps/link).
-inline constexpr const char* kLinkCapabilities[] = {"SETUID", "SETGID"};
+inline constexpr const char* kLinkCapabilities[] = {"SETUID", "SETGID", "SETPCAP"};
 inline std::vector<std::string> link_command() {
   const std::string folder = kProgramsFolder;
   return {folder + "/airlock-link", folder + "/airlock-init", std::to_string(kNobody)};
