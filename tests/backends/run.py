@@ -82,10 +82,12 @@ def stream(command, environment):
                              stderr=subprocess.STDOUT, text=True, timeout=SECONDS, check=False)
     sys.stdout.write(process.stdout)
     found = SUM.findall(process.stdout)
-    if not found:
-        return 0, 1
-    passed, failed = map(int, found[-1])
-    return passed, failed if failed or process.returncode == 0 else 1
+    passed, failed = map(int, found[-1]) if found else (0, 0)
+    if not failed and (process.returncode != 0 or not found):
+        print(f"FAIL: {command[-1]} ended with status {process.returncode}, "
+              f"{'although no test failed' if found else 'without a sum'}")
+        failed = 1
+    return passed, failed
 
 
 def write_launcher(top, backend, socket):
@@ -110,7 +112,9 @@ def run_protocol(top, backend, socket):
     failed = len(set(re.findall(r"^\[  FAILED  \] (\S+) \(", process.stdout, re.MULTILINE)))
     if failed or process.returncode != 0:
         sys.stdout.write(process.stdout)
-        failed = max(failed, 1)
+    if not failed and process.returncode != 0:
+        print(f"FAIL: {backend} protocol: ended with status {process.returncode}")
+        failed = 1
     return passed, failed
 
 

@@ -25,7 +25,7 @@ ROOT = airlock.Caller()
 CALLERS = (ROOT, ORDINARY)
 SLOW = float(os.environ.get("AIRLOCK_TEST_SLOW", "1"))
 GROUPS = {"kernel", "namespaces", "cgroup", "files", "memory", "host", "gpu", "install",
-          "languages", "ports"}
+          "languages", "ports", "backends"}
 
 
 def doctor(*options, caller=ROOT, binary=None, prefix=()):

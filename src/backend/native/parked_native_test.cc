@@ -47,31 +47,33 @@ struct Ran {
 };
 
 // One run, as a service makes it.
-Ran run(Backend& backend, const std::string& script, const std::string& profile = "default") {
-  auto workspace = backend.open_workspace(kUsual);
-  EXPECT_TRUE(workspace.has_value());
-  auto sandbox = (*workspace)->create_sandbox({.seccomp_profile = profile});
-  EXPECT_TRUE(sandbox.has_value());
+base::Result<Ran> try_run(Backend& backend, const std::string& script, const std::string& profile) {
+  AIRLOCK_ASSIGN(auto workspace, backend.open_workspace(kUsual));
+  AIRLOCK_ASSIGN(auto sandbox, workspace->create_sandbox({.seccomp_profile = profile}));
   int ends[2];
-  EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  if (pipe2(ends, O_CLOEXEC) != 0) return base::fail_errno("cannot make a pipe");
   const UniqueFd output(ends[0]);
-  auto process =
-      (*sandbox)->exec({.argv = {"/bin/sh", "-c", script},
-                        .env = {"PATH=/usr/bin:/bin"},
-                        .cwd = "/workspace",
-                        .limits = {},
-                        .last = true},
-                       {UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)), UniqueFd(ends[1]),
-                        UniqueFd(open("/dev/null", O_WRONLY | O_CLOEXEC))});
-  EXPECT_TRUE(process.has_value());
-  const auto report = (*process)->wait();
-  EXPECT_TRUE(report.has_value()) << report.error().to_string();
-  Ran ran{.outcome = model::classify(report->facts), .output = {}};
+  AIRLOCK_ASSIGN(auto process, sandbox->exec({.argv = {"/bin/sh", "-c", script},
+                                              .env = {"PATH=/usr/bin:/bin"},
+                                              .cwd = "/workspace",
+                                              .limits = {},
+                                              .last = true},
+                                             {UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)),
+                                              UniqueFd(ends[1]),
+                                              UniqueFd(open("/dev/null", O_WRONLY | O_CLOEXEC))}));
+  AIRLOCK_ASSIGN(const auto report, process->wait());
+  Ran ran{.outcome = model::classify(report.facts), .output = {}};
   char chunk[4096];
   for (ssize_t count = 0; (count = read(output.get(), chunk, sizeof chunk)) > 0;) {
     ran.output.append(chunk, static_cast<std::size_t>(count));
   }
   return ran;
+}
+
+Ran run(Backend& backend, const std::string& script, const std::string& profile = "default") {
+  auto ran = try_run(backend, script, profile);
+  EXPECT_TRUE(ran.has_value()) << ran.error().to_string();
+  return ran ? std::move(*ran) : Ran{};
 }
 
 struct ProcessEntry {
