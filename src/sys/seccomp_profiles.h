@@ -49,6 +49,10 @@ std::span<const SeccompProfile> seccomp_profiles();
 // nullptr when there is no such profile.
 const SeccompProfile* find_seccomp_profile(std::string_view name);
 
+// The wall around a container of Docker's, as JSON in its format: what any profile lets pass, so it
+// is no replacement for the filter of one. tools/policygen/docker_profile.h says how it is made.
+std::string_view docker_seccomp_profile();
+
 // Explains a reported call; nullptr when the profile does not report it. A foreign call has an
 // explanation of its own.
 const DenialEntry* find_denial(const SeccompProfile& profile,

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <string_view>
 
+#include "docker_profile.h"
 #include "program.h"
 
 namespace airlock::policygen {
@@ -128,6 +129,8 @@ std::string emit_seccomp(std::span<const Profile> profiles, const Architecture& 
   }
   text += "constexpr SeccompProfile k_profiles[] = {\n" + rows + "};\n}  // namespace\n\n";
   text += "std::span<const SeccompProfile> seccomp_profiles() { return k_profiles; }\n\n";
+  text += "std::string_view docker_seccomp_profile() {\n  return " +
+          quote(write_docker_profile(profiles, architecture)) + ";\n}\n\n";
   return text + "}  // namespace airlock::sys\n";
 }
 

@@ -4,6 +4,7 @@
 #include <seccomp.h>
 
 #include <algorithm>
+#include <boost/json.hpp>
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
@@ -12,6 +13,7 @@
 #include <fstream>
 #include <random>
 
+#include "docker_profile.h"
 #include "emit.h"
 #include "program.h"
 #include "yaml_reader.h"
@@ -265,6 +267,52 @@ TEST(ProfileTest, BrokenYamlIsAnErrorWithItsPlace) {
   EXPECT_TRUE(ProfileText("profile: [").error().starts_with("p.yaml:1:"))
       << ProfileText("profile: [").error();
   EXPECT_EQ(ProfileText("[]").error(), "p.yaml:1:1: a mapping is expected here");
+}
+
+// What the container runtime does with one call.
+bool docker_allows(const boost::json::value& profile, const std::string& name,
+                   const seccomp_data& data) {
+  const auto holds = [&](const boost::json::value& test) {
+    EXPECT_EQ(test.at("op").as_string(), "SCMP_CMP_MASKED_EQ");
+    const std::uint64_t argument = data.args[test.at("index").to_number<std::size_t>()];
+    return (argument & test.at("value").to_number<std::uint64_t>()) ==
+           test.at("valueTwo").to_number<std::uint64_t>();
+  };
+  return std::ranges::any_of(profile.at("syscalls").as_array(), [&](const auto& entry) {
+    const auto& names = entry.at("names").as_array();
+    const auto* const arguments = entry.as_object().if_contains("args");
+    return entry.at("action").as_string() == "SCMP_ACT_ALLOW" &&
+           std::ranges::count(names, boost::json::value(name)) > 0 &&
+           (arguments == nullptr || std::ranges::all_of(arguments->as_array(), holds));
+  });
+}
+
+TEST(DockerProfileTest, IsNeverNarrowerThanAProfileAndHasNoCallThatNoneHas) {
+  const Profile profiles[] = {load_committed("default"), load_committed("gpu")};
+  const auto docker = boost::json::parse(write_docker_profile(profiles, native_architecture()));
+  EXPECT_EQ(docker.at("defaultAction").as_string(), "SCMP_ACT_ERRNO");
+  std::mt19937 random(5);
+  for (const Profile& profile : profiles) {
+    const auto values = interesting_values(profile);
+    for (const auto& [number, call] : profile.calls) {
+      for (int i = 0; i < 200; ++i) {
+        seccomp_data data{};
+        data.nr = static_cast<int>(number);
+        for (auto& argument : data.args) {
+          argument = values[random() % values.size()] | (std::uint64_t{random()} << 32);
+        }
+        if (expected_answer(profile, data, Variant::kPlain) != SECCOMP_RET_ALLOW) continue;
+        EXPECT_TRUE(docker_allows(docker, call.name, data)) << call.name;
+      }
+    }
+  }
+  for (const char* name : {"mount", "bpf", "setns", "io_uring_setup", "ptrace", "clone3"}) {
+    EXPECT_FALSE(docker_allows(docker, name, {})) << name;
+  }
+  seccomp_data new_namespace{};
+  new_namespace.args[0] = 0x10000000;  // CLONE_NEWUSER
+  EXPECT_FALSE(docker_allows(docker, "unshare", new_namespace));
+  EXPECT_FALSE(docker_allows(docker, "clone", new_namespace));
 }
 
 TEST(HostViewTest, CommittedViewNamesNothingSecret) {
