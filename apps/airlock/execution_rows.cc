@@ -90,6 +90,9 @@ base::Status take_gvisor_overlay(const Value& value, ServeOptions&) {
   return {};
 }
 
+constexpr std::int64_t kStartTimeoutMinMs = 1'000;
+constexpr std::int64_t kStartTimeoutMaxMs = 600'000;
+
 #define AIRLOCK_AT(member) [](ServeOptions& all) -> auto& { return all.member; }
 
 // clang-format off
@@ -109,6 +112,9 @@ constexpr SettingRow kRows[] = {
     {{.name = "execution.docker_socket", .value = "SOCKET", .group = kExecution, .help = "",
       .fallback = "unix:///var/run/docker.sock", .places = Places::kNotInFlags},
      take_docker_socket},
+    {{.name = "execution.start_timeout", .value = "TIME", .group = kExecution, .help = "",
+      .fallback = "60s", .places = Places::kNotInFlags},
+     take_time<AIRLOCK_AT(execution.start_timeout), kStartTimeoutMinMs, kStartTimeoutMaxMs>},
     {{.name = "security.gvisor.enabled", .value = "true|false", .group = kExecution, .help = "",
       .fallback = "true", .places = Places::kNotInFlags},
      take_switch<AIRLOCK_AT(execution.gvisor_enabled)>},

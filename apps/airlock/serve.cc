@@ -202,6 +202,8 @@ std::vector<std::string> broker_words(const std::string& program, const std::str
                                     execution.docker_socket,
                                     "--docker-image",
                                     execution.docker_image,
+                                    "--start-timeout-ms",
+                                    std::to_string(execution.start_timeout.count()),
                                     "--state-dir",
                                     options.state_directory,
                                     "--tell"};

@@ -10,8 +10,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <algorithm>
+#include <charconv>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <iterator>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,33 +32,30 @@
 namespace airlock::container {
 namespace {
 
-int refuse(const base::Error& error) {
-  std::fprintf(stderr, "airlock-broker: %s%s%s\n", error.to_string().c_str(),
-               error.hint.empty() ? "" : "; ", error.hint.c_str());
-  return 1;
-}
-
 // Options of our own, taken out of the words; the rest are a launcher's.
 struct BrokerWords {
   std::string backend;
   GvisorOptions gvisor;
   DockerOptions docker;
+  std::string start_timeout_ms;
   std::vector<char*> rest;
 };
 
 BrokerWords take_words(int argc, char** argv) {
   BrokerWords words;
+  const std::pair<std::string_view, std::string*> own[] = {
+      {"--backend", &words.backend},
+      {"--gvisor-program", &words.gvisor.program},
+      {"--gvisor-platform", &words.gvisor.platform},
+      {"--gvisor-file-access", &words.gvisor.file_access},
+      {"--docker-socket", &words.docker.socket},
+      {"--docker-image", &words.docker.image},
+      {"--start-timeout-ms", &words.start_timeout_ms}};
   for (int i = 0; i < argc; ++i) {
-    const std::string_view word = argv[i];
-    std::string* const value = word == "--backend"              ? &words.backend
-                               : word == "--gvisor-program"     ? &words.gvisor.program
-                               : word == "--gvisor-platform"    ? &words.gvisor.platform
-                               : word == "--gvisor-file-access" ? &words.gvisor.file_access
-                               : word == "--docker-socket"      ? &words.docker.socket
-                               : word == "--docker-image"       ? &words.docker.image
-                                                                : nullptr;
-    if (value != nullptr && i + 1 < argc) {
-      *value = argv[++i];
+    const auto* const found = std::ranges::find(own, std::string_view(argv[i]),
+                                                &std::pair<std::string_view, std::string*>::first);
+    if (found != std::end(own) && i + 1 < argc) {
+      *found->second = argv[++i];
     } else {
       words.rest.push_back(argv[i]);  // a launcher's, or refused as none
     }
@@ -61,62 +63,89 @@ BrokerWords take_words(int argc, char** argv) {
   return words;
 }
 
-std::string folder_of_ourselves() {
-  const std::string beside = jail::beside_ourselves("");
-  return beside.substr(0, beside.size() - 1);
+base::Result<jail::Tier> find_tier(std::string_view backend) {
+  if (backend == "gvisor") return jail::Tier::kGvisor;
+  if (backend == "docker") return jail::Tier::kDocker;
+  if (backend == "docker+gvisor") return jail::Tier::kDockerGvisor;
+  return base::fail(base::ErrorCode::kInvalidArgument,
+                    "--backend is gvisor, docker or docker+gvisor");
 }
 
-int run(int argc, char** argv) {
-  setsid();
-  signal(SIGPIPE, SIG_IGN);
-  prctl(PR_SET_CHILD_SUBREAPER, 1);  // what a shim leaves, we reap
-  BrokerWords words = take_words(argc, argv);
-  int control_fd = -1;
-  auto options = jail::parse_launcher_arguments(static_cast<int>(words.rest.size()),
-                                                words.rest.data(), &control_fd);
-  if (!options) return refuse(options.error());
-  base::UniqueFd control(control_fd);
-  fcntl(control.get(), F_SETFD, FD_CLOEXEC);
-  const bool is_gvisor = words.backend == "gvisor";
-  words.docker.gvisor = words.backend == "docker+gvisor";
-  if (!is_gvisor && !words.docker.gvisor && words.backend != "docker") {
-    std::fputs("airlock-broker: --backend is gvisor, docker or docker+gvisor\n", stderr);
-    return 2;
+base::Result<std::chrono::milliseconds> parse_start_timeout(std::string_view text) {
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value == 0) {
+    return base::fail(base::ErrorCode::kInvalidArgument, "--start-timeout-ms is a number");
   }
+  return std::chrono::milliseconds(value);
+}
+
+// Slots, groups and workspaces have numbers that begin with 0 for each launcher of a host.
+void set_apart(jail::LauncherOptions* options, const std::string& backend) {
   if (options->run_directory.empty()) options->run_directory = jail::default_run_directory();
-  // Slots, groups and workspaces have numbers that begin with 0 for each launcher of a host.
-  options->run_directory += "-" + words.backend;
-  options->cgroup_parent += "-" + words.backend;
+  options->run_directory += "-" + backend;
+  options->cgroup_parent += "-" + backend;
   if (options->state_directory.empty()) options->state_directory = jail::default_state_directory();
   mkdir(options->state_directory.c_str(), 0711);
-  options->state_directory += "/" + words.backend;
+  options->state_directory += "/" + backend;
   mkdir(options->state_directory.c_str(), 0700);
   options->points.emplace_back(kProgramsFolder);
+}
+
+base::Result<std::unique_ptr<jail::LowerTier>> make_tier(jail::Tier tier, BrokerWords words,
+                                                         const jail::LauncherOptions& options,
+                                                         const jail::LauncherHost& host) {
+  const std::string beside = jail::beside_ourselves("");
+  CommonOptions common{.programs = beside.substr(0, beside.size() - 1),
+                       .scratch_directory = options.state_directory};
+  if (!words.start_timeout_ms.empty()) {
+    AIRLOCK_ASSIGN(common.start_timeout, parse_start_timeout(words.start_timeout_ms));
+  }
+  if (tier == jail::Tier::kGvisor) {
+    words.gvisor.run_directory = options.run_directory;
+    words.gvisor.common = std::move(common);
+    return make_gvisor_tier(words.gvisor, host);
+  }
+  words.docker.gvisor = tier == jail::Tier::kDockerGvisor;
+  words.docker.group_parent = options.cgroup_parent;
+  words.docker.common = std::move(common);
+  return make_docker_tier(words.docker, host);
+}
+
+base::Result<int> run(int argc, char** argv) {
+  BrokerWords words = take_words(argc, argv);
+  int control_fd = -1;
+  AIRLOCK_ASSIGN(auto options, jail::parse_launcher_arguments(static_cast<int>(words.rest.size()),
+                                                              words.rest.data(), &control_fd));
+  base::UniqueFd control(control_fd);
+  fcntl(control.get(), F_SETFD, FD_CLOEXEC);
+  AIRLOCK_ASSIGN(const jail::Tier tier, find_tier(words.backend));
+  set_apart(&options, words.backend);
   // Known before dockerd is asked, who may take long or hang.
-  if (std::exchange(options->tells_when_settled, false)) {
-    const jail::Tier tier = is_gvisor             ? jail::Tier::kGvisor
-                            : words.docker.gvisor ? jail::Tier::kDockerGvisor
-                                                  : jail::Tier::kDocker;
+  if (std::exchange(options.tells_when_settled, false)) {
     send(control.get(), &tier, sizeof tier, MSG_NOSIGNAL);
   }
-  auto host = jail::LauncherHost::open(*options);
-  if (!host) return refuse(host.error());
-  host->complete(*options);
-  host->seccomp_listener = false;  // no descriptor of it could be passed out of a container
-  if (auto view = jail::check_host_view(&host->view); !view) return refuse(view.error());
-  words.gvisor.run_directory = options->run_directory;
-  words.gvisor.scratch_directory = words.docker.scratch_directory = options->state_directory;
-  words.gvisor.programs = words.docker.programs = folder_of_ourselves();
-  words.docker.group_parent = options->cgroup_parent;
-  auto tier =
-      is_gvisor ? make_gvisor_tier(words.gvisor, *host) : make_docker_tier(words.docker, *host);
-  if (!tier) return refuse(tier.error());
-  host->lower = tier->get();
-  jail::sweep(*host);
-  return jail::run_lower_launcher(std::move(*options), std::move(*host), std::move(control));
+  AIRLOCK_ASSIGN(auto host, jail::LauncherHost::open(options));
+  host.complete(options);
+  host.seccomp_listener = false;  // no descriptor of it could be passed out of a container
+  AIRLOCK_TRY(jail::check_host_view(&host.view));
+  AIRLOCK_ASSIGN(const auto lower, make_tier(tier, std::move(words), options, host));
+  host.lower = lower.get();
+  jail::sweep(host);
+  return jail::run_lower_launcher(std::move(options), std::move(host), std::move(control));
 }
 
 }  // namespace
 }  // namespace airlock::container
 
-int main(int argc, char** argv) { return airlock::container::run(argc, argv); }
+int main(int argc, char** argv) {
+  setsid();
+  signal(SIGPIPE, SIG_IGN);
+  prctl(PR_SET_CHILD_SUBREAPER, 1);  // what a shim leaves, we reap
+  const auto status = airlock::container::run(argc, argv);
+  if (status.has_value()) return *status;
+  const airlock::base::Error& error = status.error();
+  std::fprintf(stderr, "airlock-broker: %s%s%s\n", error.to_string().c_str(),
+               error.hint.empty() ? "" : "; ", error.hint.c_str());
+  return error.code == airlock::base::ErrorCode::kInvalidArgument ? 2 : 1;
+}

@@ -73,6 +73,7 @@ class ChoiceBackend::Chosen final : public Workspace {
     base::Error last{base::ErrorCode::kUnavailable, 0, "no backend is available", {}};
     for (index_ = owner_.find(start, least); index_ < owner_.members_.size();
          index_ = owner_.find(index_ + 1, least)) {
+      tried_since_ = owner_.clock_.steady_now();
       auto opened = owner_.members_[index_]->candidate.backend->open_workspace(spec);
       if (opened) {
         workspace_ = std::move(*opened);
@@ -125,7 +126,7 @@ class ChoiceBackend::Chosen final : public Workspace {
  private:
   void pass_over(const std::string& reason) {
     if (fallback_.from.empty()) { fallback_ = {owner_.members_[index_]->candidate.name, reason}; }
-    owner_.rest(index_, reason);
+    owner_.rest(index_, reason, tried_since_);
     told_ = false;
   }
 
@@ -145,6 +146,7 @@ class ChoiceBackend::Chosen final : public Workspace {
   std::size_t index_ = 0;
   std::unique_ptr<Workspace> workspace_;
   Fallback fallback_;
+  std::chrono::steady_clock::time_point tried_since_;
   bool had_sandbox_ = false;
   bool told_ = true;
 };
@@ -179,12 +181,16 @@ std::size_t ChoiceBackend::find(std::size_t start, model::IsolationLevel least) 
   return members_.size();
 }
 
-void ChoiceBackend::rest(std::size_t index, const std::string& reason) {
+void ChoiceBackend::rest(std::size_t index, const std::string& reason,
+                         std::chrono::steady_clock::time_point tried_since) {
   {
     const std::scoped_lock lock(reasons_mutex_);
     members_[index]->reason = reason;
   }
-  const auto until = clock_.steady_now() + kBackendRest;
+  const auto now = clock_.steady_now();
+  const auto until =
+      now + std::clamp<std::chrono::steady_clock::duration>(
+                (now - tried_since) * kBackendRestFactor, kBackendRest, kBackendRestMax);
   members_[index]->rests_until_ns = until.time_since_epoch().count();
 }
 

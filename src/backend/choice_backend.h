@@ -19,7 +19,11 @@
 
 namespace airlock::backend {
 
+// How long a backend that failed is passed over: five times as long as it took to fail, so that one
+// that hangs holds up few; within these bounds.
 inline constexpr std::chrono::seconds kBackendRest{5};
+inline constexpr std::chrono::seconds kBackendRestMax{60};
+inline constexpr int kBackendRestFactor = 5;
 
 class ChoiceBackend final : public Backend {
  public:
@@ -73,7 +77,8 @@ class ChoiceBackend final : public Backend {
   // The first from `start` on that does not rest and is strong enough; the number of members if
   // there is none.
   std::size_t find(std::size_t start, model::IsolationLevel least);
-  void rest(std::size_t index, const std::string& reason);
+  void rest(std::size_t index, const std::string& reason,
+            std::chrono::steady_clock::time_point tried_since);
   std::string reason_of(std::size_t index);
   // Counts it and, where that is news, tells of it.
   void note(const Fallback& fallback, std::size_t taken, bool is_news);

@@ -15,6 +15,8 @@ struct Behaviour {
   bool creates = true;
   bool is_there = true;  // what it made answers
   int opened = 0;
+  base::ManualClock* clock = nullptr;
+  std::chrono::nanoseconds takes{0};  // to open, as `clock` tells
 };
 
 class FakeProcess final : public Process {
@@ -58,6 +60,7 @@ class FakeBackend final : public Backend {
   explicit FakeBackend(Behaviour& behaviour) : behaviour_(behaviour) {}
   base::Result<std::unique_ptr<Workspace>> open_workspace(WorkspaceSpec spec) override {
     ++behaviour_.opened;
+    if (behaviour_.clock != nullptr) behaviour_.clock->advance(behaviour_.takes);
     EXPECT_EQ(spec.least, kProcess) << "is for the choice alone";
     if (!behaviour_.opens) return base::fail(base::ErrorCode::kUnavailable, "cannot open");
     return std::make_unique<FakeWorkspace>(behaviour_);
@@ -131,6 +134,21 @@ TEST_F(ChoiceTest, OneThatFailedRestsAndIsThenTriedAgain) {
   EXPECT_EQ(told_.size(), 1u) << "said once, counted each time";
   EXPECT_EQ(choice_->fallbacks(), 2u);
   clock_.advance(kBackendRest);
+  EXPECT_EQ(run(), ": ");
+}
+
+TEST_F(ChoiceTest, OneThatHangsRestsLonger) {
+  strong_ = {.opens = false, .clock = &clock_, .takes = std::chrono::seconds(4)};
+  run();
+  clock_.advance(std::chrono::seconds(19));
+  run();
+  EXPECT_EQ(strong_.opened, 1);
+  clock_.advance(std::chrono::seconds(1));
+  strong_.takes = std::chrono::hours(1);
+  run();
+  EXPECT_EQ(strong_.opened, 2);
+  strong_ = {};
+  clock_.advance(kBackendRestMax);
   EXPECT_EQ(run(), ": ");
 }
 

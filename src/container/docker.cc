@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <functional>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -21,6 +22,7 @@
 #include "jail/sandbox_layout.h"
 #include "jail/workspace_store.h"
 #include "sys/files.h"
+#include "sys/seccomp_profiles.h"
 
 namespace airlock::container {
 namespace {
@@ -101,9 +103,9 @@ void remove_empty(int folder, const std::string& name) {
 }
 
 // dockerd makes the parent of a container in every hierarchy of v1, and leaves it there; the keeper
-// removes it in those that it uses.
-void remove_foreign_groups(const OwnFacts& facts, const std::string& parent, std::uint32_t slot) {
-  const std::string own = "s" + std::to_string(slot);
+// removes it in those that it uses. Of the slots for which `may_remove` says so.
+void remove_foreign_groups(const OwnFacts& facts, const std::string& parent,
+                           const std::function<bool(std::uint32_t slot)>& may_remove) {
   sys::Directory hierarchies(AT_FDCWD, kHierarchies);
   while (const char* name = hierarchies.valid() ? hierarchies.next() : nullptr) {
     const std::string path = std::string(kHierarchies) + "/" + name + "/" + parent;
@@ -111,8 +113,8 @@ void remove_foreign_groups(const OwnFacts& facts, const std::string& parent, std
     sys::Directory groups(AT_FDCWD, path.c_str());
     std::vector<std::string> found;
     while (const char* group = groups.valid() ? groups.next() : nullptr) {
-      const std::string_view text = group;
-      if (text == own || text.starts_with(own + ".")) found.emplace_back(group);
+      const auto slot = slot_of_name(group);
+      if (slot.has_value() && may_remove(*slot)) found.emplace_back(group);
     }
     for (const std::string& group : found) remove_empty(groups.fd(), group);
   }
@@ -145,14 +147,14 @@ class DockerRuntime final : public Runtime {
     return container;
   }
 
-  int limit(const jail::Exec& request) override {
+  base::Status limit(const jail::Exec& request) override {
     const json::object wanted =
         limits_of(request.memory_bytes, request.pids, request.cpu_rate_percent);
-    if (wanted == limits_) return 0;
-    const auto answer = engine().post("/containers/" + name_ + "/update", wanted);
-    if (!answer || answer->status != kOk) return EIO;
+    if (wanted == limits_) return {};
+    AIRLOCK_ASSIGN(const Answer answer, engine().post("/containers/" + name_ + "/update", wanted));
+    if (answer.status != kOk) return refused("limit a container", answer);
     limits_ = wanted;
-    return 0;
+    return {};
   }
 
   int put_input(const jail::PutFile& request, const UniqueFd& content) override {
@@ -196,7 +198,8 @@ class DockerRuntime final : public Runtime {
     host["ReadonlyRootfs"] = true;
     host["CapDrop"] = json::array{"ALL"};
     host["CapAdd"] = json::value_from(kLinkCapabilities);
-    host["SecurityOpt"] = json::array{"no-new-privileges"};
+    host["SecurityOpt"] =
+        json::array{"no-new-privileges", "seccomp=" + std::string(sys::docker_seccomp_profile())};
     host["IpcMode"] = "private";
     host["LogConfig"] = {{"Type", "none"}};
     host["RestartPolicy"] = {{"Name", "no"}};
@@ -270,6 +273,40 @@ class DockerRuntime final : public Runtime {
   json::object limits_;
 };
 
+// --- what owners that are gone left -------------------------------------------------------------
+
+std::optional<std::uint32_t> slot_of(const json::value& entry) {
+  const json::value* const labels = member(entry, "Labels");
+  return labels != nullptr ? slot_of_name("s" + text_of(*labels, kSlotLabel)) : std::nullopt;
+}
+
+// Of slots that nobody holds.
+void sweep_docker(const Engine& engine, const OwnFacts& facts, const std::string& group_parent,
+                  const jail::SlotPool& slots) {
+  const std::string label = std::string(kOwnerLabel) + "=" + facts.owner;
+  const auto containers = engine.get("/containers/json?all=1&" + filter("label", label));
+  for (const json::value& entry : list_in(containers)) {
+    const auto slot = slot_of(entry);
+    if (!slot.has_value()) continue;
+    const jail::Slot held = slots.try_take(*slot);
+    if (held.valid()) {
+      (void)engine.remove("/containers/" + text_of(entry, "Id") + "?force=1&v=1");
+    }
+  }
+  const auto volumes = engine.get("/volumes?" + filter("label", label));
+  for (const json::value& entry : list_in(volumes, "Volumes")) {
+    const auto slot = slot_of(entry);
+    if (!slot.has_value()) continue;
+    const jail::Slot held = slots.try_take(*slot);
+    if (held.valid()) (void)engine.remove("/volumes/" + text_of(entry, "Name") + "?force=1");
+  }
+  remove_foreign_groups(facts, group_parent, [&](std::uint32_t slot) {
+    const jail::Slot held = slots.try_take(slot);
+    return held.valid();
+  });
+  sweep_images(engine);
+}
+
 base::Status remove_surely(const Engine& engine, const std::string& target) {
   AIRLOCK_ASSIGN(const Answer removed, engine.remove(target));
   if (removed.status == kNoContent || removed.status == kNotFound) return {};
@@ -297,7 +334,8 @@ class DockerTier final : public ContainerTier {
   // no workspace.
   base::Result<jail::WorkspaceStore> make_store(std::uint32_t slot, std::uint64_t bytes,
                                                 std::uint32_t inodes) const override {
-    AIRLOCK_ASSIGN(const Engine engine, Engine::connect(options_.socket));
+    AIRLOCK_ASSIGN(const Engine engine,
+                   Engine::connect(options_.socket, options_.common.start_timeout));
     AIRLOCK_TRY(
         remove_surely(engine, "/containers/" + container_name(facts_, slot) + "?force=1&v=1"));
     for (const char* part : kVolumeParts) {
@@ -311,20 +349,25 @@ class DockerTier final : public ContainerTier {
     if (options_.gvisor) request->pids += kOwnTasks;
   }
   void end_rest(std::uint32_t slot) const override {
-    if (const auto engine = Engine::connect(options_.socket)) {
+    if (const auto engine = Engine::connect(options_.socket, options_.common.start_timeout)) {
       (void)engine->remove("/containers/" + container_name(facts_, slot) + "?force=1&v=1");
     }
-    remove_foreign_groups(facts_, options_.group_parent, slot);
+    remove_foreign_groups(facts_, options_.group_parent,
+                          [&](std::uint32_t each) { return each == slot; });
+  }
+  void sweep(const jail::SlotPool& slots) const override {
+    const auto engine = Engine::connect(options_.socket, options_.common.start_timeout);
+    if (engine) sweep_docker(*engine, facts_, options_.group_parent, slots);
   }
   void end_workspace(std::uint32_t slot) const override {
-    const auto engine = Engine::connect(options_.socket);
+    const auto engine = Engine::connect(options_.socket, options_.common.start_timeout);
     for (const char* part : kVolumeParts) {
       if (engine) (void)engine->remove("/volumes/" + volume_name(facts_, slot, part) + "?force=1");
     }
   }
 
  private:
-  const std::string& scratch_directory() const override { return options_.scratch_directory; }
+  const CommonOptions& common() const override { return options_.common; }
   std::unique_ptr<Runtime> make_runtime() const override {
     return std::make_unique<DockerRuntime>(options_, facts_, ready_);
   }
@@ -334,65 +377,19 @@ class DockerTier final : public ContainerTier {
   const std::optional<Ready> ready_;
 };
 
-// --- what dead owners left ----------------------------------------------------------------------
-
-std::optional<std::uint32_t> slot_of(const json::value& entry) {
-  const json::object* const object = entry.if_object();
-  const json::value* const labels = object != nullptr ? object->if_contains("Labels") : nullptr;
-  if (labels == nullptr) return std::nullopt;
-  const std::string text = text_of(*labels, kSlotLabel);
-  std::uint32_t slot = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), slot);
-  if (error != std::errc() || text.empty()) return std::nullopt;
-  return slot;
-}
-
-std::string label_filter(const OwnFacts& facts) {
-  return "filters=%7B%22label%22%3A%5B%22" + std::string(kOwnerLabel) + "%3D" + facts.owner +
-         "%22%5D%7D";
-}
-
-// Of slots that nobody holds.
-void sweep(const Engine& engine, const OwnFacts& facts, const jail::SlotPool& slots) {
-  const auto containers = engine.get("/containers/json?all=1&" + label_filter(facts));
-  if (containers && containers->body.is_array()) {
-    for (const json::value& entry : containers->body.as_array()) {
-      const auto slot = slot_of(entry);
-      if (!slot.has_value()) continue;
-      const jail::Slot held = slots.try_take(*slot);
-      if (!held.valid()) continue;
-      (void)engine.remove("/containers/" + text_of(entry, "Id") + "?force=1&v=1");
-    }
-  }
-  const auto volumes = engine.get("/volumes?" + label_filter(facts));
-  const json::object* const body = volumes ? volumes->body.if_object() : nullptr;
-  const json::value* const list = body != nullptr ? body->if_contains("Volumes") : nullptr;
-  if (list == nullptr || !list->is_array()) return;
-  for (const json::value& entry : list->as_array()) {
-    const auto slot = slot_of(entry);
-    if (!slot.has_value()) continue;
-    const jail::Slot held = slots.try_take(*slot);
-    if (held.valid()) (void)engine.remove("/volumes/" + text_of(entry, "Name") + "?force=1");
-  }
-}
-
 base::Status check_runtime(const json::value& info) {
-  const json::object* const object = info.if_object();
-  const json::value* const runtimes = object != nullptr ? object->if_contains("Runtimes") : nullptr;
-  if (runtimes != nullptr && runtimes->is_object() &&
-      runtimes->as_object().if_contains("runsc") != nullptr) {
-    return {};
-  }
+  const json::value* const runtimes = member(info, "Runtimes");
+  if (runtimes != nullptr && member(*runtimes, "runsc") != nullptr) return {};
   return base::fail(base::ErrorCode::kUnavailable, "Docker does not know the runtime runsc",
                     "sudo runsc install, and restart dockerd");
 }
 
 base::Result<Ready> get_ready(const DockerOptions& options, const OwnFacts& facts) {
-  AIRLOCK_ASSIGN(Engine engine, Engine::connect(options.socket));
+  AIRLOCK_ASSIGN(Engine engine, Engine::connect(options.socket, options.common.start_timeout));
   AIRLOCK_ASSIGN(const Answer info, engine.get("/info"));
   if (info.status != kOk) return refused("info", info);
   if (options.gvisor) AIRLOCK_TRY(check_runtime(info.body));
-  AIRLOCK_ASSIGN(std::string image, find_image(engine, options.image, options.programs));
+  AIRLOCK_ASSIGN(std::string image, find_image(engine, options.image, options.common.programs));
   // systemd takes slices of its own for parents only.
   const bool own_groups =
       text_of(info.body, "CgroupDriver") == "cgroupfs" && !facts.group_paths.empty();
@@ -422,7 +419,7 @@ base::Result<std::unique_ptr<jail::LowerTier>> make_docker_tier(const DockerOpti
        sys::read_number_at(AT_FDCWD, kOpenFilesOfHost).value_or(kOpenFilesMax)});
   auto ready = get_ready(options, facts);
   if (!ready) return std::make_unique<DockerTier>(options, std::move(facts), std::nullopt);
-  sweep(ready->engine, facts, host.slots);
+  sweep_docker(ready->engine, facts, options.group_parent, host.slots);
   return std::make_unique<DockerTier>(options, std::move(facts), std::move(*ready));
 }
 

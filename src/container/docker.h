@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "container/runtime.h"
 #include "jail/launcher_host.h"
 #include "jail/lower_tier.h"
 
@@ -18,9 +19,8 @@ struct DockerOptions {
   std::string socket = "/var/run/docker.sock";
   std::string image = "airlock-base";  // a name, or a digest
   bool gvisor = false;                 // by the runtime `runsc`, which dockerd has to know
-  std::string scratch_directory;       // for files that are collected; ours alone
   std::string group_parent;            // jail::LauncherOptions::cgroup_parent
-  std::string programs;                // the folder of airlock-init and airlock-link
+  CommonOptions common = {};
 };
 
 // Asks dockerd for its version, what it can do, and the image; removes what owners that are dead

@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <utility>
 
 #include "base/unique_fd.h"
@@ -21,6 +22,9 @@ using docker::Answer;
 using docker::Engine;
 
 constexpr const char* kImageName = "airlock-run";
+constexpr const char* kImageLabel = "airlock.image";
+// Making one takes seconds: what is older belongs to nobody who lives.
+constexpr std::int64_t kMakingSecondsMax = 600;
 
 base::Result<std::string> read_program(const std::string& path) {
   AIRLOCK_ASSIGN(const UniqueFd file, sys::open_at(AT_FDCWD, path.c_str(), O_RDONLY));
@@ -71,7 +75,10 @@ base::Result<Layer> make_layer(const std::string& programs) {
 // By a container that never starts: its root plus the layer, kept under a name that tells of both.
 base::Result<std::string> make_image(const Engine& engine, const std::string& base_id,
                                      const Layer& layer, const std::string& name) {
-  const json::object plan = {{"Image", base_id}, {"Entrypoint", {"/none"}}, {"Cmd", json::array{}}};
+  const json::object plan = {{"Image", base_id},
+                             {"Entrypoint", {"/none"}},
+                             {"Cmd", json::array{}},
+                             {"Labels", {{kImageLabel, "1"}}}};  // the image has it, too
   AIRLOCK_ASSIGN(const Answer made, engine.post("/containers/create", plan));
   if (made.status != kCreated) return refused("prepare an image", made);
   const std::string id = text_of(made.body, "Id");
@@ -114,10 +121,56 @@ std::unexpected<base::Error> refused(const std::string& what, const Answer& answ
   return base::fail(base::ErrorCode::kUnavailable, "Docker: " + what + ": " + answer.message());
 }
 
-std::string text_of(const json::value& value, std::string_view name) {
+const json::value* member(const json::value& value, std::string_view name) {
   const json::object* const object = value.if_object();
-  const json::value* const found = object != nullptr ? object->if_contains(name) : nullptr;
+  return object != nullptr ? object->if_contains(name) : nullptr;
+}
+
+std::span<const json::value> list_in(const base::Result<Answer>& answer, std::string_view name) {
+  if (!answer) return {};
+  const json::value* const list = name.empty() ? &answer->body : member(answer->body, name);
+  const json::array* const array = list != nullptr ? list->if_array() : nullptr;
+  if (array == nullptr) return {};
+  return {array->data(), array->size()};
+}
+
+std::string text_of(const json::value& value, std::string_view name) {
+  const json::value* const found = member(value, name);
   return found != nullptr && found->is_string() ? std::string(found->as_string()) : std::string();
+}
+
+std::string filter(std::string_view name, std::string_view value) {
+  const json::object filters = {{std::string(name), json::array{std::string(value)}}};
+  std::string encoded;
+  for (const char c : json::serialize(filters)) {
+    char digits[4];
+    std::snprintf(digits, sizeof digits, "%%%02X", static_cast<unsigned char>(c));
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+    encoded += plain ? std::string(1, c) : std::string(digits);
+  }
+  return "filters=" + encoded;
+}
+
+void sweep_images(const Engine& engine) {
+  const std::string label = filter("label", kImageLabel);
+  const auto containers = engine.get("/containers/json?all=1&" + label);
+  const std::int64_t now = std::time(nullptr);
+  for (const json::value& entry : list_in(containers)) {
+    const json::value* const created = member(entry, "Created");
+    if (text_of(entry, "State") != "created" || created == nullptr || !created->is_int64() ||
+        now - created->as_int64() < kMakingSecondsMax) {
+      continue;
+    }
+    (void)engine.remove("/containers/" + text_of(entry, "Id") + "?v=1");
+  }
+  const auto images = engine.get("/images/json?" + label);
+  for (const json::value& entry : list_in(images)) {
+    const json::value* const tags = member(entry, "RepoTags");
+    const bool nameless = tags == nullptr || !tags->is_array() || tags->as_array().empty() ||
+                          tags->as_array()[0] == json::value("<none>:<none>");
+    // One that is used is not removed without force.
+    if (nameless) (void)engine.remove("/images/" + text_of(entry, "Id"));
+  }
 }
 
 base::Result<std::string> find_image(const Engine& engine, const std::string& base,

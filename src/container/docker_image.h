@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -26,8 +27,15 @@ inline constexpr const char* kVolumeParts[] = {"workspace", "tmp", "output", "bu
 
 // What dockerd said to `what`, as an error.
 std::unexpected<base::Error> refused(const std::string& what, const docker::Answer& answer);
+// The member `name` of an object, or null.
+const boost::json::value* member(const boost::json::value& value, std::string_view name);
+// An answer that is an array, or the array that is its member `name`; else nothing. As long as it.
+std::span<const boost::json::value> list_in(const base::Result<docker::Answer>& answer,
+                                            std::string_view name = {});
 // The member `name`, if `value` is an object that has it as a string; else empty.
 std::string text_of(const boost::json::value& value, std::string_view name);
+// "filters=...", encoded, of a list that is asked for.
+std::string filter(std::string_view name, std::string_view value);
 // Tells names apart, and keeps nobody out.
 std::string short_hash(std::string_view text);
 
@@ -35,5 +43,8 @@ std::string short_hash(std::string_view text);
 // airlock-init.
 base::Result<std::string> find_image(const docker::Engine& engine, const std::string& base,
                                      const std::string& programs);
+
+// Removes what was left of making images: containers that are old, images that have lost their name.
+void sweep_images(const docker::Engine& engine);
 
 }  // namespace airlock::container

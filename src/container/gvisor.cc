@@ -35,8 +35,9 @@ bool mount(const char* source, const char* target, const char* type, unsigned lo
 }
 
 // Where things of a slot's container are: below the run directory, which is ours alone.
+std::string folders_of(const GvisorOptions& options) { return options.run_directory + "/gvisor"; }
 std::string folder_of(const GvisorOptions& options, std::uint32_t slot) {
-  return options.run_directory + "/gvisor/s" + std::to_string(slot);
+  return folders_of(options) + "/s" + std::to_string(slot);
 }
 
 // What of a launcher's host is needed here, which moves before it is used.
@@ -70,7 +71,7 @@ class GvisorRuntime final : public Runtime {
   int put_input(const jail::PutFile& request, const base::UniqueFd& content) override {
     return write_input(folder_ + "/workspace/input", request, content);
   }
-  int limit(const jail::Exec& /*request*/) override { return 0; }  // the keeper's group has them
+  base::Status limit(const jail::Exec& /*request*/) override { return {}; }  // our group has them
 
  private:
   base::Status make_folders() const {
@@ -148,7 +149,7 @@ class GvisorRuntime final : public Runtime {
     BundleRequest bundle;
     bundle.root = host_.root;
     bundle.trees = host_.trees;
-    bundle.programs = options_.programs;
+    bundle.programs = options_.common.programs;
     for (const jail::WorkspacePart& part : jail::kWorkspaceParts) {
       const std::string target = std::string("/") + part.target;
       const bool is_given =
@@ -218,9 +219,20 @@ class GvisorTier final : public ContainerTier {
     request->pids += kOwnTasks;
   }
   void end_rest(std::uint32_t slot) const override { remove_folder(folder_of(options_, slot)); }
+  void sweep(const jail::SlotPool& slots) const override {
+    std::vector<std::uint32_t> left;
+    sys::Directory folders(AT_FDCWD, folders_of(options_).c_str());
+    while (const char* name = folders.valid() ? folders.next() : nullptr) {
+      if (const auto slot = slot_of_name(name)) left.push_back(*slot);
+    }
+    for (const std::uint32_t slot : left) {
+      const jail::Slot held = slots.try_take(slot);
+      if (held.valid()) remove_folder(folder_of(options_, slot));
+    }
+  }
 
  private:
-  const std::string& scratch_directory() const override { return options_.scratch_directory; }
+  const CommonOptions& common() const override { return options_.common; }
   std::unique_ptr<Runtime> make_runtime() const override {
     return std::make_unique<GvisorRuntime>(options_, host_);
   }
@@ -233,7 +245,7 @@ class GvisorTier final : public ContainerTier {
 
 base::Result<std::unique_ptr<jail::LowerTier>> make_gvisor_tier(const GvisorOptions& options,
                                                                 const jail::LauncherHost& host) {
-  const std::string folder = options.run_directory + "/gvisor";
+  const std::string folder = folders_of(options);
   if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
     return base::fail_errno("mkdir " + folder);
   return std::make_unique<GvisorTier>(

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "container/runtime.h"
 #include "jail/launcher_host.h"
 #include "jail/lower_tier.h"
 
@@ -18,9 +19,8 @@ struct GvisorOptions {
   std::string program = "runsc";          // looked up in PATH
   std::string platform = "ptrace";        // ptrace, kvm, systrap: of runsc
   std::string file_access = "exclusive";  // exclusive, shared
-  std::string scratch_directory;          // for files that are collected; ours alone
   std::string run_directory;              // for bundles
-  std::string programs;                   // the folder of airlock-init and airlock-link
+  CommonOptions common = {};
 };
 
 // Whether runsc is there shows when the first container is made.

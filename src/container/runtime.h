@@ -6,6 +6,7 @@
 // chooses nothing but the sizes.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -18,6 +19,8 @@
 
 namespace airlock::container {
 
+// From the moment that a container is asked for until init has said that it is ready.
+inline constexpr std::chrono::seconds kStartTimeout{60};
 // nobody: whom init and guests run as, in every container, and whom airlock-link becomes.
 inline constexpr std::uint32_t kNobody = 65'534;
 // Tasks that are not the guest's: airlock-link and init.
@@ -30,6 +33,13 @@ inline std::vector<std::string> link_command() {
   const std::string folder = kProgramsFolder;
   return {folder + "/airlock-link", folder + "/airlock-init", std::to_string(kNobody)};
 }
+
+// What the options of every runtime have.
+struct CommonOptions {
+  std::string programs;           // the folder of airlock-init and airlock-link
+  std::string scratch_directory;  // for files that are collected; ours alone
+  std::chrono::milliseconds start_timeout{kStartTimeout};
+};
 
 struct ContainerRequest {
   std::uint32_t slot = 0;
@@ -62,8 +72,8 @@ class Runtime {
   virtual base::Result<Container> start(ContainerRequest request) = 0;
   // Writes a file below /input, which is not the guest's to write. An errno.
   virtual int put_input(const jail::PutFile& request, const base::UniqueFd& content) = 0;
-  // The limits of a program that is about to start, where they are the runtime's to hold. An errno.
-  virtual int limit(const jail::Exec& request) = 0;
+  // The limits of a program that is about to start, where they are the runtime's to hold.
+  virtual base::Status limit(const jail::Exec& request) = 0;
 };
 
 }  // namespace airlock::container

@@ -6,10 +6,12 @@
 #include <unistd.h>
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <optional>
 #include <utility>
 
 #include "jail/channel.h"
@@ -44,6 +46,7 @@ class Shim {
     ContainerRequest request;
     request.slot = plan_.slot;
     if (!receive_setup(&setup, &request)) return 0;  // nobody wants it any more
+    const auto deadline = std::chrono::steady_clock::now() + plan_.start_timeout;
     auto container = runtime_->start(std::move(request));
     if (!container.has_value()) return refuse(container.error());
     if (container->workspace.valid()) {
@@ -51,7 +54,7 @@ class Shim {
       jail::send_message(channel_.get(), jail::WorkspaceMount{}, fds);
       container->workspace.reset();
     }
-    return join(setup, std::move(*container));
+    return join(setup, std::move(*container), deadline);
   }
 
  private:
@@ -119,7 +122,8 @@ class Shim {
     return std::string(words.substr(words.rfind('\n') + 1));
   }
 
-  int join(const Setup& setup, Container container) {
+  int join(const Setup& setup, Container container,
+           std::chrono::steady_clock::time_point deadline) {
     link::Tunnel tunnel({.side = link::Side::kHost,
                          .in = std::move(container.out),
                          .out = std::move(container.in),
@@ -127,15 +131,26 @@ class Shim {
                          .scratch_directory = plan_.scratch_directory,
                          .unwrap = std::move(container.unwrap),
                          .on_sent = [&](jail::Packet* packet) { return pass(packet, &tunnel); },
-                         .on_received = [this](std::string* packet) { complete(packet); }});
+                         .on_received = [&](std::string* packet) { complete(packet, &tunnel); }});
+    tunnel.set_deadline(deadline);
     for (const std::string* said : {&setup.view, &setup.workspace, &setup.exec}) {
       tunnel.send(*said);
     }
     const link::TunnelEnd end = tunnel.run();
+    if (failure_.has_value()) {
+      channel_ = tunnel.release_root();
+      return refuse(*failure_);
+    }
     if (!ready_) {
       channel_ = tunnel.release_root();
       std::string words = last_words(container.said);
-      if (words.empty()) words = "the container ended before it was ready";
+      if (end == link::TunnelEnd::kTimeout) {
+        words = "the container was not ready within " +
+                std::to_string(plan_.start_timeout.count()) + " ms" +
+                (words.empty() ? "" : ": " + words);
+      } else if (words.empty()) {
+        words = "the container ended before it was ready";
+      }
       return refuse({base::ErrorCode::kUnavailable, 0, std::move(words), {}});
     }
     if (end == link::TunnelEnd::kProtocol || end == link::TunnelEnd::kFailed) {
@@ -148,7 +163,10 @@ class Shim {
   link::Sent pass(jail::Packet* packet, link::Tunnel* tunnel) {
     jail::Exec exec;
     if (jail::decode(packet->bytes, &exec)) {
-      return runtime_->limit(exec) == 0 ? link::Sent::kForward : link::Sent::kEnd;
+      const base::Status limited = runtime_->limit(exec);
+      if (limited) return link::Sent::kForward;
+      failure_ = limited.error();
+      return link::Sent::kEnd;
     }
     jail::PutFile put;
     if (!jail::decode(packet->bytes, &put) || !put.path.starts_with(kInputPrefix) ||
@@ -162,9 +180,10 @@ class Shim {
   }
 
   // A container may have a clock of its own, which says nothing here.
-  void complete(std::string* packet) {
+  void complete(std::string* packet, link::Tunnel* tunnel) {
     jail::InitReady told;
     if (jail::decode(*packet, &told)) ready_ |= told.complete || told.stage != 0;
+    if (ready_) tunnel->set_deadline(std::nullopt);
     jail::Starting starting;
     jail::InitExited exited;
     if (jail::decode(*packet, &starting)) {
@@ -182,6 +201,7 @@ class Shim {
   char buffer_[jail::kMessageBytesMax];
   char encoded_[512];
   bool ready_ = false;
+  std::optional<base::Error> failure_;  // of what had to be done before a program starts
 };
 
 // What the keeper has open is not ours to hold.

@@ -4,6 +4,7 @@
 // (link/tunnel.h). The keeper ends it by SIGKILL; the container ends when its stdin does.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -18,6 +19,7 @@ struct ShimPlan {
   std::uint32_t slot = 0;
   int channel_fd = -1;  // to the keeper
   std::string scratch_directory;
+  std::chrono::milliseconds start_timeout{kStartTimeout};
   std::function<std::unique_ptr<Runtime>()> make_runtime;  // called in the shim
 };
 

@@ -46,23 +46,24 @@ class Exchange {
   }
 
  public:
-  explicit Exchange(const std::string& path) : path_(path), stream_(context_) {}
+  Exchange(const std::string& path, std::chrono::milliseconds timeout)
+      : path_(path), timeout_(timeout), stream_(context_) {}
 
   base::Status open() {
-    stream_.expires_after(kCallTimeout);
+    stream_.expires_after(timeout_);
     stream_.async_connect(asio::local::stream_protocol::endpoint(path_), keep());
     return run("connect");
   }
 
   template <typename Request>
   base::Status send(Request& request) {
-    stream_.expires_after(kCallTimeout);
+    stream_.expires_after(timeout_);
     http::async_write(stream_, request, keep_size());
     return run("send");
   }
 
   base::Status send_bytes(std::string_view bytes) {
-    stream_.expires_after(kCallTimeout);
+    stream_.expires_after(timeout_);
     asio::async_write(stream_, asio::buffer(bytes.data(), bytes.size()), keep_size());
     return run("send");
   }
@@ -70,7 +71,7 @@ class Exchange {
   base::Result<Answer> receive() {
     http::response_parser<http::string_body> parser;
     parser.body_limit(kAnswerBytesMax);
-    stream_.expires_after(kCallTimeout);
+    stream_.expires_after(timeout_);
     http::async_read(stream_, buffer_, parser, keep_size());
     AIRLOCK_TRY(run("read"));
     Answer answer;
@@ -84,7 +85,7 @@ class Exchange {
   // The answer's head, after which the connection is a stream.
   base::Result<unsigned> receive_head() {
     http::response_parser<http::empty_body> parser;
-    stream_.expires_after(kCallTimeout);
+    stream_.expires_after(timeout_);
     http::async_read_header(stream_, buffer_, parser, keep_size());
     AIRLOCK_TRY(run("read"));
     return parser.get().result_int();
@@ -102,10 +103,14 @@ class Exchange {
     context_.restart();
     context_.run();
     if (!error_) return {};
+    if (error_ == beast::error::timeout) {
+      return unavailable(path_, "no answer within " + std::to_string(timeout_.count()) + " ms");
+    }
     return unavailable(path_, std::string(what) + ": " + error_.message());
   }
 
   const std::string& path_;
+  const std::chrono::milliseconds timeout_;  // of each step
   asio::io_context context_;
   Stream stream_;
   beast::flat_buffer buffer_;
@@ -144,7 +149,8 @@ std::string Answer::message() const {
   return "status " + std::to_string(status);
 }
 
-base::Result<Engine> Engine::connect(const std::string& address) {
+base::Result<Engine> Engine::connect(const std::string& address,
+                                     std::chrono::milliseconds timeout) {
   constexpr std::string_view kScheme = "unix://";
   Engine engine;
   engine.path_ = address.starts_with(kScheme) ? address.substr(kScheme.size()) : address;
@@ -153,7 +159,9 @@ base::Result<Engine> Engine::connect(const std::string& address) {
     return base::fail(base::ErrorCode::kInvalidArgument,
                       "the socket of Docker is a path or unix:///PATH, not " + address);
   }
+  engine.timeout_ = std::min<std::chrono::milliseconds>(timeout, kVersionTimeout);
   AIRLOCK_ASSIGN(const Answer answer, engine.call("GET", "/version", nullptr));
+  engine.timeout_ = timeout;
   const json::object* const said = answer.body.if_object();
   const json::value* const version = said != nullptr ? said->if_contains("ApiVersion") : nullptr;
   if (answer.status != 200 || version == nullptr || !version->is_string()) {
@@ -166,7 +174,7 @@ base::Result<Engine> Engine::connect(const std::string& address) {
 
 base::Result<Answer> Engine::call(std::string_view verb, const std::string& target,
                                   const json::object* body) const {
-  Exchange exchange(path_);
+  Exchange exchange(path_, timeout_);
   AIRLOCK_TRY(exchange.open());
   const std::string prefix = version_.empty() ? "" : "/v" + version_;
   auto request = make_request<http::string_body>(http::string_to_verb(verb), prefix + target);
@@ -193,7 +201,7 @@ base::Result<Answer> Engine::remove(const std::string& target) const {
 base::Result<Answer> Engine::put_tar(const std::string& target, std::string_view head,
                                      const UniqueFd& content, std::uint64_t size,
                                      std::string_view tail) const {
-  Exchange exchange(path_);
+  Exchange exchange(path_, timeout_);
   AIRLOCK_TRY(exchange.open());
   auto request = make_request<http::empty_body>(http::verb::put, "/v" + version_ + target);
   request.keep_alive(false);
@@ -221,7 +229,7 @@ base::Result<Answer> Engine::put_tar(const std::string& target, std::string_view
 }
 
 base::Result<UniqueFd> Engine::attach(const std::string& container) const {
-  Exchange exchange(path_);
+  Exchange exchange(path_, timeout_);
   AIRLOCK_TRY(exchange.open());
   auto request = make_request<http::empty_body>(
       http::verb::post,

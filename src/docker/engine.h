@@ -22,6 +22,8 @@ namespace airlock::docker {
 inline constexpr std::string_view kApiVersion = "1.43";
 inline constexpr std::size_t kAnswerBytesMax = 4 << 20;
 inline constexpr std::chrono::seconds kCallTimeout{60};
+// Whether anybody is there at all shows sooner.
+inline constexpr std::chrono::seconds kVersionTimeout{10};
 
 struct Answer {
   unsigned status = 0;
@@ -32,8 +34,10 @@ struct Answer {
 
 class Engine {
  public:
-  // Of $DOCKER_HOST's form: "unix:///var/run/docker.sock", or a path. Asks for the version.
-  static base::Result<Engine> connect(const std::string& address);
+  // Of $DOCKER_HOST's form: "unix:///var/run/docker.sock", or a path. Asks for the version, for at
+  // most kVersionTimeout. `timeout` is that of each call.
+  static base::Result<Engine> connect(const std::string& address,
+                                      std::chrono::milliseconds timeout = kCallTimeout);
 
   // An error only where there was no answer; its code is kUnavailable.
   base::Result<Answer> get(const std::string& target) const;
@@ -55,6 +59,7 @@ class Engine {
 
   std::string path_;
   std::string version_;
+  std::chrono::milliseconds timeout_{kCallTimeout};
 };
 
 // Takes whole frames of an attached stream from `wrapped` and appends those of stdout to `plain`;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <utility>
 
@@ -437,6 +438,15 @@ void Tunnel::drop_ended() {
   });
 }
 
+// For poll(): -1 where there is no deadline.
+int Tunnel::milliseconds_left() const {
+  using std::chrono::milliseconds;
+  if (!deadline_) return -1;
+  const auto left =
+      std::chrono::ceil<milliseconds>(*deadline_ - std::chrono::steady_clock::now()).count();
+  return static_cast<int>(std::clamp<milliseconds::rep>(left, 0, INT_MAX));
+}
+
 TunnelEnd Tunnel::run() {
   std::vector<pollfd> set;
   std::vector<std::uint32_t> ids;
@@ -463,10 +473,10 @@ TunnelEnd Tunnel::run() {
     }
     // Of an end that is not polled for anything a hang-up is seen all the same: not of our input.
     if (set[0].events == 0) set[0].fd = -1;
-    if (poll(set.data(), set.size(), -1) < 0) {
-      if (errno == EINTR) continue;
-      return TunnelEnd::kFailed;
-    }
+    const int ready = poll(set.data(), set.size(), milliseconds_left());
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready < 0) return TunnelEnd::kFailed;
+    if (ready == 0 && milliseconds_left() == 0) return TunnelEnd::kTimeout;
     bool ok = true;
     for (std::size_t i = 0; ok && i < ids.size(); ++i) {
       if (Channel* const channel = find(ids[i]); channel != nullptr) {

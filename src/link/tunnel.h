@@ -9,6 +9,7 @@
 
 #include <poll.h>
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -31,7 +32,7 @@ enum class Side : std::uint8_t { kHost, kGuest };
 // ends.
 enum class Sent : std::uint8_t { kForward, kTaken, kEnd };
 
-enum class TunnelEnd : std::uint8_t { kLinkClosed, kRootClosed, kProtocol, kFailed };
+enum class TunnelEnd : std::uint8_t { kLinkClosed, kRootClosed, kProtocol, kFailed, kTimeout };
 
 struct TunnelOptions {
   Side side = Side::kHost;
@@ -61,6 +62,10 @@ class Tunnel {
   // A packet for the root that does not come from the guest.
   void give(std::string packet);
   TunnelEnd run();
+  // run() returns kTimeout then; nullopt: never, as at the beginning.
+  void set_deadline(std::optional<std::chrono::steady_clock::time_point> deadline) {
+    deadline_ = deadline;
+  }
   // After that: the root, for what is left to be said.
   base::UniqueFd release_root();
 
@@ -126,6 +131,7 @@ class Tunnel {
   void drop_ended();
   bool is_own(std::uint32_t id) const { return (id % 2 == 1) == (side_ == Side::kGuest); }
   bool any_waits() const;
+  int milliseconds_left() const;
   base::UniqueFd open_scratch_file() const;
   bool make_listener(Channel* channel, base::UniqueFd* listening);
   void note_root_packet(std::string_view packet);
@@ -147,6 +153,7 @@ class Tunnel {
   std::size_t sent_ = 0;  // of to_send_
   std::string held_;      // the guest's: tells of an end, and waits for the output before it
   std::uint64_t file_bytes_left_ = 0;  // that the guest may send of collected files
+  std::optional<std::chrono::steady_clock::time_point> deadline_;
   TunnelEnd end_ = TunnelEnd::kFailed;
   std::vector<char> buffer_;
 };

@@ -5,6 +5,7 @@ and starved of their dockerd behind the service's back.
 """
 
 import base64
+import contextlib
 import importlib.util
 import json
 import os
@@ -15,6 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -178,7 +180,14 @@ class Backend(unittest.TestCase):
         self.assertEqual(host["CapDrop"], ["ALL"])
         self.assertFalse(host["Privileged"] or host["Binds"] or host["Devices"])
         self.assertTrue(host["ReadonlyRootfs"])
-        self.assertIn("no-new-privileges", host["SecurityOpt"])
+        options = dict(option.partition("=")[::2] for option in host["SecurityOpt"])
+        self.assertIn("no-new-privileges", options)
+        wall = json.loads(options["seccomp"])
+        self.assertEqual(wall["defaultAction"], "SCMP_ACT_ERRNO")
+        allowed = {name for entry in wall["syscalls"] for name in entry["names"]
+                   if entry["action"] == "SCMP_ACT_ALLOW"}
+        self.assertIn("execve", allowed)
+        self.assertFalse(allowed & {"mount", "bpf", "setns", "keyctl", "io_uring_setup"})
         self.assertEqual(host["LogConfig"]["Type"], "none")
         self.assertEqual(host["Memory"], host["MemorySwap"])
         self.assertEqual({mount["Type"] for mount in found["Mounts"]}, {"volume"})
@@ -253,36 +262,154 @@ class Fallback(unittest.TestCase):
             self.assertEqual(result["isolation"]["backend"], MODE)
 
 
-@unittest.skipUnless(MODE == "docker", "as slow as dockerd: once")
-class DockerdGoes(unittest.TestCase):
-    """A dockerd of its own, which dies under the service and comes back."""
+def refused(service):
+    """Why a sandbox could not be made."""
+    status, result = service.ask_json("POST", "/v1/run", {"argv": ["/bin/true"]})
+    return result["error"]["message"] if status != 200 else result.get("detail", "")
 
-    def test_it_is_missed_while_it_is_away_and_no_longer(self):
+
+def reason_not_to_start(environment):
+    """What a service says that can make no sandbox of the kind that it is to have."""
+    service = Service("--jobs=false", env={"AIRLOCK_EXECUTION_FALLBACK_ON_ERROR": "false",
+                                           **environment})
+    with contextlib.suppress(AssertionError), service:
+        return "it has started"
+    return [entry for entry in service.log if entry["event"] == "serve.cannot_run"][-1]["reason"]
+
+
+@unittest.skipUnless(MODE == "gvisor", "runsc without Docker")
+class Runsc(unittest.TestCase):
+    def program(self, text):
+        folder = tempfile.mkdtemp(prefix="runsc-")
+        self.addCleanup(shutil.rmtree, folder)
+        path = pathlib.Path(folder, "runsc")
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+        os.chmod(folder, 0o755)
+        return str(path)
+
+    def test_one_that_hangs_is_not_waited_for_without_end(self):
+        begin = time.monotonic()
+        reason = reason_not_to_start(
+            {"AIRLOCK_SECURITY_GVISOR_PROGRAM": self.program("exec sleep 1000"),
+             "AIRLOCK_EXECUTION_START_TIMEOUT": "2s"})
+        self.assertIn("not ready within 2000 ms", reason)
+        self.assertLess(time.monotonic() - begin, 60)
+        self.assertTrue(comes_true(lambda: not groups()), groups())
+
+    def test_one_that_hangs_is_replaced(self):
+        environment = {"AIRLOCK_SECURITY_GVISOR_PROGRAM": self.program("exec sleep 1000"),
+                       "AIRLOCK_EXECUTION_START_TIMEOUT": "2s",
+                       "AIRLOCK_EXECUTION_DOCKER_SOCKET": "/nowhere/docker.sock",
+                       "AIRLOCK_EXECUTION_FALLBACK_ON_ERROR": "true"}
+        with Service("--jobs=false", env=environment) as service:
+            status, result = service.ask_json("POST", "/v1/run", {"argv": ["/bin/echo", "hi"]})
+            self.assertEqual((status, result["stdout"]), (200, "hi\n"), result)
+            self.assertIn("not ready", result["isolation"]["fallback"]["reason"])
+
+    def test_what_it_complains_of_is_told(self):
+        program = self.program("echo no such platform >&2; exit 1")
+        self.assertIn("no such platform",
+                      reason_not_to_start({"AIRLOCK_SECURITY_GVISOR_PROGRAM": program}))
+
+    def test_one_that_is_missing_is_said(self):
+        self.assertIn("/nowhere/runsc: No such file",
+                      reason_not_to_start({"AIRLOCK_SECURITY_GVISOR_PROGRAM": "/nowhere/runsc"}))
+
+
+class Image(unittest.TestCase):
+    @unittest.skipUnless(HAS_DOCKER, "no dockerd in it")
+    def test_one_that_is_missing_is_said_with_what_to_do(self):
+        reason = reason_not_to_start({"AIRLOCK_EXECUTION_DOCKER_IMAGE": "no-such"})
+        self.assertIn("Docker has no image no-such", reason)
+        self.assertIn("execution.docker_image", reason)
+
+
+@unittest.skipUnless(MODE == "docker", "as slow as dockerd: once")
+class Dockerd(unittest.TestCase):
+    """A dockerd of its own, which dies, hangs, and runs out of disk under the service."""
+
+    def setUp(self):
         spec = importlib.util.spec_from_file_location("backends", HERE / "run.py")
         backends = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(backends)
-        top = tempfile.mkdtemp(prefix="dockerd-goes-")
-        self.addCleanup(shutil.rmtree, top, ignore_errors=True)
-        dockerd = backends.Docker(top)
-        self.addCleanup(lambda: dockerd.close())
-        environment = {"AIRLOCK_EXECUTION_FALLBACK_ON_ERROR": "true",
-                       "AIRLOCK_SECURITY_GVISOR_ENABLED": "false",
-                       "AIRLOCK_EXECUTION_DOCKER_SOCKET": dockerd.socket.removeprefix("unix://")}
-        with Service("--jobs=false", env=environment) as service:
-            def backend():
-                status, result = service.ask_json("POST", "/v1/run", {"argv": ["/bin/echo", "hi"]})
-                self.assertEqual(status, 200, result)
-                if result["outcome"] != "exited":
-                    return result["detail"]
-                self.assertEqual(result["stdout"], "hi\n")
-                return result["isolation"]["backend"]
+        self.top = tempfile.mkdtemp(prefix="dockerd-goes-")
+        self.addCleanup(shutil.rmtree, self.top, ignore_errors=True)
+        self.make = lambda: backends.Docker(self.top)
 
-            self.assertEqual(backend(), MODE)
-            dockerd.kill()
+    def start(self):
+        self.dockerd = self.make()
+        self.addCleanup(lambda: self.dockerd.close())
+        return {"AIRLOCK_SECURITY_GVISOR_ENABLED": "false",
+                "AIRLOCK_EXECUTION_DOCKER_SOCKET": self.dockerd.socket.removeprefix("unix://")}
+
+    def backend(self, service):
+        status, result = service.ask_json("POST", "/v1/run", {"argv": ["/bin/echo", "hi"]})
+        self.assertEqual(status, 200, result)
+        if result["outcome"] != "exited":
+            return result["detail"]
+        self.assertEqual(result["stdout"], "hi\n")
+        return result["isolation"]["backend"]
+
+    def test_it_is_missed_while_it_is_away_and_no_longer(self):
+        environment = {**self.start(), "AIRLOCK_EXECUTION_FALLBACK_ON_ERROR": "true"}
+        with Service("--jobs=false", env=environment) as service:
+            self.assertEqual(self.backend(service), MODE)
+            self.dockerd.kill()
             # Those that were ready have died with it: told apart from a program that failed.
-            self.assertTrue(comes_true(lambda: backend() == "direct"), backend())
-            dockerd.start()
-            self.assertTrue(comes_true(lambda: backend() == MODE, seconds=60), backend())
+            self.assertTrue(comes_true(lambda: self.backend(service) == "direct"),
+                            self.backend(service))
+            self.dockerd.start()
+            self.assertTrue(comes_true(lambda: self.backend(service) == MODE, seconds=60),
+                            self.backend(service))
+
+    def test_one_that_hangs_is_not_waited_for_without_end(self):
+        environment = {**self.start(), "AIRLOCK_EXECUTION_START_TIMEOUT": "3s",
+                       "AIRLOCK_EXECUTION_FALLBACK_ON_ERROR": "false"}
+        with Service("--jobs=false", "--parked=0", env=environment) as service:
+            self.assertEqual(self.backend(service), MODE)
+            os.kill(self.dockerd.process.pid, signal.SIGSTOP)
+            try:
+                begin = time.monotonic()
+                self.assertIn("no answer within", refused(service))
+                self.assertLess(time.monotonic() - begin, 30)
+            finally:
+                os.kill(self.dockerd.process.pid, signal.SIGCONT)
+            self.assertTrue(comes_true(lambda: self.backend(service) == MODE, seconds=60))
+
+    def test_a_program_that_runs_while_it_hangs_ends_in_time(self):
+        environment = {**self.start(), "AIRLOCK_EXECUTION_START_TIMEOUT": "3s"}
+        with Service("--jobs=false", "--parked=0", env=environment) as service:
+            thread = threading.Timer(
+                4, lambda: os.kill(self.dockerd.process.pid, signal.SIGSTOP))
+            thread.start()
+            try:
+                begin = time.monotonic()
+                status, result = service.ask_json(
+                    "POST", "/v1/run",
+                    {"argv": ["/bin/sleep", "120"], "limits": {"wall_ms": 8_000}})
+                self.assertEqual((status, result["outcome"]), (200, "wall_timeout"), result)
+                self.assertLess(time.monotonic() - begin, 60)
+            finally:
+                thread.join()
+                os.kill(self.dockerd.process.pid, signal.SIGCONT)
+        self.assertTrue(comes_true(lambda: not groups()), groups())
+
+    def test_a_full_disk_of_it_is_said_and_passes(self):
+        data = pathlib.Path(self.top, "docker", "data")
+        data.mkdir(parents=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=700m", "data", data], check=True)
+        self.addCleanup(subprocess.run, ["umount", "--lazy", data], check=False,
+                        capture_output=True)  # unless dockerd has done so
+        environment = {**self.start(), "AIRLOCK_EXECUTION_FALLBACK_ON_ERROR": "false"}
+        with Service("--jobs=false", "--parked=0", env=environment) as service:
+            self.assertEqual(self.backend(service), MODE)
+            filler = data / "filler"
+            subprocess.run(["dd", "if=/dev/zero", f"of={filler}", "bs=1M"], stderr=subprocess.DEVNULL,
+                           check=False)
+            self.assertIn("no space left", refused(service))
+            filler.unlink()
+            self.assertEqual(self.backend(service), MODE)
 
 
 if __name__ == "__main__":

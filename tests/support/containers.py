@@ -163,7 +163,7 @@ class DockerDaemon:
 
     def __init__(self, top):
         self.top = pathlib.Path(top) / "docker"
-        self.top.mkdir()
+        self.top.mkdir(exist_ok=True)
         self.socket = f"unix://{self.top}/socket"
         self.number = 0
         self.process = None
