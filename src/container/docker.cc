@@ -42,6 +42,7 @@ constexpr std::uint64_t kMemoryBytesAhead = 512u << 20;
 constexpr std::uint32_t kTasksAhead = 256;
 constexpr const char* kOwnerLabel = "airlock.owner";
 constexpr const char* kSlotLabel = "airlock.slot";
+constexpr std::string_view kGpuKind = "nvidia.com/gpu=";
 constexpr const char* kHierarchies = "/sys/fs/cgroup";
 
 // "mode=0755,size=N,nr_inodes=M", of a workspace store.
@@ -76,6 +77,36 @@ std::string volume_name(const OwnFacts& facts, std::uint32_t slot, const char* p
 
 json::object labels_of(const OwnFacts& facts, std::uint32_t slot) {
   return {{kOwnerLabel, facts.owner}, {kSlotLabel, std::to_string(slot)}};
+}
+
+// The GPUs that a sandbox is to have, by what NVIDIA's hook knows them by: the UUID, or the index
+// where the spec has no other name.
+base::Result<std::vector<std::string>> ids_of(const std::vector<std::string>& devices,
+                                              bool in_gvisor) {
+  std::vector<std::string> ids;
+  for (const std::string& device : devices) {
+    if (!device.starts_with(kGpuKind)) {
+      return base::fail(base::ErrorCode::kUnavailable,
+                        "Docker is given GPUs of NVIDIA only, not " + device);
+    }
+    ids.push_back(device.substr(kGpuKind.size()));
+    const bool is_instance =
+        ids.back().starts_with("MIG-") || ids.back().find(':') != std::string::npos;
+    if (in_gvisor && is_instance) {
+      return base::fail(base::ErrorCode::kUnavailable, "gVisor has no MIG instances: " + device,
+                        "a whole GPU, or execution.mode docker");
+    }
+  }
+  return ids;
+}
+
+// Those and no others: a request by number would be of any.
+json::array request_of(const std::vector<std::string>& gpus) {
+  if (gpus.empty()) return {};
+  const json::array capabilities = {"gpu", "compute", "utility"};
+  return json::array{json::object{{"Driver", "nvidia"},
+                                  {"DeviceIDs", json::value_from(gpus)},
+                                  {"Capabilities", json::array{json::value(capabilities)}}}};
 }
 
 // "/airlock/s3.0": where the group is in every hierarchy, told by one of its entrances, which is a
@@ -127,6 +158,8 @@ class DockerRuntime final : public Runtime {
 
   base::Result<Container> start(ContainerRequest request) override {
     name_ = container_name(facts_, request.slot);
+    AIRLOCK_ASSIGN(const std::vector<std::string> gpus, ids_of(request.devices, options_.gvisor));
+    device_requests_ = request_of(gpus);
     if (!ready_.has_value()) { AIRLOCK_ASSIGN(ready_, get_ready(options_, facts_)); }
     AIRLOCK_TRY(engine().remove("/containers/" + name_ + "?force=1&v=1"));
     AIRLOCK_ASSIGN(Answer made, create(request));
@@ -181,14 +214,20 @@ class DockerRuntime final : public Runtime {
     // runsc cannot change those of a container that runs: there the group of ours has them alone.
     if (options_.gvisor && ready_->own_groups) return {};
     const std::uint64_t bytes = memory + kMemorySlackBytes;
-    const auto cpus = static_cast<std::uint64_t>(std::max(1l, sysconf(_SC_NPROCESSORS_ONLN)));
-    return {{"Memory", bytes},
-            {"MemorySwap", bytes},
-            // A sentry's threads are no tasks of the guest, whose number its own kernel limits.
-            {"PidsLimit", options_.gvisor ? 0 : tasks + kOwnTasks + kTasksSlack},
-            // 0 would leave what an earlier program had; more than there is, is refused.
-            {"NanoCpus", std::min<std::uint64_t>(rate == 0 ? UINT32_MAX : rate, cpus * 100) *
-                             kNanoCpusPerPercent}};
+    json::object limits = {
+        {"Memory", bytes},
+        {"MemorySwap", bytes},
+        // A sentry's threads are no tasks of the guest, whose number its own kernel limits.
+        {"PidsLimit", options_.gvisor ? 0 : tasks + kOwnTasks + kTasksSlack}};
+    // Below a group of ours a container has no rate of its own: v1 lets no group have less than one
+    // below it.
+    if (!ready_->own_groups) {
+      const auto cpus = static_cast<std::uint64_t>(std::max(1l, sysconf(_SC_NPROCESSORS_ONLN)));
+      // 0 would leave what an earlier program had; more than there is, is refused.
+      limits["NanoCpus"] =
+          std::min<std::uint64_t>(rate == 0 ? UINT32_MAX : rate, cpus * 100) * kNanoCpusPerPercent;
+    }
+    return limits;
   }
 
   json::object describe(const ContainerRequest& request) {
@@ -208,6 +247,7 @@ class DockerRuntime final : public Runtime {
         json::array{{{"Name", "nofile"}, {"Soft", facts_.open_files}, {"Hard", facts_.open_files}},
                     {{"Name", "core"}, {"Soft", 1}, {"Hard", 1}}};
     if (options_.gvisor) host["Runtime"] = "runsc";
+    if (!device_requests_.empty()) host["DeviceRequests"] = device_requests_;
     const std::string group =
         ready_->own_groups ? group_of(request, options_.group_parent) : std::string();
     if (!group.empty()) host["CgroupParent"] = group;
@@ -270,6 +310,7 @@ class DockerRuntime final : public Runtime {
   std::optional<Ready> ready_;
   std::string name_;
   std::string said_;
+  json::array device_requests_;
   json::object limits_;
 };
 
@@ -323,6 +364,7 @@ class DockerTier final : public ContainerTier {
     return options_.gvisor ? jail::Tier::kDockerGvisor : jail::Tier::kDocker;
   }
   bool has_host_tasks() const override { return !options_.gvisor; }
+  bool gives_devices() const override { return true; }
   std::uint32_t missing() const override {
     std::uint32_t missing =
         jail::kLacksUidRange | jail::kLacksSupplementaryGroups | jail::kLacksDiskQuota;

@@ -53,6 +53,7 @@ struct ContainerRequest {
     std::string target;
   };
   std::vector<Given> given;
+  std::vector<std::string> devices;       // of CDI: "nvidia.com/gpu=GPU-1f..."
   bool reusable = false;                  // another sandbox will want the same workspace
   std::vector<base::UniqueFd> entrances;  // of a cgroup; all processes of the runtime belong there
 };

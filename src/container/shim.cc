@@ -77,6 +77,7 @@ class Shim {
     request->directory = view.workspace_directory;
     request->workspace_read_only = view.workspace_read_only;
     request->reusable = view.hand_back_workspace;
+    view.devices.for_each([&](std::string_view name) { request->devices.emplace_back(name); });
     const std::uint32_t binds = view.binds;
     for (std::uint32_t i = 0; i < binds; ++i) {
       jail::Bind bind;

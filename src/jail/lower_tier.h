@@ -56,6 +56,8 @@ class LowerTier {
   virtual bool has_host_tasks() const { return false; }
   // Of a container: folders of the host and layers can be mounted in it.
   virtual bool takes_mounts() const { return false; }
+  // Of a container: its runtime is told the names of devices, and gives them.
+  virtual bool gives_devices() const { return false; }
   // Nothing of the slot's workspace is needed any more.
   virtual void end_workspace(std::uint32_t /*slot*/) const {}
   // Removes what owners of slots left who are gone: one that was killed, or one whose runtime did

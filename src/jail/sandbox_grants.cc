@@ -60,6 +60,10 @@ class Opening {
   void add_device(std::string_view name) {
     const DeviceGrant* const device = find_device(host_.grants, name);
     if (device == nullptr) return fail(Stage::kDevice, ENOENT);
+    if (host_.lower != nullptr) {
+      given_->devices.emplace_back(name);
+      return;
+    }
     for (const DeviceNode& node : device->nodes) add_node(node);
     for (const DeviceMount& mount : device->mounts) {
       const UniqueFd fd(open(mount.source.c_str(), O_PATH | O_CLOEXEC));
@@ -117,7 +121,8 @@ StageFailure open_given_mounts(const LauncherHost& host, const CreateSandbox& re
   const bool takes_mounts = host.lower == nullptr || host.lower->takes_mounts();
   if (!request.layer.empty() && !takes_mounts) return {Stage::kLayer, ENOTSUP};
   if (request.folders.count() > 0 && !takes_mounts) return {Stage::kFolder, ENOTSUP};
-  if (request.devices.count() > 0 && host.lower != nullptr) return {Stage::kDevice, ENOTSUP};
+  const bool gives_devices = host.lower == nullptr || host.lower->gives_devices();
+  if (request.devices.count() > 0 && !gives_devices) return {Stage::kDevice, ENOTSUP};
   if (request.workspace_read_only && host.lower != nullptr && !host.lower->is_container()) {
     return {Stage::kDevice, ENOTSUP};
   }

@@ -26,6 +26,7 @@ struct GivenMount {
 
 struct GivenMounts {
   std::vector<GivenMount> mounts;
+  std::vector<std::string> devices;  // by name, where they are a runtime's to give
   base::UniqueFd layer_lock;  // the layer stays for as long as it is open
   bool workspace_read_only = false;
 

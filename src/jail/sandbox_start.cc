@@ -188,6 +188,10 @@ StageFailure Keeper::send_view(ViewSetup* view) {
   view->binds = static_cast<std::uint32_t>(sandbox_->given.mounts.size());
   view->has_layer = sandbox_->given.has_layer();
   view->workspace_read_only = sandbox_->given.workspace_read_only;
+  std::string devices;
+  for (const std::string& name : sandbox_->given.devices) devices += name + '\0';
+  view->devices = {devices.data(), devices.size(),
+                   static_cast<std::uint32_t>(sandbox_->given.devices.size())};
   int error = send_message(sandbox_->channel.get(), *view);
   if (error == 0) error = send_given_mounts(sandbox_->channel.get(), &sandbox_->given);
   return check_sent(error);

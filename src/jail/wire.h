@@ -306,9 +306,10 @@ struct ViewSetup {
   std::uint32_t binds = 0;  // so many kBind follow
   bool has_layer = false;   // one of them is /build
   bool workspace_read_only = false;
+  StringList devices;  // that the runtime of a container gives, by name
   void visit(auto& a) {
     a(skeleton, slot_root, trees, init_id, workspace_directory, bound_watches, detach_early,
-      hand_back_workspace, tier, binds, has_layer, workspace_read_only);
+      hand_back_workspace, tier, binds, has_layer, workspace_read_only, devices);
   }
 };
 

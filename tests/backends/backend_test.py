@@ -108,6 +108,14 @@ class Backend(unittest.TestCase):
         result = self.run_it(script, limits={"pids": 6, "wall_ms": 10_000})
         self.assertNotEqual((result["outcome"], result["stdout"]), ("exited", "all\n"), result)
 
+    def test_a_program_may_have_less_than_a_core(self):
+        # By the host's clock: a sentry counts time in which it was not let run.
+        for cpus in (0.25, 1):
+            result = self.run_it("while :; do :; done", limits={"cpus": cpus, "wall_ms": 2_000})
+            self.assertEqual(result["outcome"], "wall_timeout", result)
+            usage = result["usage"]
+            self.assertLess(usage["user_ms"] + usage["system_ms"], 1.5 * cpus * 2_000, result)
+
     def test_streams_and_files(self):
         result = self.run_it(
             "cat; echo err >&2; cat in.bin > out; echo -n x > e",

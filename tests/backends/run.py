@@ -46,11 +46,13 @@ LESS = {
         "ParkedNative.AProgramStartsWithNoSignalIgnored": "a sentry's /proc does not tell",
     },
 }
-PROTOCOL = "NativeBackendTest.*:Durable*:ParkedNative*"
+PROTOCOL = "NativeBackendTest.*:Durable*:ParkedNative*:GpuNativeTest.*"
 # A link carries 512 channels at once.
 EGRESS_LESS = ("test_ten_thousand_connections",)
-# Jobs on the backend that has this host's toolchains; less what only a native sandbox has.
-JOBS_ON = ("gvisor",)
+# Of the image: what jobs and the programs of the tests need.
+PACKAGES = "python3,python3-pip,python3-venv,git,ca-certificates"
+# Less what only a native sandbox has.
+JOBS_ON = ("gvisor", "docker")
 JOBS_LESS = (
     "test_another_contract_by_airlock_yaml",  # looks for the cache of builds
     "test_a_repository_may_want_less_of_a_core_than_it_was_given",  # by a sentry's own clock
@@ -58,8 +60,26 @@ JOBS_LESS = (
 )
 
 
+def write_gpu_hook(top):
+    """The folder of a stand-in for NVIDIA's hook, which dockerd has run for containers with GPUs:
+    what they are to get is one line of `seen`."""
+    folder = pathlib.Path(top) / "nvidia"
+    folder.mkdir(exist_ok=True)
+    hook = folder / "nvidia-container-runtime-hook"
+    hook.write_text(f"""#!{sys.executable}
+import json, pathlib, sys
+state = json.load(sys.stdin)
+config = json.loads(pathlib.Path(state["bundle"], "config.json").read_text())
+wanted = [word for word in config["process"]["env"] if word.startswith("NVIDIA_")]
+with open("{folder}/seen", "a") as seen:
+    seen.write(" ".join(sorted(wanted)) + "\\n")
+""")
+    hook.chmod(0o755)
+    return folder
+
+
 class Docker(containers.DockerDaemon):
-    """With the runtime runsc and one image."""
+    """With the runtimes runsc and NVIDIA's, and one image."""
 
     def __init__(self, top):
         config = pathlib.Path(top) / "daemon.json"
@@ -67,10 +87,11 @@ class Docker(containers.DockerDaemon):
                    "runtimeArgs": ["--platform=ptrace", "--network=none"]}
         config.write_text(json.dumps({"runtimes": {"runsc": runtime}}))
         self.options = ["--config-file", str(config)]
+        self.environment = {"PATH": f"{write_gpu_hook(top)}:{os.environ['PATH']}"}
         super().__init__(top)
 
     def _prepare(self):
-        code, said = self._docker("import", str(containers.root_archive()), IMAGE, seconds=120)
+        code, said = self._docker("import", str(containers.root_archive(PACKAGES)), IMAGE, seconds=120)
         if code != 0:
             raise RuntimeError(said)
 
@@ -103,7 +124,9 @@ def write_launcher(top, backend, socket):
 def run_protocol(top, backend, socket):
     left_out = [*NATIVE_ONLY, *LESS[backend]]
     program = airlock.ROOT / "build/release/tests/airlock_backend_native_test"
-    environment = {"AIRLOCK_TEST_LAUNCHER": str(write_launcher(top, backend, socket))}
+    environment = {"AIRLOCK_TEST_LAUNCHER": str(write_launcher(top, backend, socket)),
+                   "AIRLOCK_TEST_BACKEND": backend,
+                   "AIRLOCK_TEST_GPU_HOOK": str(pathlib.Path(top) / "nvidia" / "seen")}
     process = subprocess.run(
         [program, f"--gtest_filter={PROTOCOL}-{':'.join(left_out)}"],
         env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

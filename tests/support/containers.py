@@ -38,9 +38,9 @@ ENVIRONMENT = {
 }
 
 
-def root_archive():
+def root_archive(packages=PACKAGES):
     """The path of a tar file with a small Debian and Python."""
-    key = hashlib.sha256(PACKAGES.encode() + pathlib.Path(__file__).read_bytes()).hexdigest()[:12]
+    key = hashlib.sha256(packages.encode() + pathlib.Path(__file__).read_bytes()).hexdigest()[:12]
     archive = CACHE / f"root-{key}.tar"
     if archive.exists():
         return archive
@@ -49,7 +49,7 @@ def root_archive():
     passing = archive.with_suffix(f".{os.getpid()}.tar")
     options = [f"--aptopt={option}" for option in build_image.apt_options()]
     subprocess.run(
-        ["mmdebstrap", "--quiet", "--mode=root", "--variant=essential", f"--include={PACKAGES}",
+        ["mmdebstrap", "--quiet", "--mode=root", "--variant=essential", f"--include={packages}",
          *options, codename, str(passing), *build_image.apt_sources(codename)],
         check=True, timeout=600, stdin=subprocess.DEVNULL,
     )
@@ -160,6 +160,7 @@ class DockerDaemon:
     """A Docker daemon of our own, without any image and without a network."""
 
     options = ()  # more words of dockerd's
+    environment = {}  # besides our own
 
     def __init__(self, top):
         self.top = pathlib.Path(top) / "docker"
@@ -181,6 +182,7 @@ class DockerDaemon:
                  "--pidfile", self.top / "pid", "-H", self.socket, "--bridge=none",
                  "--iptables=false", "--ip-masq=false", *self.options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env={**os.environ, **self.environment},
             )
         self._wait()
 

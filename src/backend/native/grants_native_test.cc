@@ -2,7 +2,9 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <cerrno>
+#include <cstdlib>
 #include <fstream>
+#include <iterator>
 
 #include "backend/native/native_fixture.h"
 
@@ -182,6 +184,50 @@ TEST_F(DevicesNativeTest, DevicesLayersAndFoldersGoTogether) {
                           "cat /build/f /models/driver.conf; test -c /dev/test0 && echo x >> "
                           "/workspace/kept; wc -l < /workspace/kept");
     EXPECT_EQ(said.output, "layer\ndriver\n" + std::to_string(phase + 1) + "\n");
+  }
+}
+
+// On every backend, which tests/backends/run.py names: a native sandbox gets nodes, Docker is asked
+// for a GPU by its name, and has a hook that stands in for NVIDIA's note what it is to get.
+class GpuNativeTest : public GrantsFixture {
+ protected:
+  static std::string backend() {
+    const char* const name = std::getenv("AIRLOCK_TEST_BACKEND");
+    return name != nullptr ? name : "native";
+  }
+  static std::string hook_has_seen() {
+    const char* const path = std::getenv("AIRLOCK_TEST_GPU_HOOK");
+    std::ifstream stream(path != nullptr ? path : "/dev/null");
+    return {std::istreambuf_iterator<char>(stream), {}};
+  }
+  static std::string gpu(const std::string& name) {
+    return "device\tnvidia.com/gpu=" + name + "\nnode\t/dev/zero\t/dev/" + name + "\t1\t5\n";
+  }
+};
+
+TEST_F(GpuNativeTest, ThoseOfTheLeaseByNameAndNoOther) {
+  start({.device_table = gpu("GPU-a") + gpu("GPU-b") + gpu("MIG-c")});
+  const std::string before = hook_has_seen();
+  const SandboxSpec two{.devices = {"nvidia.com/gpu=GPU-b", "nvidia.com/gpu=GPU-a"}};
+  if (backend() == "gvisor") {
+    EXPECT_EQ(why_not(two), "device: " + std::to_string(ENOTSUP));
+    return;
+  }
+  EXPECT_EQ(why_not({.devices = {"nvidia.com/gpu=all"}}), "device: " + std::to_string(ENOENT));
+  EXPECT_EQ(run_with({}, "echo /dev/GPU*").output, "/dev/GPU*\n");
+  if (backend() == "native") {
+    EXPECT_EQ(run_with(two, "echo /dev/GPU*").output, "/dev/GPU-a /dev/GPU-b\n");
+    return;
+  }
+  EXPECT_EQ(hook_has_seen(), before) << "no GPU was asked for";
+  EXPECT_EQ(run_with(two, "echo runs").output, "runs\n");
+  EXPECT_EQ(hook_has_seen().substr(before.size()),
+            "NVIDIA_DRIVER_CAPABILITIES=compute,utility NVIDIA_VISIBLE_DEVICES=GPU-b,GPU-a\n");
+  const SandboxSpec instance{.devices = {"nvidia.com/gpu=MIG-c"}};
+  if (backend() == "docker+gvisor") {
+    EXPECT_EQ(why_not(instance), "container: " + std::to_string(EIO)) << "gVisor has none";
+  } else {
+    EXPECT_EQ(run_with(instance, "echo runs").output, "runs\n");
   }
 }
 
