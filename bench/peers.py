@@ -17,6 +17,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from measure import MeasureError
+
 # With our pid, as another bench may run beside this one.
 CGROUP_PARENT = f"airlock-bench.{os.getpid()}"
 MEMORY_BYTES = 512 * 1024 * 1024
@@ -132,15 +134,15 @@ def process_peers(noop: Path) -> list[Peer]:
     ]
 
 
-def write_bundle(folder: Path, noop: Path) -> Path:
-    """An OCI bundle with the no-op as its whole root file system."""
+def write_bundle(folder: Path, program: Path, argv: list[str]) -> Path:
+    """An OCI bundle with one program as its whole root file system, at the path that is argv[0]."""
     root = folder / "bundle" / "rootfs"
     root.mkdir(parents=True)
-    shutil.copy(noop, root / "noop")
+    shutil.copy(program, root / argv[0].lstrip("/"))
     plain = ["nosuid", "noexec", "nodev"]
     config = {
         "ociVersion": "1.0.0",
-        "process": {"terminal": False, "user": {"uid": 0, "gid": 0}, "args": ["/noop"], "cwd": "/",
+        "process": {"terminal": False, "user": {"uid": 0, "gid": 0}, "args": argv, "cwd": "/",
                     "env": ["PATH=/usr/bin:/bin"], "noNewPrivileges": True},
         "root": {"path": "rootfs", "readonly": True},
         "hostname": "bench",
@@ -165,7 +167,7 @@ def write_bundle(folder: Path, noop: Path) -> Path:
 
 
 def runtime_peers(folder: Path, noop: Path) -> list[Peer]:
-    bundle = str(write_bundle(folder, noop))
+    bundle = str(write_bundle(folder, noop, ["/noop"]))
     crun = Peer("crun", "crun run",
                 ["crun", "--root", str(folder / "crun"), "--cgroup-manager=cgroupfs", "run",
                  "--bundle", bundle, CGROUP_PARENT + "-{n}"],
@@ -204,44 +206,61 @@ def cgroup_parent():
 
 
 @contextlib.contextmanager
-def docker_peer(folder: Path, noop: Path):
-    """A dockerd of our own on a private socket, without touching the host's firewall or bridges."""
+def dockerd(folder: Path):
+    """A dockerd of our own on a private socket, without touching the host's firewall or bridges;
+    it knows the runtime runsc. Gives its address once it answers."""
     endpoint = f"unix://{folder}/docker.sock"
-    docker = find_program("docker") or "docker"
-    argv = [docker, "-H", endpoint, "run", "--rm", "--network=none", f"--memory={MEMORY_BYTES}",
-            f"--pids-limit={PIDS}", f"--cgroup-parent=/{CGROUP_PARENT}", "airlock-bench", "/noop"]
-    peer = needs(Peer("docker", "docker run", argv,
-                      "docker run --rm --network=none --memory=512m --pids-limit=128 IMAGE "
-                      "/noop", 2,
-                      timeout_s=120),
-                 "dockerd", "docker.io")
-    if peer.missing:
-        yield peer
-        return
+    runsc = {"path": find_program("runsc") or "runsc",
+             "runtimeArgs": ["--platform=ptrace", "--network=none"]}
+    config = folder / "daemon.json"
+    config.write_text(json.dumps({"runtimes": {"runsc": runsc}}))
     with open(folder / "dockerd.log", "wb") as log:
         daemon = subprocess.Popen(
-            [find_program("dockerd"), "--host", endpoint, "--data-root", str(folder / "docker"),
-             "--exec-root", str(folder / "docker-exec"), "--pidfile", str(folder / "docker.pid"),
-             "--iptables=false", "--ip6tables=false", "--bridge=none", "--ip-forward=false",
-             "--ip-masq=false"], stdout=log, stderr=log, start_new_session=True)
+            [find_program("dockerd"), "--config-file", str(config), "--host", endpoint,
+             "--data-root", str(folder / "docker"), "--exec-root", str(folder / "docker-exec"),
+             "--pidfile", str(folder / "docker.pid"), "--iptables=false", "--ip6tables=false",
+             "--bridge=none", "--ip-forward=false", "--ip-masq=false"],
+            stdout=log, stderr=log, start_new_session=True)
     try:
-        peer.missing = load_image([docker, "-H", endpoint], noop)
-        yield peer
+        deadline = time.monotonic() + DOCKERD_START_S
+        version = [find_program("docker"), "-H", endpoint, "version"]
+        while subprocess.run(version, capture_output=True).returncode != 0:
+            if time.monotonic() > deadline:
+                raise MeasureError(f"dockerd did not answer within {DOCKERD_START_S} s")
+            time.sleep(0.2)
+        yield endpoint
     finally:
         daemon.terminate()
         daemon.wait(timeout=30)
 
 
-def load_image(docker: list[str], noop: Path) -> str:
-    """Waits for the daemon and gives it an image of one file. Returns "" or what went wrong."""
-    deadline = time.monotonic() + DOCKERD_START_S
-    while subprocess.run([*docker, "version"], capture_output=True).returncode != 0:
-        if time.monotonic() > deadline:
-            return f"dockerd did not answer within {DOCKERD_START_S} s"
-        time.sleep(0.2)
+def import_image(endpoint: str, program: Path, image: str, name: str) -> None:
+    """Gives dockerd an image of one file, /NAME."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
-        tar.add(noop, arcname="noop")
-    done = subprocess.run([*docker, "import", "-", "airlock-bench"], input=archive.getvalue(),
-                          capture_output=True, timeout=60)
-    return "" if done.returncode == 0 else done.stderr.decode(errors="replace").strip()
+        tar.add(program, arcname=name)
+    done = subprocess.run([find_program("docker"), "-H", endpoint, "import", "-", image],
+                          input=archive.getvalue(), capture_output=True, timeout=60)
+    if done.returncode != 0:
+        raise MeasureError(done.stderr.decode(errors="replace").strip())
+
+
+@contextlib.contextmanager
+def docker_peer(folder: Path, noop: Path):
+    """`docker run`, with a dockerd that is there for as long as it."""
+    endpoint = f"unix://{folder}/docker.sock"
+    argv = [find_program("docker") or "docker", "-H", endpoint, "run", "--rm", "--network=none",
+            f"--memory={MEMORY_BYTES}", f"--pids-limit={PIDS}",
+            f"--cgroup-parent=/{CGROUP_PARENT}", "airlock-bench", "/noop"]
+    peer = needs(Peer("docker", "docker run", argv,
+                      "docker run --rm --network=none --memory=512m --pids-limit=128 IMAGE "
+                      "/noop", 2,
+                      timeout_s=120),
+                 "dockerd", "docker.io")
+    with contextlib.ExitStack() as stack:
+        if not peer.missing:
+            try:
+                import_image(stack.enter_context(dockerd(folder)), noop, "airlock-bench", "noop")
+            except MeasureError as error:
+                peer.missing = str(error)
+        yield peer

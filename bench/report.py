@@ -6,6 +6,7 @@ import platform
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from backends import BackendFigures, backend_budgets, backend_section
 from gateway_report import gateway_budgets, gateway_section
 from measure import Series
 from peers import Peer
@@ -23,10 +24,11 @@ class JobFigures:
     queue: QueueFigures = field(default_factory=QueueFigures)
     store: StoreFigures = field(default_factory=StoreFigures)
     gateway: dict = field(default_factory=dict)
+    backends: BackendFigures = field(default_factory=BackendFigures)
 
     def budgets(self) -> list[Budget]:
         return [*queue_budgets(self.queue), *store_budgets(self.store),
-                *gateway_budgets(self.gateway)]
+                *gateway_budgets(self.gateway), *backend_budgets(self.backends)]
 
 
 def describe_machine() -> dict:
@@ -145,6 +147,7 @@ def render(machine: dict, peers: list[Peer], table: dict, rested: dict, steps: d
         queue=queue_section(jobs.queue),
         store=store_section(jobs.store),
         gateway=gateway_section(jobs.gateway),
+        backends=backend_section(jobs.backends),
         service_memory=memory_table(figures),
         commands=command_table(peers + figures.peers),
     )
@@ -165,6 +168,7 @@ def render_parts(machine: dict, peers: list[Peer], figures: ServiceFigures, jobs
     parts += [make(found) for found, make in (
         (jobs.queue.decisions and jobs.queue, queue_section),
         (jobs.store.submits and jobs.store, store_section),
-        (jobs.gateway, gateway_section)) if found]
+        (jobs.gateway, gateway_section),
+        (jobs.backends.contenders and jobs.backends, backend_section)) if found]
     parts.append(budget_table([budget for budget in budgets if budget.holds is not None]))
     return "\n\n".join(parts)

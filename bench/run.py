@@ -7,7 +7,8 @@
 --only names peers (fork, floor, airlock, bwrap, docker, ...) or parts of what is measured of
 `airlock serve`: http (runs over HTTP beside fork + exec, floor and bwrap), clients, where (by
 step), burst, languages, sizes, memory; "service" is all of these. queue, store and gateway are
-what jobs stand on. Parts without a peer are printed without the page around them.
+what jobs stand on, backends is containers beside their runtimes. Parts without a peer are printed
+without the page around them.
 
 Every round starts each peer a few times, one peer after the other, so that noise of the machine
 hits all alike; the order is another one in every round, since the kernel still tidies up after one
@@ -30,6 +31,7 @@ import time
 from pathlib import Path
 
 import report
+from backends import measure_backends
 from gateway_report import measure_gateway
 from measure import MeasureError, Series, kill_all_of, run_measurer
 from peers import (Peer, cgroup_parent, docker_peer, own_peers, process_peers, runtime_peers,
@@ -39,7 +41,7 @@ from service_figures import SECTIONS, ServiceFigures, measure_service
 from store import measure_store
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-JOB_PARTS = ("queue", "store", "gateway")
+JOB_PARTS = ("queue", "store", "gateway", "backends")
 CONCURRENCIES = (1, 2)
 REST_MS = 100
 REST_SAMPLES = 30
@@ -147,6 +149,8 @@ def measure_jobs(bin_dir: Path, folder: Path, parts: set[str]) -> report.JobFigu
         figures.store = measure_store(bin_dir, folder)
     if "gateway" in parts:
         figures.gateway = measure_gateway(bin_dir)
+    if "backends" in parts:
+        figures.backends = measure_backends(bin_dir)
     return figures
 
 

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -53,23 +54,27 @@ def program_request(program: Path, *words: str) -> dict:
 
 
 @contextlib.contextmanager
-def start_service(bin_dir: Path, folder: Path, *words: str):
+def start_service(bin_dir: Path, folder: Path, *words: str,
+                  environment: dict[str, str] | None = None):
     process = subprocess.Popen([str(bin_dir / "airlock"), "serve", "--listen",
                                 "http://127.0.0.1:0", "--wait", "60s", *words],
                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.PIPE, start_new_session=True)
+                               stderr=subprocess.PIPE, start_new_session=True,
+                               env={**os.environ, **(environment or {})})
     try:
         deadline = time.monotonic() + START_S
-        port, ready = 0, False
+        port, ready, line = 0, False, ""
         for line in process.stderr:
             event = json.loads(line)
+            if event["event"] == "serve.cannot_run":
+                raise MeasureError(f"airlock serve cannot run: {event['reason']}")
             if event["event"] == "serve.start":
                 port = int(event["listen"][0].rsplit(":", 1)[1])
             ready = event["event"] == "serve.ready"
             if ready or time.monotonic() > deadline:
                 break
         if not ready:
-            raise MeasureError("airlock serve did not start")
+            raise MeasureError(f"airlock serve did not start: {line.strip()}")
         yield Service(process.pid, port, str(bin_dir / "bench-http"), folder)
     finally:
         process.send_signal(signal.SIGTERM)

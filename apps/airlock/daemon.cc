@@ -355,8 +355,12 @@ void Daemon::check_again() {
 void Daemon::finish_check(const base::Result<model::RunResult>& result) {
   if (draining_) return;
   if (!result && result.error().code == base::ErrorCode::kBusy) return check_again();
-  if (!result || result->outcome.kind != model::OutcomeKind::kExited ||
-      result->outcome.exit_code != 0) {
+  // An image need not have that program: it is enough that a sandbox was there for it.
+  const bool ran =
+      result &&
+      (result->outcome.has_no_program ||
+       (result->outcome.kind == model::OutcomeKind::kExited && result->outcome.exit_code == 0));
+  if (!ran) {
     const std::string reason = result ? result->outcome.detail : result.error().to_string();
     log_.error("serve.cannot_run", {{"reason", reason}, {"hint", "see: airlock doctor"}});
     exit_code_ = 1;

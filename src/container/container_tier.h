@@ -1,5 +1,6 @@
-// ContainerTier: what the tiers of all runtimes have in common. A shim stands for init, and what
-// limits memory is a cgroup or the runtime.
+// ContainerTier: what the tiers of all runtimes have in common.
+//
+// A shim stands for init, and what limits memory is a cgroup or the runtime. Knows no runtime.
 #pragma once
 
 #include <charconv>

@@ -44,7 +44,7 @@ std::string short_hash(std::string_view text);
 base::Result<std::string> find_image(const docker::Engine& engine, const std::string& base,
                                      const std::string& programs);
 
-// Removes what was left of making images: containers that are old, images that have lost their name.
+// Removes what was left of making images: old containers, and images that have lost their name.
 void sweep_images(const docker::Engine& engine);
 
 }  // namespace airlock::container

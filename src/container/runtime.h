@@ -2,8 +2,8 @@
 // for; gvisor.cc and docker.cc are the two there are.
 //
 // Every container is made from one template of ours: no network, nothing of the host to be written
-// to, no capability of a guest's, no new privileges. What differs is in ContainerRequest, of which a caller
-// chooses nothing but the sizes.
+// to, no capability of a guest's, no new privileges. What differs is in ContainerRequest, of which
+// a caller chooses the sizes, and devices by names that the operator's specs have.
 #pragma once
 
 #include <chrono>

@@ -7,7 +7,6 @@
 #include <unistd.h>
 #include <algorithm>
 #include <cerrno>
-#include <climits>
 #include <cstring>
 #include <utility>
 
@@ -436,15 +435,6 @@ void Tunnel::drop_ended() {
     if (channel.kind == Kind::kListener) return channel.path.empty() && !channel.fd.valid();
     return !channel.fd.valid();
   });
-}
-
-// For poll(): -1 where there is no deadline.
-int Tunnel::milliseconds_left() const {
-  using std::chrono::milliseconds;
-  if (!deadline_) return -1;
-  const auto left =
-      std::chrono::ceil<milliseconds>(*deadline_ - std::chrono::steady_clock::now()).count();
-  return static_cast<int>(std::clamp<milliseconds::rep>(left, 0, INT_MAX));
 }
 
 TunnelEnd Tunnel::run() {

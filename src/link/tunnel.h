@@ -9,7 +9,9 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <chrono>
+#include <climits>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -131,7 +133,14 @@ class Tunnel {
   void drop_ended();
   bool is_own(std::uint32_t id) const { return (id % 2 == 1) == (side_ == Side::kGuest); }
   bool any_waits() const;
-  int milliseconds_left() const;
+  // For poll(): -1 where there is no deadline.
+  int milliseconds_left() const {
+    using std::chrono::milliseconds;
+    if (!deadline_) return -1;
+    const auto left =
+        std::chrono::ceil<milliseconds>(*deadline_ - std::chrono::steady_clock::now()).count();
+    return static_cast<int>(std::clamp<milliseconds::rep>(left, 0, INT_MAX));
+  }
   base::UniqueFd open_scratch_file() const;
   bool make_listener(Channel* channel, base::UniqueFd* listening);
   void note_root_packet(std::string_view packet);

@@ -2,11 +2,15 @@
 
 #include <string.h>
 #include <sys/wait.h>
+#include <cerrno>
+#include <string_view>
 
 #include "model/limits.h"
 
 namespace airlock::model {
 namespace {
+
+constexpr std::string_view kExecStage = "exec";
 
 bool killed_for(const ProcessFacts& facts, KillReason reason) {
   return facts.kill_reason == reason;
@@ -68,8 +72,8 @@ std::string setup_detail(const ProcessFacts& facts) {
   if (!facts.setup_failure) return "the sandbox ended without reporting how the program ended";
   const SetupFailure& failure = *facts.setup_failure;
   // All stages but this one are the sandbox's.
-  std::string text =
-      failure.stage == "exec" ? "could not start the program: " : "could not set up the sandbox: ";
+  std::string text = failure.stage == kExecStage ? "could not start the program: "
+                                                 : "could not set up the sandbox: ";
   text += failure.stage;
   if (failure.os_errno != 0) text += std::string(": ") + strerror(failure.os_errno);
   if (!failure.hint.empty()) text += " (" + failure.hint + ")";
@@ -135,6 +139,9 @@ Outcome make_outcome(const ProcessFacts& facts, const Limits* limits) {
   if (is_signal(facts)) outcome.signal = WTERMSIG(facts.wait_status);
   outcome.detail = make_detail(facts, outcome.kind, limits);
   outcome.limits_hit = find_limits_hit(facts);
+  outcome.has_no_program = outcome.kind == OutcomeKind::kSetupFailed && facts.setup_failure &&
+                           facts.setup_failure->stage == kExecStage &&
+                           facts.setup_failure->os_errno == ENOENT;
   return outcome;
 }
 

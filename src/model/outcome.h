@@ -92,6 +92,7 @@ struct Outcome {
   std::optional<int> signal;
   std::string detail;  // one line for a person, empty for a plain exit
   std::vector<LimitKind> limits_hit;
+  bool has_no_program = false;  // kSetupFailed, but the sandbox was there: its program was not
 };
 
 Outcome classify(const ProcessFacts& facts);

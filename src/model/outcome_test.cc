@@ -159,6 +159,9 @@ TEST(OutcomeTest, AProgramThatCannotBeStartedIsNoFaultOfTheSandbox) {
   facts.setup_failure = SetupFailure{"exec", ENOEXEC, "no executable"};
   EXPECT_EQ(classify(facts).detail,
             "could not start the program: exec: Exec format error (no executable)");
+  EXPECT_FALSE(classify(facts).has_no_program);
+  facts.setup_failure->os_errno = ENOENT;
+  EXPECT_TRUE(classify(facts).has_no_program);
 }
 
 TEST(OutcomeTest, ARunWhoseEndNobodySawProvesNothing) {

@@ -413,8 +413,8 @@ class Dockerd(unittest.TestCase):
         with Service("--jobs=false", "--parked=0", env=environment) as service:
             self.assertEqual(self.backend(service), MODE)
             filler = data / "filler"
-            subprocess.run(["dd", "if=/dev/zero", f"of={filler}", "bs=1M"], stderr=subprocess.DEVNULL,
-                           check=False)
+            subprocess.run(["dd", "if=/dev/zero", f"of={filler}", "bs=1M"], check=False,
+                           stderr=subprocess.DEVNULL)
             self.assertIn("no space left", refused(service))
             filler.unlink()
             self.assertEqual(self.backend(service), MODE)

@@ -91,7 +91,8 @@ class Docker(containers.DockerDaemon):
         super().__init__(top)
 
     def _prepare(self):
-        code, said = self._docker("import", str(containers.root_archive(PACKAGES)), IMAGE, seconds=120)
+        archive = str(containers.root_archive(PACKAGES))
+        code, said = self._docker("import", archive, IMAGE, seconds=120)
         if code != 0:
             raise RuntimeError(said)
 

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <future>
 
@@ -11,6 +13,7 @@
 namespace airlock::backend::native {
 namespace {
 
+using base::UniqueFd;
 using model::KillReason;
 using model::OutcomeKind;
 
@@ -216,7 +219,11 @@ TEST_F(DurableWorkspaceTest, AKilledKeeperLeavesNothingToAdopt) {
   ASSERT_GT(keeper, 0);
   launcher_->kill();
   start();  // the keeper is no child of this one
+  const UniqueFd end(static_cast<int>(syscall(SYS_pidfd_open, keeper, 0)));
+  ASSERT_TRUE(end.valid());
   kill(keeper, SIGKILL);
+  pollfd ended = {end.get(), POLLIN, 0};
+  ASSERT_EQ(poll(&ended, 1, 10'000), 1);
   EXPECT_TRUE(comes_true([] { return !runs("4325"); }));
   EXPECT_EQ(backend().adopt_workspace("job_1").error().code, base::ErrorCode::kNotFound);
   EXPECT_TRUE(names_alive().empty());
