@@ -57,6 +57,7 @@ constexpr std::chrono::milliseconds kCheckAgainAfter{250};
 // Looked at as often as the supervisor is told that we live: half a minute, of which a host that
 // stood still is one look.
 constexpr int kLooksAtHangingMax = 15;
+constexpr int kStepsOfContainer = 6;
 constexpr std::size_t kDescriptorsLeast = 1'024;
 constexpr int kLargeBytes = 1 << 20;
 constexpr std::size_t kGatewayConnectionsMax = 65'536;
@@ -314,7 +315,11 @@ bool Daemon::sandboxes_hang() {
   const bool still = stats.at_work && stats.steps == steps_seen_;
   steps_seen_ = stats.steps;
   looks_at_hanging_ = still ? looks_at_hanging_ + 1 : 0;
-  return looks_at_hanging_ > kLooksAtHangingMax;
+  // A container may take that long for each of a few steps, and that is not yet a hang.
+  const bool has_containers = options_.execution.chain().front() != backend::kDirect;
+  const auto slow = has_containers ? kStepsOfContainer * options_.execution.start_timeout
+                                   : std::chrono::milliseconds(0);
+  return looks_at_hanging_ > kLooksAtHangingMax + static_cast<int>(slow / kAliveEvery);
 }
 
 void Daemon::say_alive() {
@@ -355,10 +360,12 @@ void Daemon::check_again() {
 void Daemon::finish_check(const base::Result<model::RunResult>& result) {
   if (draining_) return;
   if (!result && result.error().code == base::ErrorCode::kBusy) return check_again();
-  // An image need not have that program: it is enough that a sandbox was there for it.
+  // An image of Docker's need not have that program: it is enough that a sandbox was there for it.
+  const bool by_docker = result && (result->isolation.backend == backend::kDocker ||
+                                    result->isolation.backend == backend::kDockerGvisor);
   const bool ran =
       result &&
-      (result->outcome.has_no_program ||
+      ((by_docker && result->outcome.has_no_program) ||
        (result->outcome.kind == model::OutcomeKind::kExited && result->outcome.exit_code == 0));
   if (!ran) {
     const std::string reason = result ? result->outcome.detail : result.error().to_string();

@@ -91,7 +91,8 @@ base::Status take_gvisor_overlay(const Value& value, ServeOptions&) {
 }
 
 constexpr std::int64_t kStartTimeoutMinMs = 1'000;
-constexpr std::int64_t kStartTimeoutMaxMs = 600'000;
+// Below what a keeper waits for a program to start (jail/guest_process.h).
+constexpr std::int64_t kStartTimeoutMaxMs = 25'000;
 
 #define AIRLOCK_AT(member) [](ServeOptions& all) -> auto& { return all.member; }
 
@@ -113,7 +114,7 @@ constexpr SettingRow kRows[] = {
       .fallback = "unix:///var/run/docker.sock", .places = Places::kNotInFlags},
      take_docker_socket},
     {{.name = "execution.start_timeout", .value = "TIME", .group = kExecution, .help = "",
-      .fallback = "60s", .places = Places::kNotInFlags},
+      .fallback = "20s", .places = Places::kNotInFlags},
      take_time<AIRLOCK_AT(execution.start_timeout), kStartTimeoutMinMs, kStartTimeoutMaxMs>},
     {{.name = "security.gvisor.enabled", .value = "true|false", .group = kExecution, .help = "",
       .fallback = "true", .places = Places::kNotInFlags},

@@ -43,7 +43,7 @@ struct ExecutionOptions {
   model::IsolationLevel min_isolation = model::IsolationLevel::kProcess;
   std::string docker_socket = "unix:///var/run/docker.sock";
   std::string docker_image = "airlock-base";
-  std::chrono::milliseconds start_timeout{60'000};  // of a container
+  std::chrono::milliseconds start_timeout{20'000};  // of a container
   bool gvisor_enabled = true;
   std::string gvisor_program = "runsc";
   std::string gvisor_platform = "ptrace";

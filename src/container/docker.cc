@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/ids.h"
 #include "container/container_tier.h"
 #include "container/docker_image.h"
 #include "container/tar.h"
@@ -42,6 +43,7 @@ constexpr std::uint64_t kMemoryBytesAhead = 512u << 20;
 constexpr std::uint32_t kTasksAhead = 256;
 constexpr const char* kOwnerLabel = "airlock.owner";
 constexpr const char* kSlotLabel = "airlock.slot";
+constexpr std::size_t kOwnerBytes = 8;
 constexpr std::string_view kGpuKind = "nvidia.com/gpu=";
 constexpr const char* kHierarchies = "/sys/fs/cgroup";
 
@@ -63,7 +65,7 @@ struct OwnFacts {
 // And what it has told.
 struct Ready {
   Engine engine;
-  std::string image;        // id of the one with our programs
+  std::string image;        // the one with our programs
   bool own_groups = false;  // it can put a container below a cgroup of ours
 };
 base::Result<Ready> get_ready(const DockerOptions& options, const OwnFacts& facts);
@@ -160,6 +162,7 @@ class DockerRuntime final : public Runtime {
     name_ = container_name(facts_, request.slot);
     AIRLOCK_ASSIGN(const std::vector<std::string> gpus, ids_of(request.devices, options_.gvisor));
     device_requests_ = request_of(gpus);
+    for (const std::string& gpu : gpus) gpus_ += (gpus_.empty() ? "" : ",") + gpu;
     if (!ready_.has_value()) { AIRLOCK_ASSIGN(ready_, get_ready(options_, facts_)); }
     AIRLOCK_TRY(engine().remove("/containers/" + name_ + "?force=1&v=1"));
     AIRLOCK_ASSIGN(Answer made, create(request));
@@ -257,7 +260,8 @@ class DockerRuntime final : public Runtime {
         {"User", "0:0"},
         {"Entrypoint", json::value_from(link_command())},
         {"Cmd", json::array{}},
-        {"Env", json::array{}},
+        // Or what the image says: where dockerd's default runtime is NVIDIA's, that gives GPUs.
+        {"Env", json::array{"NVIDIA_VISIBLE_DEVICES=" + (gpus_.empty() ? "void" : gpus_)}},
         {"WorkingDir", "/"},
         {"Hostname", "airlock"},
         {"NetworkDisabled", true},
@@ -311,6 +315,7 @@ class DockerRuntime final : public Runtime {
   std::string name_;
   std::string said_;
   json::array device_requests_;
+  std::string gpus_;  // their ids, with commas between them
   json::object limits_;
 };
 
@@ -445,12 +450,30 @@ base::Result<Ready> get_ready(const DockerOptions& options, const OwnFacts& fact
   return Ready{.engine = std::move(engine), .image = std::move(image), .own_groups = own_groups};
 }
 
+// Of this state directory, and of no other that has the same path in another container: kept in it.
+base::Result<std::string> find_owner(const std::string& state_directory) {
+  const std::string path = state_directory + "/owner";
+  base::SystemRandom random;
+  const std::string fresh = base::make_hex(kOwnerBytes, random);
+  const std::string passing = path + "." + fresh;
+  AIRLOCK_ASSIGN(UniqueFd file, sys::open_at(AT_FDCWD, passing.c_str(),
+                                             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
+  const bool written =
+      write(file.get(), fresh.data(), fresh.size()) == static_cast<ssize_t>(fresh.size());
+  // Whoever comes second has what the first one wrote.
+  if (written) (void)link(passing.c_str(), path.c_str());
+  unlink(passing.c_str());
+  const auto owner = sys::read_file_at(AT_FDCWD, path.c_str());
+  if (!owner || owner->size() != fresh.size()) return base::fail_errno("read " + path);
+  return *owner;
+}
+
 }  // namespace
 
 base::Result<std::unique_ptr<jail::LowerTier>> make_docker_tier(const DockerOptions& options,
                                                                 const jail::LauncherHost& host) {
   OwnFacts facts;
-  facts.owner = short_hash(host.state_directory);
+  AIRLOCK_ASSIGN(facts.owner, find_owner(host.state_directory));
   for (const sys::CgroupHierarchy& hierarchy : host.cgroups.hierarchies) {
     facts.group_paths.push_back(hierarchy.path);
   }

@@ -169,7 +169,7 @@ void sweep_images(const Engine& engine) {
     const bool nameless = tags == nullptr || !tags->is_array() || tags->as_array().empty() ||
                           tags->as_array()[0] == json::value("<none>:<none>");
     // One that is used is not removed without force.
-    if (nameless) (void)engine.remove("/images/" + text_of(entry, "Id"));
+    if (nameless) (void)engine.remove("/images/" + text_of(entry, "Id") + "?noprune=1");
   }
 }
 
@@ -185,8 +185,9 @@ base::Result<std::string> find_image(const Engine& engine, const std::string& ba
   AIRLOCK_ASSIGN(const Layer layer, make_layer(programs));
   const std::string name = std::string(kImageName) + ":" + short_hash(base_id) + "-" + layer.stamp;
   AIRLOCK_ASSIGN(const Answer made, engine.get("/images/" + name + "/json"));
-  if (made.status == kOk) return text_of(made.body, "Id");
-  return make_image(engine, base_id, layer, name);
+  if (made.status != kOk) AIRLOCK_TRY(make_image(engine, base_id, layer, name));
+  // Not its id: somebody else who makes the same at the same time takes the name away from that.
+  return name;
 }
 
 }  // namespace airlock::container

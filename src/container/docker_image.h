@@ -39,8 +39,8 @@ std::string filter(std::string_view name, std::string_view value);
 // Tells names apart, and keeps nobody out.
 std::string short_hash(std::string_view text);
 
-// The id of the image; `base` is what the operator named, `programs` the folder of airlock-link and
-// airlock-init.
+// The name of the image; `base` is what the operator named, `programs` the folder of airlock-link
+// and airlock-init.
 base::Result<std::string> find_image(const docker::Engine& engine, const std::string& base,
                                      const std::string& programs);
 

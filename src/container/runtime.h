@@ -20,7 +20,7 @@
 namespace airlock::container {
 
 // From the moment that a container is asked for until init has said that it is ready.
-inline constexpr std::chrono::seconds kStartTimeout{60};
+inline constexpr std::chrono::seconds kStartTimeout{20};
 // nobody: whom init and guests run as, in every container, and whom airlock-link becomes.
 inline constexpr std::uint32_t kNobody = 65'534;
 // Tasks that are not the guest's: airlock-link and init.

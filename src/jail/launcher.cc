@@ -51,9 +51,7 @@ class RuntimeSweep {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // The fork does not hold `descriptors`.
-  RuntimeSweep(const LauncherHost& host, std::vector<UniqueFd*> descriptors)
-      : host_(host), descriptors_(std::move(descriptors)) {}
+  RuntimeSweep(const LauncherHost& host, KeeperPool& keepers) : host_(host), keepers_(keepers) {}
 
   // Until it is due, for poll().
   int milliseconds_left() const {
@@ -68,10 +66,9 @@ class RuntimeSweep {
     due_ = Clock::now() + kRuntimeSweepInterval;
     if (pid_ > 0) return;  // it still runs
     const pid_t parent = getpid();
-    pid_ = fork();
+    pid_ = keepers_.fork_apart();
     if (pid_ != 0) return;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    for (UniqueFd* const descriptor : descriptors_) descriptor->reset();
     if (getppid() == parent) host_.lower->sweep(host_.slots);
     _exit(0);
   }
@@ -81,7 +78,7 @@ class RuntimeSweep {
 
  private:
   const LauncherHost& host_;
-  const std::vector<UniqueFd*> descriptors_;
+  KeeperPool& keepers_;
   Clock::time_point due_ = Clock::now() + kRuntimeSweepInterval;
   pid_t pid_ = -1;
 };
@@ -99,7 +96,7 @@ class Launcher {
     children_.reset(signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK));
     KeeperPool keepers(host_, {&control_, &children_});
     DurableKeepers durable(host_, folder_, keepers);
-    RuntimeSweep sweeper(host_, {&control_, &children_});
+    RuntimeSweep sweeper(host_, keepers);
     while (control_.valid() || !keepers.empty()) {
       pollfd set[] = {{control_.get(), POLLIN, 0},
                       {children_.get(), POLLIN, 0},

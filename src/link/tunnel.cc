@@ -466,7 +466,7 @@ TunnelEnd Tunnel::run() {
     const int ready = poll(set.data(), set.size(), milliseconds_left());
     if (ready < 0 && errno == EINTR) continue;
     if (ready < 0) return TunnelEnd::kFailed;
-    if (ready == 0 && milliseconds_left() == 0) return TunnelEnd::kTimeout;
+    if (milliseconds_left() == 0) return TunnelEnd::kTimeout;
     bool ok = true;
     for (std::size_t i = 0; ok && i < ids.size(); ++i) {
       if (Channel* const channel = find(ids[i]); channel != nullptr) {

@@ -255,11 +255,12 @@ void Cgroup::take(Cgroup&& other) {
 }
 
 Cgroup::~Cgroup() {
-  if (groups_.empty()) return;
   // Nearly always nobody is left in it.
-  for (int attempt = 0; !remove() && attempt < kRemoveAttempts; ++attempt) {
-    kill_all();
-    usleep(1'000);
+  if (groups_.empty() || remove()) return;
+  kill_all();
+  // With what somebody else has put below it, as dockerd does: it may never remove that itself.
+  for (const Group& group : groups_) {
+    reap_group(group.hierarchy->parent_fd.get(), name_.c_str());
   }
 }
 

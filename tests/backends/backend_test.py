@@ -47,6 +47,11 @@ def groups():
     return sorted(str(path) for path in found)
 
 
+def running(words):
+    return subprocess.run(["pgrep", "--full", f"^{words}$"], capture_output=True,
+                          check=False).returncode == 0
+
+
 def comes_true(condition, seconds=20):
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -386,7 +391,8 @@ class Dockerd(unittest.TestCase):
             self.assertTrue(comes_true(lambda: self.backend(service) == MODE, seconds=60))
 
     def test_a_program_that_runs_while_it_hangs_ends_in_time(self):
-        environment = {**self.start(), "AIRLOCK_EXECUTION_START_TIMEOUT": "3s"}
+        environment = {**self.start(), "AIRLOCK_EXECUTION_START_TIMEOUT": "3s",
+                       "AIRLOCK_EXECUTION_FALLBACK_ON_ERROR": "false"}
         with Service("--jobs=false", "--parked=0", env=environment) as service:
             thread = threading.Timer(
                 4, lambda: os.kill(self.dockerd.process.pid, signal.SIGSTOP))
@@ -395,9 +401,12 @@ class Dockerd(unittest.TestCase):
                 begin = time.monotonic()
                 status, result = service.ask_json(
                     "POST", "/v1/run",
-                    {"argv": ["/bin/sleep", "120"], "limits": {"wall_ms": 8_000}})
+                    {"argv": ["/bin/sleep", "4711"], "limits": {"wall_ms": 8_000}})
                 self.assertEqual((status, result["outcome"]), (200, "wall_timeout"), result)
+                self.assertEqual(result["isolation"]["backend"], MODE)
                 self.assertLess(time.monotonic() - begin, 60)
+                # The container with it, although nobody could ask dockerd for that.
+                self.assertTrue(comes_true(lambda: not running("/bin/sleep 4711")))
             finally:
                 thread.join()
                 os.kill(self.dockerd.process.pid, signal.SIGCONT)

@@ -72,7 +72,7 @@ state = json.load(sys.stdin)
 config = json.loads(pathlib.Path(state["bundle"], "config.json").read_text())
 wanted = [word for word in config["process"]["env"] if word.startswith("NVIDIA_")]
 with open("{folder}/seen", "a") as seen:
-    seen.write(" ".join(sorted(wanted)) + "\\n")
+    seen.write(" ".join(sorted(set(wanted))) + "\\n")
 """)
     hook.chmod(0o755)
     return folder
