@@ -19,6 +19,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -31,6 +32,8 @@
 
 namespace airlock::container {
 namespace {
+
+constexpr std::chrono::seconds kSweepInterval{60};
 
 // Options of our own, taken out of the words; the rest are a launcher's.
 struct BrokerWords {
@@ -92,9 +95,9 @@ void set_apart(jail::LauncherOptions* options, const std::string& backend) {
   options->points.emplace_back(kProgramsFolder);
 }
 
-base::Result<std::unique_ptr<jail::LowerTier>> make_tier(jail::Tier tier, BrokerWords words,
-                                                         const jail::LauncherOptions& options,
-                                                         const jail::LauncherHost& host) {
+base::Result<std::unique_ptr<ContainerTier>> make_tier(jail::Tier tier, BrokerWords words,
+                                                       const jail::LauncherOptions& options,
+                                                       const jail::LauncherHost& host) {
   const std::string beside = jail::beside_ourselves("");
   CommonOptions common{.programs = beside.substr(0, beside.size() - 1),
                        .scratch_directory = options.state_directory};
@@ -110,6 +113,22 @@ base::Result<std::unique_ptr<jail::LowerTier>> make_tier(jail::Tier tier, Broker
   words.docker.group_parent = options.cgroup_parent;
   words.docker.common = std::move(common);
   return make_docker_tier(words.docker, host);
+}
+
+// Sweeps at once and every minute for as long as we live, in a process of its own: a runtime may
+// take long to answer, or hang.
+void start_sweeping(const ContainerTier& tier, const jail::SlotPool& slots,
+                    base::UniqueFd* control) {
+  const pid_t parent = getpid();
+  if (fork() != 0) return;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  prctl(PR_SET_NAME, "airlock-sweep");
+  control->reset();
+  while (getppid() == parent) {
+    tier.sweep(slots);
+    std::this_thread::sleep_for(kSweepInterval);
+  }
+  _exit(0);
 }
 
 base::Result<int> run(int argc, char** argv) {
@@ -132,7 +151,12 @@ base::Result<int> run(int argc, char** argv) {
   AIRLOCK_ASSIGN(const auto lower, make_tier(tier, std::move(words), options, host));
   host.lower = lower.get();
   jail::sweep(host);
-  return jail::run_lower_launcher(std::move(options), std::move(host), std::move(control));
+  const jail::SlotPool slots = host.slots;
+  if (!options.single) start_sweeping(*lower, slots, &control);
+  const int status =
+      jail::run_lower_launcher(std::move(options), std::move(host), std::move(control));
+  lower->sweep(slots);
+  return status;
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "container/runtime.h"
 #include "container/shim.h"
 #include "jail/lower_tier.h"
+#include "jail/slot_pool.h"
 
 namespace airlock::container {
 
@@ -27,6 +28,10 @@ inline std::optional<std::uint32_t> slot_of_name(std::string_view name) {
 
 class ContainerTier : public jail::LowerTier {
  public:
+  // Removes what owners of slots left who are gone: one that was killed, or one whose runtime did
+  // not answer. Takes what the runtime takes, within bounds.
+  virtual void sweep(const jail::SlotPool& slots) const = 0;
+
   bool is_container() const final { return true; }
   sys::RawChild start_init(std::uint32_t slot, int channel_fd) const final {
     return start_shim({.slot = slot,

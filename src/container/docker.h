@@ -9,9 +9,8 @@
 #include <string>
 
 #include "base/result.h"
-#include "container/runtime.h"
+#include "container/container_tier.h"
 #include "jail/launcher_host.h"
-#include "jail/lower_tier.h"
 
 namespace airlock::container {
 
@@ -25,7 +24,7 @@ struct DockerOptions {
 
 // Asks dockerd for its version, what it can do, and the image; removes what owners that are dead
 // left there. Where dockerd does not answer, each container tries again. Blocks.
-base::Result<std::unique_ptr<jail::LowerTier>> make_docker_tier(const DockerOptions& options,
-                                                                const jail::LauncherHost& host);
+base::Result<std::unique_ptr<ContainerTier>> make_docker_tier(const DockerOptions& options,
+                                                              const jail::LauncherHost& host);
 
 }  // namespace airlock::container

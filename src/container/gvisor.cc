@@ -51,6 +51,7 @@ struct HostParts {
 void remove_folder(const std::string& path) {
   const UniqueFd folder(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (folder.valid()) sys::remove_tree_below(folder.get());
+  rmdir(path.c_str());
 }
 
 class GvisorRuntime final : public Runtime {
@@ -243,8 +244,8 @@ class GvisorTier final : public ContainerTier {
 
 }  // namespace
 
-base::Result<std::unique_ptr<jail::LowerTier>> make_gvisor_tier(const GvisorOptions& options,
-                                                                const jail::LauncherHost& host) {
+base::Result<std::unique_ptr<ContainerTier>> make_gvisor_tier(const GvisorOptions& options,
+                                                              const jail::LauncherHost& host) {
   const std::string folder = folders_of(options);
   if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
     return base::fail_errno("mkdir " + folder);

@@ -9,9 +9,8 @@
 #include <string>
 
 #include "base/result.h"
-#include "container/runtime.h"
+#include "container/container_tier.h"
 #include "jail/launcher_host.h"
-#include "jail/lower_tier.h"
 
 namespace airlock::container {
 
@@ -24,7 +23,7 @@ struct GvisorOptions {
 };
 
 // Whether runsc is there shows when the first container is made.
-base::Result<std::unique_ptr<jail::LowerTier>> make_gvisor_tier(const GvisorOptions& options,
-                                                                const jail::LauncherHost& host);
+base::Result<std::unique_ptr<ContainerTier>> make_gvisor_tier(const GvisorOptions& options,
+                                                              const jail::LauncherHost& host);
 
 }  // namespace airlock::container

@@ -8,14 +8,11 @@
 #include "jail/launcher.h"
 
 #include <poll.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <vector>
@@ -39,49 +36,11 @@ constexpr std::size_t kRequestBytesMax = 4'096;
 constexpr std::uint32_t kTrialInodes = 1'024;
 // Since the last keeper of a caller that is gone has ended. Removing a workspace takes less.
 constexpr int kKeepersEndMaxMs = 5'000;
-constexpr std::chrono::seconds kRuntimeSweepInterval{60};
 
 bool receive(int control_fd, std::span<char> buffer, Packet* packet) {
   return receive_packet(control_fd, buffer, 0, packet) == ReceiveStatus::kPacket &&
          packet->fd_count == 1;
 }
-
-// LowerTier::sweep every minute, in a fork, since a runtime may take long to answer or hang.
-class RuntimeSweep {
- public:
-  using Clock = std::chrono::steady_clock;
-
-  RuntimeSweep(const LauncherHost& host, KeeperPool& keepers) : host_(host), keepers_(keepers) {}
-
-  // Until it is due, for poll().
-  int milliseconds_left() const {
-    using std::chrono::milliseconds;
-    if (host_.lower == nullptr || !host_.lower->is_container()) return -1;
-    const auto left = std::chrono::ceil<milliseconds>(due_ - Clock::now()).count();
-    return static_cast<int>(std::max<milliseconds::rep>(left, 0));
-  }
-
-  void start_if_due() {
-    if (milliseconds_left() != 0) return;
-    due_ = Clock::now() + kRuntimeSweepInterval;
-    if (pid_ > 0) return;  // it still runs
-    const pid_t parent = getpid();
-    pid_ = keepers_.fork_apart();
-    if (pid_ != 0) return;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() == parent) host_.lower->sweep(host_.slots);
-    _exit(0);
-  }
-  void note_ended(const std::vector<pid_t>& children) {
-    if (std::ranges::find(children, pid_) != children.end()) pid_ = -1;
-  }
-
- private:
-  const LauncherHost& host_;
-  KeeperPool& keepers_;
-  Clock::time_point due_ = Clock::now() + kRuntimeSweepInterval;
-  pid_t pid_ = -1;
-};
 
 class Launcher {
  public:
@@ -96,24 +55,20 @@ class Launcher {
     children_.reset(signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK));
     KeeperPool keepers(host_, {&control_, &children_});
     DurableKeepers durable(host_, folder_, keepers);
-    RuntimeSweep sweeper(host_, keepers);
     while (control_.valid() || !keepers.empty()) {
       pollfd set[] = {{control_.get(), POLLIN, 0},
                       {children_.get(), POLLIN, 0},
                       {keepers.news_fd(), POLLIN, 0}};
-      const int count =
-          poll(set, 3, control_.valid() ? sweeper.milliseconds_left() : kKeepersEndMaxMs);
+      const int count = poll(set, 3, control_.valid() ? -1 : kKeepersEndMaxMs);
       if (count < 0 && errno != EINTR) return 1;
-      if (count == 0 && !control_.valid()) keepers.kill_all();
-      if (control_.valid()) sweeper.start_if_due();
-      if (set[1].revents != 0) reap(&keepers, &durable, &sweeper);
+      if (count == 0) keepers.kill_all();
+      if (set[1].revents != 0) reap(&keepers, &durable);
       if (set[2].revents != 0) keepers.take_news();
       if (set[0].revents != 0 && !serve(&keepers, &durable)) {
         control_.reset();
         keepers.close();
       }
     }
-    if (host_.lower != nullptr) host_.lower->sweep(host_.slots);
     return 0;
   }
 
@@ -142,13 +97,12 @@ class Launcher {
     return true;
   }
 
-  void reap(KeeperPool* keepers, DurableKeepers* durable, RuntimeSweep* sweeper) {
+  void reap(KeeperPool* keepers, DurableKeepers* durable) {
     signalfd_siginfo ignored;
     while (read(children_.get(), &ignored, sizeof ignored) > 0) {}
     std::vector<pid_t> ended;
     if (keepers->reap(&ended)) sweep(host_);
     durable->note_ended(ended);
-    sweeper->note_ended(ended);
   }
 
   const LauncherHost& host_;

@@ -12,7 +12,6 @@
 #include <string>
 
 #include "base/result.h"
-#include "jail/slot_pool.h"
 #include "jail/stage.h"
 #include "jail/tier.h"
 #include "jail/wire.h"
@@ -60,9 +59,6 @@ class LowerTier {
   virtual bool gives_devices() const { return false; }
   // Nothing of the slot's workspace is needed any more.
   virtual void end_workspace(std::uint32_t /*slot*/) const {}
-  // Removes what owners of slots left who are gone: one that was killed, or one whose runtime did
-  // not answer. Called at the start, now and then, and at the end; may take long.
-  virtual void sweep(const SlotPool& /*slots*/) const {}
 };
 
 }  // namespace airlock::jail

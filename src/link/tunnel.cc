@@ -463,6 +463,8 @@ TunnelEnd Tunnel::run() {
     }
     // Of an end that is not polled for anything a hang-up is seen all the same: not of our input.
     if (set[0].events == 0) set[0].fd = -1;
+    // Nor of an output that has nothing to take: whoever closed it is found out by the next write.
+    if (waiting == 0) set[1].fd = -1;
     const int ready = poll(set.data(), set.size(), milliseconds_left());
     if (ready < 0 && errno == EINTR) continue;
     if (ready < 0) return TunnelEnd::kFailed;

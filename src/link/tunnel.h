@@ -9,9 +9,7 @@
 
 #include <poll.h>
 
-#include <algorithm>
 #include <chrono>
-#include <climits>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -22,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/poll_timeout.h"
 #include "base/unique_fd.h"
 #include "jail/channel.h"
 #include "link/frames.h"
@@ -135,11 +134,7 @@ class Tunnel {
   bool any_waits() const;
   // For poll(): -1 where there is no deadline.
   int milliseconds_left() const {
-    using std::chrono::milliseconds;
-    if (!deadline_) return -1;
-    const auto left =
-        std::chrono::ceil<milliseconds>(*deadline_ - std::chrono::steady_clock::now()).count();
-    return static_cast<int>(std::clamp<milliseconds::rep>(left, 0, INT_MAX));
+    return deadline_ ? base::poll_timeout_ms(std::chrono::steady_clock::now(), *deadline_) : -1;
   }
   base::UniqueFd open_scratch_file() const;
   bool make_listener(Channel* channel, base::UniqueFd* listening);

@@ -8,8 +8,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include <array>
+#include <chrono>
 #include <csignal>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 #include <thread>
 #include <utility>
@@ -238,6 +240,21 @@ TEST(HostileLink, WhatMakesNoSenseEndsIt) {
                                 packet({{7, FdKind::kListener, {}}}, listener)},
   };
   for (const auto& [name, sent] : cases) EXPECT_EQ(feed(sent), TunnelEnd::kProtocol) << name;
+}
+
+TEST(HostileLink, WhoIsNotReadyInTimeIsGivenUp) {
+  auto in = make_pipe();
+  auto out = make_pipe();
+  auto root = make_pair(SOCK_SEQPACKET);
+  Tunnel tunnel({.side = Side::kHost,
+                 .in = std::move(in.first),
+                 .out = std::move(out.second),
+                 .root = std::move(root.second)});
+  out.first.reset();  // whoever reads no more may still hold the other end, and say nothing
+  tunnel.set_deadline(std::chrono::steady_clock::now() + std::chrono::milliseconds(200));
+  const std::clock_t before = std::clock();
+  EXPECT_EQ(tunnel.run(), TunnelEnd::kTimeout);
+  EXPECT_LT(std::clock() - before, CLOCKS_PER_SEC / 20) << "it waits without a turn";
 }
 
 TEST(HostileLink, WhoNeverEndsAFileEndsTheLink) {

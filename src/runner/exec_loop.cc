@@ -16,6 +16,7 @@
 
 #include "base/check.h"
 #include "base/crash_point.h"
+#include "base/poll_timeout.h"
 #include "runner/pumps.h"
 
 namespace airlock::runner {
@@ -179,8 +180,7 @@ int ExecLoop::poll_timeout_ms() const {
   if (!terminate_at_ && report_) return -1;
   const auto due =
       report_ ? *terminate_at_ : std::min(terminate_at_.value_or(report_due_), report_due_);
-  const auto left = std::chrono::ceil<milliseconds>(due - io_.clock->steady_now()).count();
-  return static_cast<int>(std::clamp<milliseconds::rep>(left, 0, 60'000));
+  return base::poll_timeout_ms(io_.clock->steady_now(), due);
 }
 
 base::Status ExecLoop::take_process_news() {

@@ -7,6 +7,7 @@ and starved of their dockerd behind the service's back.
 import base64
 import contextlib
 import importlib.util
+import io
 import json
 import os
 import pathlib
@@ -15,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
 import time
@@ -116,7 +118,8 @@ class Backend(unittest.TestCase):
     def test_a_program_may_have_less_than_a_core(self):
         # By the host's clock: a sentry counts time in which it was not let run.
         for cpus in (0.25, 1):
-            result = self.run_it("while :; do :; done", limits={"cpus": cpus, "wall_ms": 2_000})
+            result = self.run_it("while :; do :; done & while :; do :; done",
+                                 limits={"cpus": cpus, "wall_ms": 2_000})
             self.assertEqual(result["outcome"], "wall_timeout", result)
             usage = result["usage"]
             self.assertLess(usage["user_ms"] + usage["system_ms"], 1.5 * cpus * 2_000, result)
@@ -195,6 +198,7 @@ class Backend(unittest.TestCase):
         self.assertTrue(host["ReadonlyRootfs"])
         options = dict(option.partition("=")[::2] for option in host["SecurityOpt"])
         self.assertIn("no-new-privileges", options)
+        self.assertIn("NVIDIA_VISIBLE_DEVICES=void", config["Env"])
         wall = json.loads(options["seccomp"])
         self.assertEqual(wall["defaultAction"], "SCMP_ACT_ERRNO")
         allowed = {name for entry in wall["syscalls"] for name in entry["names"]
@@ -330,12 +334,72 @@ class Runsc(unittest.TestCase):
                       reason_not_to_start({"AIRLOCK_SECURITY_GVISOR_PROGRAM": "/nowhere/runsc"}))
 
 
+@unittest.skipUnless(HAS_DOCKER, "no dockerd in it")
 class Image(unittest.TestCase):
-    @unittest.skipUnless(HAS_DOCKER, "no dockerd in it")
     def test_one_that_is_missing_is_said_with_what_to_do(self):
         reason = reason_not_to_start({"AIRLOCK_EXECUTION_DOCKER_IMAGE": "no-such"})
         self.assertIn("Docker has no image no-such", reason)
         self.assertIn("execution.docker_image", reason)
+
+    def test_one_of_a_single_program_serves(self):
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            tar.add("/bin/busybox", arcname="busybox")
+        subprocess.run(["docker", "-H", f"unix://{SOCKET}", "import", "-", "one-program"],
+                       input=archive.getvalue(), capture_output=True, timeout=60, check=True)
+        with Service("--jobs=false",
+                     env={"AIRLOCK_EXECUTION_DOCKER_IMAGE": "one-program"}) as service:
+            status, result = service.ask_json("POST", "/v1/run",
+                                              {"argv": ["/busybox", "echo", "hi"]})
+            self.assertEqual((status, result.get("stdout")), (200, "hi\n"), result)
+
+
+class Swept(unittest.TestCase):
+    """What owners that are gone left goes when a service starts, and nothing else does."""
+
+    def setUp(self):
+        folder = tempfile.mkdtemp(prefix="swept-")
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        os.chmod(folder, 0o755)
+        self.state = f"{folder}/state"
+
+    def serve(self):
+        return Service("--jobs=false", "--state-dir", self.state)
+
+    @unittest.skipUnless(HAS_DOCKER, "no dockerd in it")
+    def test_of_dockerd(self):
+        def left(owner, name):
+            labels = ("--label", f"airlock.owner={owner}", "--label", "airlock.slot=900")
+            docker("volume", "create", *labels, f"{name}-volume")
+            return docker("create", *labels, "--network=none", "airlock-base", "/bin/true")
+
+        with self.serve():
+            self.assertTrue(comes_true(containers))
+            owner = docker("inspect", "--format", '{{index .Config.Labels "airlock.owner"}}',
+                           containers()[0])
+            self.assertEqual(pathlib.Path(self.state, MODE, "owner").read_text(), owner)
+        ours, another = left(owner, "ours"), left("0" * 16, "another")
+        self.addCleanup(docker, "volume", "rm", "another-volume")
+        self.addCleanup(docker, "rm", "--force", another)
+        nameless = docker("commit", "--change", "LABEL airlock.image=1", another)
+        with self.serve():
+            def all_that_is():
+                return [*docker("ps", "--all", "--quiet", "--no-trunc").split(),
+                        *docker("volume", "ls", "--quiet").split(),
+                        *docker("images", "--all", "--quiet", "--no-trunc").split()]
+            gone = {ours, "ours-volume", nameless}
+            self.assertTrue(comes_true(lambda: not gone & set(all_that_is())), all_that_is())
+            self.assertLessEqual({another, "another-volume"}, set(all_that_is()))
+            # What is kept ready bears the same owner, and its slot is held.
+            self.assertTrue(comes_true(
+                lambda: docker("ps", "--quiet", "--filter", f"label=airlock.owner={owner}")))
+
+    @unittest.skipUnless(MODE == "gvisor", "runsc without Docker")
+    def test_of_runsc(self):
+        left = pathlib.Path("/run/airlock-gvisor/gvisor/s900/bundle")
+        left.mkdir(parents=True)
+        with self.serve():
+            self.assertTrue(comes_true(lambda: not left.parent.exists()))
 
 
 @unittest.skipUnless(MODE == "docker", "as slow as dockerd: once")
