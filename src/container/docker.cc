@@ -185,15 +185,12 @@ class DockerRuntime final : public Runtime {
   }
 
   // dockerd may see other hierarchies than we do, as where we are in a container ourselves. Then it
-  // has made a group of the same name elsewhere, which holds nothing.
-  base::Status check_group(const std::string& id) {
+  // has made a group of the same name elsewhere: ours holds nothing, and counts nothing.
+  base::Status check_group(const std::string& id) const {
     if (group().empty() || access((directory_ + "/" + id).c_str(), F_OK) == 0) return {};
-    directory_.clear();
-    limits_ = {};  // said again before the program starts, with the rate
-    if (!options_.gvisor) return {};
-    return base::fail(
-        base::ErrorCode::kUnavailable, "Docker has not put the container below the cgroup of ours",
-        "let Airlock see the cgroups that dockerd does, or take execution.mode docker");
+    return base::fail(base::ErrorCode::kUnavailable,
+                      "Docker has not put the container below the cgroup of ours",
+                      "let Airlock see the cgroups that dockerd does, or take another mode");
   }
 
   json::object limits_of(std::uint64_t memory, std::uint32_t tasks, std::uint32_t rate) const {

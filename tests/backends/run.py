@@ -4,8 +4,8 @@
     tests/backends/run.py [--only BACKEND]...     # gvisor docker docker+gvisor; default: all
 
 For each: the tests of the native backend's protocol, the suites of the egress gateway and of jobs,
-unchanged, and backend_test.py with the service. What is left out is named below. One dockerd of
-our own, with an image made here.
+unchanged, and backend_test.py and fault_test.py with the service. What is left out is named below.
+One dockerd of our own, with an image made here.
 Needs root, runsc, dockerd and mmdebstrap. The last line is `N passed, N failed`.
 """
 
@@ -153,6 +153,7 @@ def run_backend(top, backend, socket):
         "egress": lambda: stream([python, airlock.ROOT / "tests/blackbox/egress_test.py"],
                                  {**environment, **skip}),
         "service": lambda: stream([python, HERE / "backend_test.py"], environment),
+        "faults": lambda: stream([python, HERE / "fault_test.py"], environment),
     }
     if backend in JOBS_ON:
         parts["jobs"] = lambda: stream(

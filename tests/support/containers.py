@@ -161,6 +161,7 @@ class DockerDaemon:
 
     options = ()  # more words of dockerd's
     environment = {}  # besides our own
+    prefix = ()  # words before `dockerd`
 
     def __init__(self, top):
         self.top = pathlib.Path(top) / "docker"
@@ -178,8 +179,8 @@ class DockerDaemon:
     def start(self):
         with open(self.top / "log", "a") as log:
             self.process = subprocess.Popen(
-                ["dockerd", "--data-root", self.top / "data", "--exec-root", self.top / "exec",
-                 "--pidfile", self.top / "pid", "-H", self.socket, "--bridge=none",
+                [*self.prefix, "dockerd", "--data-root", self.top / "data",
+                 "--exec-root", self.top / "exec", "--pidfile", self.top / "pid", "-H", self.socket, "--bridge=none",
                  "--iptables=false", "--ip-masq=false", *self.options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 env={**os.environ, **self.environment},
