@@ -180,7 +180,8 @@ class DockerDaemon:
         with open(self.top / "log", "a") as log:
             self.process = subprocess.Popen(
                 [*self.prefix, "dockerd", "--data-root", self.top / "data",
-                 "--exec-root", self.top / "exec", "--pidfile", self.top / "pid", "-H", self.socket, "--bridge=none",
+                 "--exec-root", self.top / "exec", "--pidfile", self.top / "pid",
+                 "-H", self.socket, "--bridge=none",
                  "--iptables=false", "--ip-masq=false", *self.options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 env={**os.environ, **self.environment},
