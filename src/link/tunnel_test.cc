@@ -124,6 +124,31 @@ TEST_F(LinkTest, StreamsGoWhereTheirDescriptorsDo) {
   EXPECT_EQ(read_all(out.first), "done");
 }
 
+// Or it would have ended by itself, with a status that means nothing.
+TEST_F(LinkTest, WhyAProgramDidNotStartIsThereBeforeItsEndIsTold) {
+  const UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
+  for (int i = 0; i < 500; ++i) {
+    auto handshake = make_pair(SOCK_SEQPACKET);
+    jail::Packet packet = exec(handshake.second, null, null);
+    handshake.second.reset();
+    ASSERT_EQ(jail::send_message(packet.fds[0].get(), jail::Starting{7}), 0);
+    ASSERT_EQ(jail::send_message(packet.fds[0].get(), jail::StartFailed{1, ENOENT}), 0);
+    packet.fds[0].reset();
+    ASSERT_EQ(jail::send_message(init_.get(), jail::InitExited{}), 0);
+    jail::InitExited exited;
+    ASSERT_TRUE(jail::decode(receive(keeper_).bytes, &exited));
+    jail::Packet said;
+    jail::StartFailed failed;
+    for (int of = 0; of < 2; ++of) {
+      ASSERT_EQ(jail::receive_packet(handshake.first.get(), buffer_, MSG_DONTWAIT, &said),
+                jail::ReceiveStatus::kPacket)
+          << i;
+    }
+    ASSERT_TRUE(jail::decode(said.bytes, &failed));
+    EXPECT_EQ(failed.stage_errno, ENOENT);
+  }
+}
+
 TEST_F(LinkTest, AllOutputIsThereBeforeTheEndIsTold) {
   auto handshake = make_pair(SOCK_SEQPACKET);
   auto out = make_pipe();
