@@ -6,6 +6,7 @@
 #include <linux/filter.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -101,9 +102,12 @@ void enter_namespaces() {
   char byte = 0;
   if (inside == 0) {
     close(pair[0]);
-    if (read(pair[1], &byte, 1) != 1) _exit(1);
-    close(pair[1]);
+    // A parent that ends from here on takes us with it. Of one that has ended already, although it
+    // has said what we wait for, the other end is closed.
     prctl(PR_SET_PDEATHSIG, static_cast<long>(SIGKILL), 0L, 0L, 0L);
+    pollfd parent = {pair[1], POLLIN, 0};
+    if (read(pair[1], &byte, 1) != 1 || poll(&parent, 1, 0) != 0) _exit(1);
+    close(pair[1]);
     own_uid = own_gid = kGuestId;
     return;
   }

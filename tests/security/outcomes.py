@@ -305,9 +305,8 @@ def run_cancelled(case, caller):
     try:
         done.stdout, done.stderr = process.communicate(timeout=20 * airlock.SLOW)
     except subprocess.TimeoutExpired:
-        process.kill()
-        done.stdout, done.stderr = process.communicate()
-        done.broken = "airlock did not end after SIGINT"
+        done.stdout, done.stderr, more = airlock.kill(process)
+        done.broken = f"{airlock.DID_NOT_END} after SIGINT{more}"
     done.returncode, done.seconds = process.returncode, time.monotonic() - started
     with contextlib.suppress(ValueError):
         done.result = airlock.json.loads(done.stdout)

@@ -416,7 +416,8 @@ def run_probes(tier, only, missing):
                 except OSError as error:
                     said = judging.Said("FAILED", str(error))
                 named = NAMED_BY[tier].get(probe.name(), "")
-                if not said.contained and named in missing:
+                hangs = airlock.DID_NOT_END in said.why  # whatever is missing
+                if not said.contained and named in missing and not hangs:
                     said = judging.Said("CONTAINED", f"not here; missing names {named}: {said.why}")
                 say(said.contained, f"{probe.id} {probe.threat} [{probe.name()}]",
                     f"{said.word} {said.why}"[:300])
@@ -487,9 +488,8 @@ def main():
         names = ("airlock-init", "airlock-nest", "airlock-jail", "airlock-daemon")
         left = [name for name in names if judging.processes_named(name)]
         say(not left, "nothing is left of the service", str(left))
-        for who in () if options.short else ("caller", "launcher", "init"):
-            good, text = tiers_killed.try_kill(who)
-            say(good, f"the program ends when its {who} is killed", text)
+        for good, name, text in () if options.short else tiers_killed.results():
+            say(good, name, text)
     if options.probes:
         run_probes(options.tier, options.only, missing)
     print("END", flush=True)

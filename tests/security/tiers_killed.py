@@ -1,4 +1,4 @@
-"""In a container: whoever of a run is killed with SIGKILL, its program ends soon."""
+"""In a container: whoever of a run is killed with SIGKILL, and whenever, its program ends soon."""
 
 import contextlib
 import os
@@ -12,6 +12,7 @@ from support import airlock
 
 SECONDS = 8 * airlock.SLOW
 NAP = "4712.5"
+EARLY_ENDS = 30
 # Leaves a process in a session of its own that is deaf to what can be ignored.
 PROGRAM = (
     "import os, signal, time\n"
@@ -44,7 +45,7 @@ def _until(condition):
     return True
 
 
-def try_kill(who):
+def _try_kill(who):
     """(good, text) after `who` of a run was killed: caller, launcher or init."""
     path = pathlib.Path("/tmp/killed.py")
     path.write_text(PROGRAM)
@@ -68,3 +69,22 @@ def try_kill(who):
         run.kill()
         run.wait()
         judging.end_processes_named(NAP)
+
+
+def _try_early_ends():
+    """(good, text) of runs with another disk than the launcher expects: each kills the init that it
+    has begun for the expected one, at whatever step that is."""
+    for number in range(EARLY_ENDS):
+        done = airlock.run("/usr/bin/true", options=["--disk", "16m"])
+        if done.outcome != "exited":
+            return False, f"{number + 1}: {done.describe()}"
+    return True, f"{EARLY_ENDS} ended"
+
+
+def results():
+    """(good, name, text) of each."""
+    for who in ("caller", "launcher", "init"):
+        good, text = _try_kill(who)
+        yield good, f"the program ends when its {who} is killed", text
+    good, text = _try_early_ends()
+    yield good, "an init can be killed while it begins", text

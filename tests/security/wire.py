@@ -210,8 +210,7 @@ class Launcher:
             self.process.communicate(timeout=seconds)
             return self.process.returncode
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.communicate()
+            airlock.kill(self.process)
             return None
 
 

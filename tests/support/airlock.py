@@ -28,6 +28,8 @@ EXIT_CODES = {
     "cancelled": 130,
 }
 USAGE_ERROR = 2
+DID_NOT_END = "airlock did not end"
+AFTER_KILL_SECONDS = 10
 # How much longer everything takes here than on an ordinary machine: an emulated one sets it.
 SLOW = float(os.environ.get("AIRLOCK_TEST_SLOW", "1"))
 DURATION = re.compile(r"(\d+)(ms|s)")
@@ -120,6 +122,15 @@ def command_line(program, args=(), options=(), json_result=True):
     return command
 
 
+def kill(process):
+    """(stdout, stderr, what else there is to say) of one that hangs: others may hold its output."""
+    process.kill()
+    try:
+        return *process.communicate(timeout=AFTER_KILL_SECONDS * SLOW), ""
+    except subprocess.TimeoutExpired:
+        return b"", b"", ", and what is left of it holds its output open"
+
+
 def run(
     program,
     args=(),
@@ -146,9 +157,9 @@ def run(
     try:
         out, err = process.communicate(timeout=timeout_seconds * SLOW)
     except subprocess.TimeoutExpired:
-        process.kill()
-        out, err = process.communicate()
-        broken = f"airlock did not end within {timeout_seconds * SLOW:.0f} s"
+        broken = f"{DID_NOT_END} within {timeout_seconds * SLOW:.0f} s"
+        out, err, more = kill(process)
+        broken += more
     done = Run(command, process.returncode, out, err, time.monotonic() - started, broken=broken)
     if json_result and not broken:
         try:
