@@ -223,7 +223,10 @@ base::Status OpenJobs::open(const ServeOptions& options, backend::Backend& backe
           .random = random_,
           .files = *files_,
           .observer = observer,
-          .check_language = [&catalog](std::string_view name) { return catalog.check(name); },
+          .host_checks = {
+              .language = [&catalog](std::string_view name) { return catalog.check(name); },
+              .image = [images = options.limits.images](
+                           std::string_view name) { return images.find(name); }},
           .log =
               [&log](std::string_view event, std::string_view job, std::string_view detail) {
                 log.info(event, {{"job_id", job}, {"detail", detail}});

@@ -58,14 +58,30 @@ base::Status take_docker_socket(const Value& value, ServeOptions& options) {
   return {};
 }
 
+base::Status check_image(const std::string& text) {
+  if (backend::is_image_name(text)) return {};
+  return refuse_value("\"" + text + "\" is no name of an image",
+                      "such as debian:12 or registry.example.com/tools@sha256:...");
+}
+
 base::Status take_docker_image(const Value& value, ServeOptions& options) {
-  const std::string& text = value.texts.front();
-  if (!backend::is_image_name(text)) {
-    return refuse_value("\"" + text + "\" is no name of an image",
-                        "such as debian:12 or registry.example.com/tools@sha256:...");
-  }
-  options.execution.docker_image = text;
+  AIRLOCK_TRY(check_image(value.texts.front()));
+  options.execution.docker_image = value.texts.front();
   return {};
+}
+
+base::Status take_images(const Value& value, ServeOptions& options) {
+  for (const std::string& text : value.texts) AIRLOCK_TRY(check_image(text));
+  if (value.texts.size() > model::kImagesMax) {
+    return refuse_value("more than " + std::to_string(model::kImagesMax) + " images");
+  }
+  options.execution.images = value.texts;
+  return {};
+}
+
+base::Status take_image_pull(const Value& value, ServeOptions& options) {
+  constexpr std::string_view kNames[] = {"never", "missing", "always"};
+  return take_one_of(value, kNames, &options.execution.image_pull);
 }
 
 base::Status take_gvisor_platform(const Value& value, ServeOptions& options) {
@@ -110,6 +126,11 @@ constexpr SettingRow kRows[] = {
     {{.name = "execution.docker_image", .value = "IMAGE", .group = kExecution,
       .help = "The root of Docker's containers: a name or a digest",
       .fallback = "airlock-base"}, take_docker_image},
+    {{.name = "execution.images", .value = "IMAGE", .group = kExecution,
+      .help = "An image of Docker's that a run or job may ask for; repeatable", .fallback = "",
+      .unset = "none", .shape = config::Shape::kList}, take_images},
+    {{.name = "execution.image_pull", .value = "WHEN", .group = kExecution, .help = "",
+      .fallback = "missing", .places = Places::kNotInFlags}, take_image_pull},
     {{.name = "execution.docker_socket", .value = "SOCKET", .group = kExecution, .help = "",
       .fallback = "unix:///var/run/docker.sock", .places = Places::kNotInFlags},
      take_docker_socket},

@@ -202,11 +202,16 @@ std::vector<std::string> broker_words(const std::string& program, const std::str
                                     execution.docker_socket,
                                     "--docker-image",
                                     execution.docker_image,
+                                    "--image-pull",
+                                    execution.image_pull,
                                     "--start-timeout-ms",
                                     std::to_string(execution.start_timeout.count()),
                                     "--state-dir",
                                     options.state_directory,
                                     "--tell"};
+  for (const std::string& image : execution.images) {
+    words.insert(words.end(), {"--allow-image", image});
+  }
   for (const std::string& folder : options.folders) {
     words.insert(words.end(), {"--folder", folder});
   }

@@ -306,6 +306,18 @@ base::Result<ServeConfig> decode_serve_config(std::string_view records) {
   return config;
 }
 
+// Those that a request may name: none without Docker.
+model::ImageList images_of(const ExecutionOptions& execution) {
+  const std::vector<std::string> chain = execution.chain();
+  const auto has = [&](std::string_view name) {
+    return std::ranges::find(chain, name) != chain.end();
+  };
+  if (!has(backend::kDocker) && !has(backend::kDockerGvisor)) return {};
+  std::vector<std::string> names = execution.images;
+  names.push_back(execution.docker_image);
+  return model::ImageList(std::move(names));
+}
+
 base::Status check_execution(const Values& values, const ExecutionOptions& execution) {
   if (!execution.chain().empty()) return {};
   const bool too_weak = backend::level_of_backend(execution.mode) < execution.min_isolation;
@@ -326,6 +338,7 @@ base::Result<ServeOptions> make_serve_options(const Values& values) {
   AIRLOCK_ASSIGN(options.jobs.ssh, read_ssh_settings(values));
   AIRLOCK_TRY(check_pairs(values, options));
   AIRLOCK_TRY(check_execution(values, options.execution));
+  options.limits.images = images_of(options.execution);
   AIRLOCK_TRY(size_bodies(values, options));
   AIRLOCK_TRY(http::validate(options.limits));
   options.amon.maxima = said_maxima(values, options.limits.limits_max);

@@ -43,6 +43,8 @@ struct ExecutionOptions {
   model::IsolationLevel min_isolation = model::IsolationLevel::kProcess;
   std::string docker_socket = "unix:///var/run/docker.sock";
   std::string docker_image = "airlock-base";
+  std::vector<std::string> images;                  // others of Docker's that a request may name
+  std::string image_pull = "missing";               // "never", "missing" or "always"
   std::chrono::milliseconds start_timeout{20'000};  // of a container
   bool gvisor_enabled = true;
   std::string gvisor_program = "runsc";

@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "container/docker.h"
+#include "container/docker_image.h"
 #include "container/gvisor.h"
 #include "container/runtime.h"
 #include "jail/hand_down.h"
@@ -34,6 +35,7 @@ namespace airlock::container {
 namespace {
 
 constexpr std::chrono::seconds kSweepInterval{60};
+constexpr std::chrono::seconds kPullInterval{60};
 
 // Options of our own, taken out of the words; the rest are a launcher's.
 struct BrokerWords {
@@ -41,6 +43,7 @@ struct BrokerWords {
   GvisorOptions gvisor;
   DockerOptions docker;
   std::string start_timeout_ms;
+  std::string image_pull;  // "never", "missing" or "always"
   std::vector<char*> rest;
 };
 
@@ -53,11 +56,14 @@ BrokerWords take_words(int argc, char** argv) {
       {"--gvisor-file-access", &words.gvisor.file_access},
       {"--docker-socket", &words.docker.socket},
       {"--docker-image", &words.docker.image},
+      {"--image-pull", &words.image_pull},
       {"--start-timeout-ms", &words.start_timeout_ms}};
   for (int i = 0; i < argc; ++i) {
     const auto* const found = std::ranges::find(own, std::string_view(argv[i]),
                                                 &std::pair<std::string_view, std::string*>::first);
-    if (found != std::end(own) && i + 1 < argc) {
+    if (std::string_view(argv[i]) == "--allow-image" && i + 1 < argc) {
+      words.docker.images.emplace_back(argv[++i]);
+    } else if (found != std::end(own) && i + 1 < argc) {
       *found->second = argv[++i];
     } else {
       words.rest.push_back(argv[i]);  // a launcher's, or refused as none
@@ -131,6 +137,24 @@ void start_sweeping(const ContainerTier& tier, const jail::SlotPool& slots,
   _exit(0);
 }
 
+// In a process of its own: it may take long, and nobody waits for it.
+void start_pulling(const BrokerWords& words, base::UniqueFd* control) {
+  const bool always = words.image_pull == "always";
+  if (!always && words.image_pull != "missing") return;
+  const pid_t parent = getpid();
+  if (fork() != 0) return;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  prctl(PR_SET_NAME, "airlock-pull");
+  control->reset();
+  std::vector<std::string> images = words.docker.images;
+  images.push_back(words.docker.image);
+  for (bool again = always; getppid() == parent; again = false) {
+    pull_images(words.docker.socket, images, again);
+    std::this_thread::sleep_for(kPullInterval);
+  }
+  _exit(0);
+}
+
 base::Result<int> run(int argc, char** argv) {
   BrokerWords words = take_words(argc, argv);
   int control_fd = -1;
@@ -144,6 +168,7 @@ base::Result<int> run(int argc, char** argv) {
   if (std::exchange(options.tells_when_settled, false)) {
     send(control.get(), &tier, sizeof tier, MSG_NOSIGNAL);
   }
+  if (!options.single && tier != jail::Tier::kGvisor) start_pulling(words, &control);
   AIRLOCK_ASSIGN(auto host, jail::LauncherHost::open(options));
   host.complete(options);
   host.seccomp_listener = false;  // no descriptor of it could be passed out of a container

@@ -57,6 +57,7 @@ struct SandboxSpec {
   std::vector<std::string> folders = {};  // names of the operator's, each read-only at /NAME
   std::vector<std::string> devices = {};  // names of Backend::find_device
   WorkspaceAccess workspace = WorkspaceAccess::kWrite;
+  std::string image = {};  // the root, where that is an image; empty: the operator's default
 
   bool operator==(const SandboxSpec&) const = default;
 };

@@ -102,7 +102,11 @@ class ChoiceBackend::Chosen final : public Workspace {
       } else {
         reason = made.error().to_string();
       }
+      // An image that one backend does not have no other has, and that is not its fault.
       if (had_sandbox_) return made;
+      if (!spec.image.empty()) {
+        return base::fail(base::ErrorCode::kUnavailable, "image " + spec.image + ": " + reason);
+      }
       made = std::unique_ptr<Sandbox>();
       if (!spec_.name.empty()) (void)workspace_->end();
       workspace_.reset();

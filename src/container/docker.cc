@@ -63,7 +63,7 @@ std::uint64_t open_files_max() {
 // What dockerd has told.
 struct Ready {
   Engine engine;
-  std::string image;        // the one with our programs
+  Image image;              // the default one, with our programs
   bool own_groups = false;  // it can put a container below a cgroup of ours
 };
 base::Result<Ready> get_ready(const DockerOptions& options, const DockerOwner& owner);
@@ -121,15 +121,23 @@ class DockerRuntime final : public Runtime {
 
   base::Result<Container> start(ContainerRequest request) override {
     name_ = owner_.container_name(request.slot);
+    wanted_ = request.image.empty() ? options_.image : request.image;
+    // Whoever asks may be a daemon that was taken over.
+    if (wanted_ != options_.image &&
+        std::ranges::find(options_.images, wanted_) == options_.images.end()) {
+      return base::fail(base::ErrorCode::kPermissionDenied, wanted_ + " is not to be used",
+                        "the operator names images in execution.images");
+    }
     AIRLOCK_ASSIGN(gpus_, gpu_ids(request.devices, options_.gvisor));
-    if (!ready_.has_value()) { AIRLOCK_ASSIGN(ready_, get_ready(options_, owner_)); }
+    AIRLOCK_TRY(find_ready());
     if (ready_->own_groups && !request.entrances.empty()) {
       directory_ = group_directory(request.entrances.front());
     }
     AIRLOCK_TRY(engine().remove("/containers/" + name_ + "?force=1&v=1"));
     AIRLOCK_ASSIGN(Answer made, create(request));
     if (made.status == kNotFound) {  // the image, which somebody has removed
-      AIRLOCK_ASSIGN(ready_, get_ready(options_, owner_));
+      ready_.reset();
+      AIRLOCK_TRY(find_ready());
       AIRLOCK_ASSIGN(made, create(request));
     }
     if (made.status != kCreated) return refused("create a container", made);
@@ -157,6 +165,8 @@ class DockerRuntime final : public Runtime {
     return {};
   }
 
+  std::vector<std::string> environment() const override { return image_.environment; }
+
   int put_input(const jail::PutFile& request, const UniqueFd& content) override {
     struct stat status{};
     if (!jail::is_safe_path(request.path)) return EINVAL;
@@ -173,6 +183,13 @@ class DockerRuntime final : public Runtime {
 
  private:
   const Engine& engine() const { return ready_->engine; }
+  base::Status find_ready() {
+    if (!ready_.has_value()) { AIRLOCK_ASSIGN(ready_, get_ready(options_, owner_)); }
+    image_ = ready_->image;
+    if (wanted_ == options_.image) return {};
+    AIRLOCK_ASSIGN(image_, find_image(engine(), wanted_, options_.common.programs));
+    return {};
+  }
   base::Result<Answer> create(const ContainerRequest& request) {
     return engine().post("/containers/create?name=" + name_, describe(request));
   }
@@ -233,7 +250,7 @@ class DockerRuntime final : public Runtime {
     if (!group().empty()) host["CgroupParent"] = group();
     add_places(request, &host);
     return {
-        {"Image", ready_->image},
+        {"Image", image_.name},
         {"User", "0:0"},
         {"Entrypoint", json::value_from(link_command())},
         {"Cmd", json::array{}},
@@ -288,6 +305,8 @@ class DockerRuntime final : public Runtime {
   const DockerOptions& options_;
   const DockerOwner& owner_;
   std::optional<Ready> ready_;
+  std::string wanted_;  // the image, as it was asked for
+  Image image_;
   std::string name_;
   std::string said_;
   std::string directory_;          // of the group of ours that the container is below; empty: none
@@ -312,6 +331,7 @@ class DockerTier final : public ContainerTier {
   }
   bool has_host_tasks() const override { return !options_.gvisor; }
   bool gives_devices() const override { return true; }
+  bool has_images() const override { return true; }
   std::uint32_t missing() const override {
     std::uint32_t missing =
         jail::kLacksUidRange | jail::kLacksSupplementaryGroups | jail::kLacksDiskQuota;
@@ -379,7 +399,7 @@ base::Result<Ready> get_ready(const DockerOptions& options, const DockerOwner& o
   AIRLOCK_ASSIGN(const Answer info, engine.get("/info"));
   if (info.status != kOk) return refused("info", info);
   if (options.gvisor) AIRLOCK_TRY(check_runtime(info.body));
-  AIRLOCK_ASSIGN(std::string image, find_image(engine, options.image, options.common.programs));
+  AIRLOCK_ASSIGN(Image image, find_image(engine, options.image, options.common.programs));
   // systemd takes slices of its own for parents only.
   const bool own_groups =
       text_of(info.body, "CgroupDriver") == "cgroupfs" && !owner.group_paths.empty();

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "container/container_tier.h"
@@ -16,9 +17,10 @@ namespace airlock::container {
 
 struct DockerOptions {
   std::string socket = "/var/run/docker.sock";
-  std::string image = "airlock-base";  // a name, or a digest
-  bool gvisor = false;                 // by the runtime `runsc`, which dockerd has to know
-  std::string group_parent;            // jail::LauncherOptions::cgroup_parent
+  std::string image = "airlock-base";    // a name, or a digest
+  std::vector<std::string> images = {};  // others that a caller may ask for
+  bool gvisor = false;                   // by the runtime `runsc`, which dockerd has to know
+  std::string group_parent;              // jail::LauncherOptions::cgroup_parent
   CommonOptions common = {};
 };
 

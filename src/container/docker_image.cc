@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 #include <boost/json.hpp>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
@@ -23,6 +24,8 @@ using docker::Engine;
 
 constexpr const char* kImageName = "airlock-run";
 constexpr const char* kImageLabel = "airlock.image";
+// Of each step of a pull, in which dockerd tells how far it is; and of a layer that it unpacks.
+constexpr std::chrono::minutes kPullTimeout{30};
 // Making one takes seconds: what is older belongs to nobody who lives.
 constexpr std::int64_t kMakingSecondsMax = 600;
 
@@ -151,6 +154,22 @@ std::string filter(std::string_view name, std::string_view value) {
   return "filters=" + encoded;
 }
 
+void pull_images(const std::string& socket, const std::vector<std::string>& images, bool always) {
+  for (const std::string& image : images) {
+    const auto engine = Engine::connect(socket, kPullTimeout);
+    if (!engine) return;  // who needs it says so
+    const auto there = engine->get("/images/" + image + "/json");
+    if (!there || (!always && there->status == kOk)) continue;
+    // Without a tag dockerd would pull every one that there is.
+    const std::size_t slash = image.rfind('/');
+    const bool whole =
+        image.find_first_of(":@", slash == std::string::npos ? 0 : slash) != std::string::npos;
+    if (const base::Status pulled = engine->pull(image + (whole ? "" : ":latest")); !pulled) {
+      std::fprintf(stderr, "airlock-broker: %s\n", pulled.error().to_string().c_str());
+    }
+  }
+}
+
 void sweep_images(const Engine& engine) {
   const std::string label = filter("label", kImageLabel);
   const auto containers = engine.get("/containers/json?all=1&" + label);
@@ -173,12 +192,13 @@ void sweep_images(const Engine& engine) {
   }
 }
 
-base::Result<std::string> find_image(const Engine& engine, const std::string& base,
-                                     const std::string& programs) {
+base::Result<Image> find_image(const Engine& engine, const std::string& base,
+                               const std::string& programs) {
   AIRLOCK_ASSIGN(const Answer found, engine.get("/images/" + base + "/json"));
   if (found.status == kNotFound) {
     return base::fail(base::ErrorCode::kUnavailable, "Docker has no image " + base,
-                      "pull or import one, or name another by execution.docker_image");
+                      "it may be on its way (execution.image_pull); else pull or import one, or "
+                      "name another by execution.docker_image");
   }
   if (found.status != kOk) return refused("look for " + base, found);
   const std::string base_id = text_of(found.body, "Id");
@@ -187,7 +207,15 @@ base::Result<std::string> find_image(const Engine& engine, const std::string& ba
   AIRLOCK_ASSIGN(const Answer made, engine.get("/images/" + name + "/json"));
   if (made.status != kOk) AIRLOCK_TRY(make_image(engine, base_id, layer, name));
   // Not its id: somebody else who makes the same at the same time takes the name away from that.
-  return name;
+  Image image{.name = name, .environment = {}};
+  const json::value* const config = member(found.body, "Config");
+  const json::value* const environment = config != nullptr ? member(*config, "Env") : nullptr;
+  if (environment != nullptr && environment->is_array()) {
+    for (const json::value& entry : environment->as_array()) {
+      if (entry.is_string()) image.environment.emplace_back(entry.as_string());
+    }
+  }
+  return image;
 }
 
 }  // namespace airlock::container

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <boost/json/value.hpp>
 
@@ -39,10 +40,17 @@ std::string filter(std::string_view name, std::string_view value);
 // Tells names apart, and keeps nobody out.
 std::string short_hash(std::string_view text);
 
-// The name of the image; `base` is what the operator named, `programs` the folder of airlock-link
-// and airlock-init.
-base::Result<std::string> find_image(const docker::Engine& engine, const std::string& base,
-                                     const std::string& programs);
+struct Image {
+  std::string name;
+  std::vector<std::string> environment;  // "NAME=value", for programs
+};
+// `base` is what the operator named, `programs` the folder of airlock-link and airlock-init.
+base::Result<Image> find_image(const docker::Engine& engine, const std::string& base,
+                               const std::string& programs);
+
+// Has dockerd pull those of `images` that it does not have, or all of them; blocks for as long as
+// that takes. Where it fails a line of our stderr says so.
+void pull_images(const std::string& socket, const std::vector<std::string>& images, bool always);
 
 // Removes what was left of making images: old containers, and images that have lost their name.
 void sweep_images(const docker::Engine& engine);

@@ -3,7 +3,8 @@
 //
 // Every container is made from one template of ours: no network, nothing of the host to be written
 // to, no capability of a guest's, no new privileges. What differs is in ContainerRequest, of which
-// a caller chooses the sizes, and devices by names that the operator's specs have.
+// a caller chooses the sizes, devices by names that the operator's specs have, and one of the
+// images that the operator allows.
 #pragma once
 
 #include <chrono>
@@ -53,6 +54,7 @@ struct ContainerRequest {
     std::string target;
   };
   std::vector<Given> given;
+  std::string image;                      // for its root; empty: the default
   std::vector<std::string> devices;       // of CDI: "nvidia.com/gpu=GPU-1f..."
   bool reusable = false;                  // another sandbox will want the same workspace
   std::vector<base::UniqueFd> entrances;  // of a cgroup; all processes of the runtime belong there
@@ -75,6 +77,8 @@ class Runtime {
   virtual int put_input(const jail::PutFile& request, const base::UniqueFd& content) = 0;
   // The limits of a program that is about to start, where they are the runtime's to hold.
   virtual base::Status limit(const jail::Exec& request) = 0;
+  // What the image wants of every program's environment, as "NAME=value".
+  virtual std::vector<std::string> environment() const { return {}; }
 };
 
 }  // namespace airlock::container

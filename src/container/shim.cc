@@ -14,6 +14,7 @@
 #include <optional>
 #include <utility>
 
+#include "container/image_environment.h"
 #include "jail/channel.h"
 #include "jail/guest_process.h"
 #include "jail/sandbox_layout.h"
@@ -78,6 +79,7 @@ class Shim {
     request->workspace_read_only = view.workspace_read_only;
     request->reusable = view.hand_back_workspace;
     view.devices.for_each([&](std::string_view name) { request->devices.emplace_back(name); });
+    request->image = view.image;
     const std::uint32_t binds = view.binds;
     for (std::uint32_t i = 0; i < binds; ++i) {
       jail::Bind bind;
@@ -165,9 +167,11 @@ class Shim {
     jail::Exec exec;
     if (jail::decode(packet->bytes, &exec)) {
       const base::Status limited = runtime_->limit(exec);
-      if (limited) return link::Sent::kForward;
-      failure_ = limited.error();
-      return link::Sent::kEnd;
+      if (!limited) {
+        failure_ = limited.error();
+        return link::Sent::kEnd;
+      }
+      return add_environment(exec, packet) ? link::Sent::kForward : link::Sent::kEnd;
     }
     jail::PutFile put;
     if (!jail::decode(packet->bytes, &put) || !put.path.starts_with(kInputPrefix) ||
@@ -178,6 +182,22 @@ class Shim {
     if (runtime_->put_input(put, packet->fds[0]) != 0) return link::Sent::kForward;
     tunnel->give(std::string(jail::encode(jail::InitPutDone{}, encoded_)));
     return link::Sent::kTaken;
+  }
+
+  bool add_environment(jail::Exec request, jail::Packet* packet) {
+    const std::vector<std::string> of_image = runtime_->environment();
+    if (of_image.empty()) return true;
+    const std::vector<std::string> entries = merge_environment(of_image, request.env);
+    std::string words;
+    for (const std::string& entry : entries) words += entry + '\0';
+    request.env = {words.data(), words.size(), static_cast<std::uint32_t>(entries.size())};
+    packet->bytes = jail::encode(request, rewritten_, packet->fd_count);
+    if (!packet->bytes.empty()) return true;
+    failure_ = base::Error{base::ErrorCode::kLimitExceeded,
+                           E2BIG,
+                           "the program's words and the image's environment are too long",
+                           {}};
+    return false;
   }
 
   // A container may have a clock of its own, which says nothing here.
@@ -201,6 +221,7 @@ class Shim {
   std::unique_ptr<Runtime> runtime_;
   char buffer_[jail::kMessageBytesMax];
   char encoded_[512];
+  char rewritten_[jail::kMessageBytesMax];
   bool ready_ = false;
   std::optional<base::Error> failure_;  // of what had to be done before a program starts
 };

@@ -91,6 +91,26 @@ class Exchange {
     return parser.get().result_int();
   }
 
+  // To its end, of which no more than the last `kept` bytes or so are kept.
+  base::Result<std::string> receive_end(std::size_t kept) {
+    std::string text(static_cast<const char*>(buffer_.data().data()), buffer_.size());
+    std::string chunk(kChunkBytes, '\0');
+    while (true) {
+      std::size_t count = 0;
+      stream_.expires_after(timeout_);
+      stream_.async_read_some(asio::buffer(chunk),
+                              [&](boost::system::error_code error, std::size_t size) {
+                                error_ = error;
+                                count = size;
+                              });
+      const base::Status read = run("read");
+      if (error_ == asio::error::eof) return text;
+      AIRLOCK_TRY(read);
+      text.append(chunk, 0, count);
+      if (text.size() > 2 * kept) text.erase(0, text.size() - kept);
+    }
+  }
+
   bool has_more() const { return buffer_.size() > 0; }
   UniqueFd release() {
     stream_.expires_never();
@@ -226,6 +246,34 @@ base::Result<Answer> Engine::put_tar(const std::string& target, std::string_view
 
 base::Result<Answer> Engine::put_tar(const std::string& target, std::string_view tar) const {
   return put_tar(target, tar, UniqueFd(), 0, {});
+}
+
+base::Status Engine::pull(const std::string& image) const {
+  constexpr std::size_t kEndBytes = 16 * 1024;
+  Exchange exchange(path_, timeout_);
+  AIRLOCK_TRY(exchange.open());
+  auto request = make_request<http::empty_body>(
+      http::verb::post, "/v" + version_ + "/images/create?fromImage=" + image);
+  request.keep_alive(false);
+  request.content_length(0);
+  AIRLOCK_TRY(exchange.send(request));
+  AIRLOCK_ASSIGN(const unsigned status, exchange.receive_head());
+  AIRLOCK_ASSIGN(const std::string end, exchange.receive_end(kEndBytes));
+  std::string error = status == 200 ? "" : "status " + std::to_string(status);
+  // One object a line: how far it is, or what went wrong, after which nothing more comes.
+  for (std::size_t at = 0; at < end.size();) {
+    const std::size_t stop = std::min(end.find('\n', at), end.size());
+    boost::system::error_code unreadable;
+    const json::value line = json::parse(std::string_view(end).substr(at, stop - at), unreadable);
+    for (const char* const name : {"error", "message"}) {
+      const json::object* const object = unreadable ? nullptr : line.if_object();
+      const json::value* const said = object != nullptr ? object->if_contains(name) : nullptr;
+      if (said != nullptr && said->is_string()) error = std::string(said->as_string());
+    }
+    at = stop + 1;
+  }
+  if (error.empty()) return {};
+  return base::fail(base::ErrorCode::kUnavailable, "Docker: pull " + image + ": " + error);
 }
 
 base::Result<UniqueFd> Engine::attach(const std::string& container) const {

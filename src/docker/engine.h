@@ -49,6 +49,10 @@ class Engine {
                                std::string_view tail) const;
   base::Result<Answer> put_tar(const std::string& target, std::string_view tar) const;
 
+  // Has an image pulled. Waits for `timeout` from one sign of progress to the next. An error also
+  // where it could not be had, with dockerd's words.
+  base::Status pull(const std::string& image) const;
+
   // stdin, stdout and stderr of a container that was made and not started yet, in one socket;
   // stdout and stderr come in Docker's frames (see unwrap()).
   base::Result<base::UniqueFd> attach(const std::string& container) const;

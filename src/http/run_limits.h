@@ -14,6 +14,7 @@
 #include "egress/policy.h"
 #include "http/api_error.h"
 #include "http/json_reader.h"
+#include "model/image_list.h"
 #include "model/limits.h"
 #include "model/run_spec.h"
 
@@ -45,6 +46,7 @@ struct RunLimitsPolicy {
   std::uint32_t files_max = 256;   // each is a descriptor of ours until the run ends
   std::uint32_t outputs_max = 64;  // patterns
   std::vector<std::string> seccomp_profiles = {"default"};  // that a client may name
+  model::ImageList images = {};                             // that a client may name
   egress::Policy egress = {};  // where a client's program may connect to at most; default: nowhere
   egress::Budget egress_budget = {};
 };

@@ -323,6 +323,8 @@ ApiStatus read_isolation(model::RunSpec& spec, const JsonObject& request,
           "is " + shown(*level) + "; it must be \"process\", \"container\" or \"kernel\"");
     }
   }
+  AIRLOCK_ASSIGN(const auto image, request.text("image"));
+  if (image) { AIRLOCK_ASSIGN(spec.image, at_field("image", policy.images.find(*image))); }
   AIRLOCK_ASSIGN(const auto profile, request.text("seccomp_profile"));
   if (!profile) return {};
   spec.seccomp_profile = *profile;
@@ -349,7 +351,7 @@ ApiResult<ParsedRun> parse_run(std::string_view body, const RunCatalog& catalog,
   AIRLOCK_ASSIGN(const boost::json::value value, parse_json(body));
   AIRLOCK_ASSIGN(JsonObject request, JsonObject::from(value, ""));
   AIRLOCK_TRY(request.only({"language", "code", "argv", "args", "stdin", "env", "files", "outputs",
-                            "network", "limits", "min_isolation", "seccomp_profile"}));
+                            "network", "limits", "min_isolation", "seccomp_profile", "image"}));
   AIRLOCK_ASSIGN(const Wishes wishes, read_wishes(request, policy));
   ParsedRun run;
   AIRLOCK_TRY(read_network(run, request, policy));

@@ -57,6 +57,7 @@ boost::json::object isolation_json(const model::Isolation& isolation) {
       {"tier", isolation.tier},         {"cgroup", model::cgroup_version_name(isolation.cgroup)},
       {"network", isolation.network},   {"seccomp", isolation.seccomp},
       {"rootless", isolation.rootless}, {"missing", std::move(missing)}};
+  if (!isolation.image.empty()) object["image"] = isolation.image;
   if (!isolation.fallback_from.empty()) {
     object["fallback"] = {{"from", isolation.fallback_from},
                           {"reason", printable_utf8(isolation.fallback_reason)}};

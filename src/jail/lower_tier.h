@@ -57,6 +57,8 @@ class LowerTier {
   virtual bool takes_mounts() const { return false; }
   // Of a container: its runtime is told the names of devices, and gives them.
   virtual bool gives_devices() const { return false; }
+  // Of a container: its root is an image, and which one can be asked for.
+  virtual bool has_images() const { return false; }
   // Nothing of the slot's workspace is needed any more.
   virtual void end_workspace(std::uint32_t /*slot*/) const {}
 };

@@ -126,6 +126,9 @@ StageFailure open_given_mounts(const LauncherHost& host, const CreateSandbox& re
   if (request.workspace_read_only && host.lower != nullptr && !host.lower->is_container()) {
     return {Stage::kDevice, ENOTSUP};
   }
+  const bool has_images = host.lower != nullptr && host.lower->has_images();
+  if (!request.image.empty() && !has_images) return {Stage::kImage, ENOTSUP};
+  given->image = request.image;
   given->workspace_read_only = request.workspace_read_only;
   Opening opening(host, given);
   if (!request.layer.empty()) opening.add_layer(request.layer);

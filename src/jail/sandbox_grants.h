@@ -27,7 +27,8 @@ struct GivenMount {
 struct GivenMounts {
   std::vector<GivenMount> mounts;
   std::vector<std::string> devices;  // by name, where they are a runtime's to give
-  base::UniqueFd layer_lock;  // the layer stays for as long as it is open
+  std::string image;                 // of a runtime; empty: its default
+  base::UniqueFd layer_lock;         // the layer stays for as long as it is open
   bool workspace_read_only = false;
 
   bool has_layer() const { return layer_lock.valid(); }
@@ -35,10 +36,10 @@ struct GivenMounts {
 
 inline bool is_given_something(const CreateSandbox& request) {
   return !request.layer.empty() || request.folders.count() > 0 || request.devices.count() > 0 ||
-         request.workspace_read_only;
+         request.workspace_read_only || !request.image.empty();
 }
 
-// The stage of a failure is that of the thing: kLayer, kFolder, kDevice.
+// The stage of a failure is that of the thing: kLayer, kFolder, kDevice, kImage.
 StageFailure open_given_mounts(const LauncherHost& host, const CreateSandbox& request,
                                GivenMounts* given);
 

@@ -192,6 +192,7 @@ StageFailure Keeper::send_view(ViewSetup* view) {
   for (const std::string& name : sandbox_->given.devices) devices += name + '\0';
   view->devices = {devices.data(), devices.size(),
                    static_cast<std::uint32_t>(sandbox_->given.devices.size())};
+  view->image = sandbox_->given.image;
   int error = send_message(sandbox_->channel.get(), *view);
   if (error == 0) error = send_given_mounts(sandbox_->channel.get(), &sandbox_->given);
   return check_sent(error);

@@ -44,6 +44,7 @@ enum class Stage : std::uint16_t {
   kFolder,   // of the operator
   kDevice,
   kContainer,  // the runtime did not make it
+  kImage,      // in place of the operator's
   kCount,
 };
 
@@ -81,7 +82,8 @@ constexpr std::string_view stage_name(Stage stage) {
                                          "layer",
                                          "folder",
                                          "device",
-                                         "container"};
+                                         "container",
+                                         "image"};
   static_assert(sizeof kNames / sizeof kNames[0] == static_cast<std::size_t>(Stage::kCount));
   const auto index = static_cast<std::size_t>(stage);
   return index < static_cast<std::size_t>(Stage::kCount) ? kNames[index] : "unknown";

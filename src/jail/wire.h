@@ -108,7 +108,8 @@ struct CreateSandbox {
   StringList folders;      // names of what the operator gave the launcher
   StringList devices;
   bool workspace_read_only = false;  // nothing that is done here stays in /workspace
-  void visit(auto& a) { a(seccomp_profile, layer, folders, devices, workspace_read_only); }
+  std::string_view image = {};       // of a container; empty: the operator's default
+  void visit(auto& a) { a(seccomp_profile, layer, folders, devices, workspace_read_only, image); }
 };
 
 struct DestroySandbox {
@@ -306,10 +307,11 @@ struct ViewSetup {
   std::uint32_t binds = 0;  // so many kBind follow
   bool has_layer = false;   // one of them is /build
   bool workspace_read_only = false;
-  StringList devices;  // that the runtime of a container gives, by name
+  StringList devices;      // that the runtime of a container gives, by name
+  std::string_view image;  // that it has for its root; empty: its default
   void visit(auto& a) {
     a(skeleton, slot_root, trees, init_id, workspace_directory, bound_watches, detach_early,
-      hand_back_workspace, tier, binds, has_layer, workspace_read_only, devices);
+      hand_back_workspace, tier, binds, has_layer, workspace_read_only, devices, image);
   }
 };
 

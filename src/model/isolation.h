@@ -55,6 +55,7 @@ struct Isolation {
   CgroupVersion cgroup = CgroupVersion::kNone;
   std::string network = "none";
   std::string seccomp = "default";
+  std::string image;  // that was asked for; empty: none
   bool rootless = false;
   // The backend that was to be used and was not available, and why; empty: it is the one.
   std::string fallback_from;

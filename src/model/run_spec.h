@@ -34,6 +34,7 @@ struct RunSpec {
   bool collect_output_directory = false;  // everything below /output, too
   std::optional<IsolationLevel> min_isolation;
   std::string seccomp_profile = "default";
+  std::string image;  // the root, where that is an image; empty: the operator's default
   NetworkMode network = NetworkMode::kNone;
 };
 

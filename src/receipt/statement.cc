@@ -73,6 +73,7 @@ object isolation_object(const model::Isolation& isolation) {
                       {"seccomp", text(isolation.seccomp)},
                       {"rootless", isolation.rootless},
                       {"missing", texts(isolation.missing)}};
+  if (!isolation.image.empty()) described["image"] = text(isolation.image);
   if (!isolation.fallback_from.empty()) {
     described["fallback"] = {{"from", text(isolation.fallback_from)},
                              {"reason", text(isolation.fallback_reason)}};

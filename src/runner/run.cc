@@ -136,8 +136,9 @@ base::Status Run::prepare() {
                                                       .memory = {},
                                                       .least = spec.min_isolation.value_or(
                                                           model::IsolationLevel::kProcess)}));
-  AIRLOCK_ASSIGN(sandbox_, workspace_->create_sandbox(
-                               {.seccomp_profile = spec.seccomp_profile, .network = spec.network}));
+  AIRLOCK_ASSIGN(sandbox_, workspace_->create_sandbox({.seccomp_profile = spec.seccomp_profile,
+                                                       .network = spec.network,
+                                                       .image = spec.image}));
   base::crash_point("sandbox_taken");
   for (backend::InputFile& file : request_.files) {
     AIRLOCK_TRY(workspace_->put_file(std::move(file)));

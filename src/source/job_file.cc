@@ -189,18 +189,27 @@ base::Status check_host(std::string_view text) {
 }
 
 base::Result<std::string> read_language(const YamlReader& reader, const YamlNode& node,
-                                        const LanguageCheck& check) {
+                                        const HostChecks& host) {
   AIRLOCK_ASSIGN(std::string name, reader.read_text(node, "language"));
   if (name.size() > kNameBytesMax) {
     return base::fail(reader.error(node.at, "the name of the language is too long",
                                    "`airlock languages` lists them"));
   }
-  if (check) {
-    if (const base::Status status = check(name); !status) {
+  if (host.language) {
+    if (const base::Status status = host.language(name); !status) {
       return base::fail(reader.error_at(node.at, status.error()));
     }
   }
   return name;
+}
+
+base::Result<std::string> read_image(const YamlReader& reader, const YamlNode& node,
+                                     const HostChecks& host) {
+  AIRLOCK_ASSIGN(std::string name, reader.read_text(node, "image"));
+  if (!host.image) return name;
+  auto found = host.image(name);
+  if (!found) return base::fail(reader.error_at(node.at, found.error()));
+  return found;
 }
 
 base::Status read_network(const YamlReader& reader, const YamlNode& node, JobFile& file) {
@@ -225,7 +234,7 @@ base::Status read_phases(const YamlReader& reader, const YamlNode& root, JobFile
 
 }  // namespace
 
-base::Result<JobFile> parse_job_file(std::string_view text, const LanguageCheck& check_language) {
+base::Result<JobFile> parse_job_file(std::string_view text, const HostChecks& host) {
   static const std::vector<std::string> kKeys = {
       "language", "image", "build", "prep", "inference", "inputs", "outputs", "limits", "network"};
   if (text.size() > kJobFileBytesMax.count()) {
@@ -236,13 +245,12 @@ base::Result<JobFile> parse_job_file(std::string_view text, const LanguageCheck&
   AIRLOCK_ASSIGN(const YamlNode root, language::parse_yaml(text, kJobFileName));
   const YamlReader reader(kJobFileName, kJobFileTextBytesMax);
   AIRLOCK_TRY(reader.check_mapping(root, kJobFileName, kKeys));
-  if (const YamlNode* const image = root.find("image")) {
-    return base::fail(reader.error(image->at, "image: jobs do not run in container images yet",
-                                   "say which language it is and how it is built instead"));
-  }
   JobFile file;
   if (const YamlNode* const name = root.find("language")) {
-    AIRLOCK_ASSIGN(file.language, read_language(reader, *name, check_language));
+    AIRLOCK_ASSIGN(file.language, read_language(reader, *name, host));
+  }
+  if (const YamlNode* const name = root.find("image")) {
+    AIRLOCK_ASSIGN(file.image, read_image(reader, *name, host));
   }
   AIRLOCK_TRY(read_phases(reader, root, file));
   if (const YamlNode* const inputs = root.find("inputs")) {

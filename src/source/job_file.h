@@ -37,6 +37,7 @@ struct LimitWishes {
 
 struct JobFile {
   std::string language;                       // empty: not said
+  std::string image;                          // of prep and inference; empty: the operator's
   std::optional<std::vector<Command>> build;  // absent: what the files of the repository suggest
   Command prep;                               // empty: this phase has nothing to do
   Command inference;
@@ -46,11 +47,13 @@ struct JobFile {
   LimitWishes limits;
 };
 
-// Says whether the host has a language; the error is told with the place in the file.
-using LanguageCheck = std::function<base::Status(std::string_view name)>;
+// What only the host knows. An error is told with the place in the file; without a check any short
+// name is taken.
+struct HostChecks {
+  std::function<base::Status(std::string_view name)> language = {};
+  std::function<base::Result<std::string>(std::string_view name)> image = {};  // as it is known
+};
 
-// Without `check_language` any short name is taken.
-base::Result<JobFile> parse_job_file(std::string_view text,
-                                     const LanguageCheck& check_language = {});
+base::Result<JobFile> parse_job_file(std::string_view text, const HostChecks& host = {});
 
 }  // namespace airlock::source

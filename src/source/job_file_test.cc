@@ -14,8 +14,15 @@ base::Status check_language(std::string_view name) {
                     "there is no language \"" + std::string(name) + "\"", "the package is x");
 }
 
+base::Result<std::string> find_image(std::string_view name) {
+  if (name == "docker:tools:1") return "tools:1";
+  return base::fail(base::ErrorCode::kInvalidArgument, "no such image", "it has tools:1");
+}
+
+const HostChecks checks = {.language = check_language, .image = find_image};
+
 std::string refusal(std::string_view text) {
-  const auto file = parse_job_file(text, check_language);
+  const auto file = parse_job_file(text, checks);
   return file.has_value() ? "" : file.error().message;
 }
 
@@ -37,7 +44,7 @@ limits:
   prep_timeout: 30m
   inference_timeout: 1h
 )",
-                                   check_language);
+                                   checks);
   ASSERT_TRUE(file.has_value()) << file.error().message;
   EXPECT_EQ(file->language, "c++");
   ASSERT_EQ(file->build->size(), 2u);
@@ -75,12 +82,12 @@ TEST(JobFileTest, CoresAreSaidAsTheyAreWritten) {
 }
 
 TEST(JobFileTest, OnlyInferenceHasToBeSaid) {
-  const auto file = parse_job_file("inference: python3 main.py\n", check_language);
+  const auto file = parse_job_file("inference: python3 main.py\n", checks);
   ASSERT_TRUE(file.has_value()) << file.error().message;
   EXPECT_FALSE(file->build.has_value());
   EXPECT_TRUE(file->prep.empty());
   EXPECT_EQ(refusal("prep: a\n"), "airlock.yaml:1:1: airlock.yaml lacks the key \"inference\"");
-  const auto none = parse_job_file("inference: a\nbuild: none\n", check_language);
+  const auto none = parse_job_file("inference: a\nbuild: none\n", checks);
   ASSERT_TRUE(none.has_value());
   EXPECT_TRUE(none->build->empty());
 }
@@ -95,8 +102,9 @@ TEST(JobFileTest, MistakesAreToldWithPlaceAndNearestName) {
             "airlock.yaml:2:10: unknown key \"memori\" in limits; did you mean \"memory\"?");
   EXPECT_EQ(refusal("inference: a\nbuild: make\n"),
             "airlock.yaml:2:8: build must be a list of commands, or none");
-  EXPECT_EQ(refusal("inference: a\nimage: debian:12\n"),
-            "airlock.yaml:2:8: image: jobs do not run in container images yet");
+  EXPECT_EQ(refusal("inference: a\nimage: debian:12\n"), "airlock.yaml:2:8: no such image");
+  EXPECT_EQ(parse_job_file("inference: a\nimage: docker:tools:1\n", checks)->image, "tools:1");
+  EXPECT_EQ(parse_job_file("inference: a\nimage: tools:2\n")->image, "tools:2");
 }
 
 TEST(JobFileTest, ImpossibleValuesAreRefused) {

@@ -155,11 +155,11 @@ std::vector<std::string> requirement_lines(std::string_view text) {
 }
 
 base::Result<CheckedRepository> check_repository(const RepositoryView& view,
-                                                 const LanguageCheck& check_language) {
+                                                 const HostChecks& host) {
   CheckedRepository checked;
   AIRLOCK_ASSIGN(const auto job_file, read_if_there(view, kJobFileName, kJobFileBytesMax));
   if (job_file) {
-    auto parsed = parse_job_file(*job_file, check_language);
+    auto parsed = parse_job_file(*job_file, host);
     if (!parsed) return invalid(parsed.error().message, parsed.error().hint);
     checked.job_file = std::move(*parsed);
     AIRLOCK_ASSIGN(const auto requirements,

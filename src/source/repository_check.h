@@ -33,7 +33,7 @@ struct CheckedRepository {
 };
 
 base::Result<CheckedRepository> check_repository(const RepositoryView& view,
-                                                 const LanguageCheck& check_language = {});
+                                                 const HostChecks& host = {});
 
 // Lines that name a package: no comments, blanks or options.
 std::vector<std::string> requirement_lines(std::string_view text);

@@ -4,9 +4,9 @@
     tests/backends/run.py [--only BACKEND]...     # gvisor docker docker+gvisor; default: all
 
 For each: the tests of the native backend's protocol, the suites of the egress gateway and of jobs,
-unchanged, and backend_test.py and fault_test.py with the service. What is left out is named below.
-One dockerd of our own, with an image made here.
-Needs root, runsc, dockerd and mmdebstrap. The last line is `N passed, N failed`.
+unchanged, and backend_test.py, fault_test.py and image_test.py with the service. What is left out
+is named below. One dockerd of our own, with an image made here.
+Needs root, runsc, dockerd, docker-registry and mmdebstrap. The last line is `N passed, N failed`.
 """
 
 import argparse
@@ -154,6 +154,7 @@ def run_backend(top, backend, socket):
                                  {**environment, **skip}),
         "service": lambda: stream([python, HERE / "backend_test.py"], environment),
         "faults": lambda: stream([python, HERE / "fault_test.py"], environment),
+        "images": lambda: stream([python, HERE / "image_test.py"], environment),
     }
     if backend in JOBS_ON:
         parts["jobs"] = lambda: stream(

@@ -54,9 +54,9 @@ def named(kind, name):
     return header(kind, 1) + text(name)
 
 
-def create_sandbox(profile="default", layer="", folders=(), devices=(), read_only=False):
+def create_sandbox(profile="default", layer="", folders=(), devices=(), read_only=False, image=""):
     return (header("CreateSandbox") + text(profile) + text(layer) + items(folders) + items(devices)
-            + struct.pack("<B", read_only))
+            + struct.pack("<B", read_only) + text(image))
 
 
 def keep_layer(name):

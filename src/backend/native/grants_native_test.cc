@@ -205,6 +205,14 @@ class GpuNativeTest : public GrantsFixture {
   }
 };
 
+// Also where whoever asks is a daemon that was taken over.
+TEST_F(GpuNativeTest, AnImageThatTheOperatorDoesNotAllowIsNotToBeHad) {
+  start({});
+  const bool has_images = backend().starts_with("docker");
+  EXPECT_EQ(why_not({.image = "airlock-run:latest"}),
+            has_images ? "container: " + std::to_string(EIO) : "image: " + std::to_string(ENOTSUP));
+}
+
 TEST_F(GpuNativeTest, ThoseOfTheLeaseByNameAndNoOther) {
   start({.device_table = gpu("GPU-a") + gpu("GPU-b") + gpu("MIG-c")});
   const std::string before = hook_has_seen();

@@ -176,9 +176,12 @@ class NativeWorkspace final : public Workspace {
     AIRLOCK_TRY(check_words(spec.devices, "devices"));
     const std::string folders = join_words(spec.folders);
     const std::string devices = join_words(spec.devices);
-    const jail::CreateSandbox request{
-        spec.seccomp_profile, spec.layer, list_words(folders, spec.folders),
-        list_words(devices, spec.devices), spec.workspace == WorkspaceAccess::kRead};
+    const jail::CreateSandbox request{spec.seccomp_profile,
+                                      spec.layer,
+                                      list_words(folders, spec.folders),
+                                      list_words(devices, spec.devices),
+                                      spec.workspace == WorkspaceAccess::kRead,
+                                      spec.image};
     AIRLOCK_TRY(check_sent(jail::send_message(channel_.get(), request), "create sandbox"));
     if (spec.network == model::NetworkMode::kGateway) {
       const jail::Listen listen{model::kGatewayPort};

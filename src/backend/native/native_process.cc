@@ -125,6 +125,7 @@ ProcessReport to_report(const jail::Report& wire, const SandboxSpec& spec) {
   isolation.cgroup = cgroup_version(wire.cgroup_kind);
   isolation.seccomp = spec.seccomp_profile;
   isolation.network = model::network_mode_name(spec.network);
+  isolation.image = spec.image;
   isolation.rootless = wire.rootless;
   const auto tier = static_cast<jail::Tier>(wire.tier);
   isolation.tier = jail::tier_name(tier);

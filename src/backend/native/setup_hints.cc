@@ -77,6 +77,7 @@ std::string setup_hint(jail::Stage stage, int os_errno, bool rootless) {
     case kLayer: return grant_hint(os_errno, "layer");
     case kFolder: return grant_hint(os_errno, "folder of the operator");
     case kDevice: return grant_hint(os_errno, "device");
+    case kImage: return "images are to be had with execution.mode docker or docker+gvisor only";
     case kTimeout: return "the host is overloaded or a file system hangs";
     default: return "airlock doctor finds out what this host lacks";
   }

@@ -69,8 +69,7 @@ class JobDriver {
   Went<void> push_outputs();
 
   Went<void> run_clone(const source::ClonePlan& plan);
-  Went<void> plan_from(const source::RepositoryView& view,
-                       const source::LanguageCheck& check_language);
+  Went<void> plan_from(const source::RepositoryView& view, const source::HostChecks& host);
   Went<void> run_compile_check();
   Went<void> run_build();
   DiskWait disk_wait() const;

@@ -34,9 +34,8 @@ struct JobParts {
   base::RandomSource& random;  // safe from any thread
   const JobFiles& files;
   JobObserver& observer;
-  // Whether this host has what a language of an airlock.yaml needs. May run a tool's version
-  // command.
-  source::LanguageCheck check_language;
+  // Whether this host has what an airlock.yaml names. May run a tool's version command.
+  source::HostChecks host_checks;
   // Waits; a test need not.
   std::function<void(std::chrono::milliseconds)> sleep = [](std::chrono::milliseconds duration) {
     std::this_thread::sleep_for(duration);

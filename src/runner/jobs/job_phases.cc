@@ -137,7 +137,8 @@ Went<void> JobDriver::check() {
   if (fs::exists(kept / kKeptMark, error)) {
     const auto view = source::FolderView::open(kept.string());
     if (!view) return lost(view.error());
-    return plan_from(*view, {});  // was asked before: the host may have changed under a running job
+    // Its language was asked for before: the host may have changed under a running job.
+    return plan_from(*view, {.image = parts_.host_checks.image});
   }
   fs::create_directories(kept, error);
   auto collected = workspace_.collect({.patterns = {"**"},
@@ -153,7 +154,7 @@ Went<void> JobDriver::check() {
                                            base::format_byte_count(settings_.limits.repository));
   }
   const CollectedView view(std::move(*collected), record_.spec.repo_path, kept);
-  AIRLOCK_TRY(plan_from(view, parts_.check_language));
+  AIRLOCK_TRY(plan_from(view, parts_.host_checks));
   if (!view.kept()) return lost(view.kept().error());
   const auto tree = view.digest_tree(record_.resolved_commit);
   if (!tree) return lost(tree.error());
@@ -176,8 +177,8 @@ Went<void> JobDriver::check() {
 }
 
 Went<void> JobDriver::plan_from(const source::RepositoryView& view,
-                                const source::LanguageCheck& check_language) {
-  auto program = plan_program(view, check_language);
+                                const source::HostChecks& host) {
+  auto program = plan_program(view, host);
   if (!program) {
     std::string text = program.error().message;
     if (!text.starts_with(source::kValidationFailed)) text = "Validation failed: " + text;
@@ -325,6 +326,7 @@ Step JobDriver::make_phase(source::Phase phase, std::chrono::milliseconds timeou
   step.env = environment(env);
   if (!record_.gpus.empty()) step.sandbox.seccomp_profile = "gpu";
   if (const auto& file = program_.checked.job_file) {
+    step.sandbox.image = file->image;
     const source::LimitWishes& wishes = file->limits;
     step.limits.memory = std::min(step.limits.memory, wishes.memory.value_or(step.limits.memory));
     step.limits.pids = std::min(step.limits.pids, wishes.pids.value_or(step.limits.pids));

@@ -104,9 +104,9 @@ base::Result<std::vector<backend::InputFile>> repository_files(const source::Rep
 }
 
 base::Result<JobProgram> plan_program(const source::RepositoryView& view,
-                                      const source::LanguageCheck& check_language) {
+                                      const source::HostChecks& host) {
   JobProgram program;
-  AIRLOCK_ASSIGN(program.checked, source::check_repository(view, check_language));
+  AIRLOCK_ASSIGN(program.checked, source::check_repository(view, host));
   AIRLOCK_ASSIGN(program.build, source::make_build_plan(view, program.checked.job_file));
   return program;
 }

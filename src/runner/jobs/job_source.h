@@ -43,7 +43,7 @@ std::string clone_error_prefix(const source::ClonePlan& plan, int exit_code);
 base::Result<std::vector<backend::InputFile>> repository_files(const source::RepositoryBind& bind);
 
 base::Result<JobProgram> plan_program(const source::RepositoryView& view,
-                                      const source::LanguageCheck& check_language);
+                                      const source::HostChecks& host);
 
 std::vector<std::string> build_script(const source::BuildPlan& plan);
 

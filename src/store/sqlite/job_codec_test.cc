@@ -65,12 +65,14 @@ TEST(JobCodecTest, EveryEnumeratorIsReadAsItself) {
       phase.outcome->limits_hit = {static_cast<model::LimitKind>(limit)};
       phase.isolation.cgroup = static_cast<model::CgroupVersion>(limit % 4);
       phase.isolation.level = static_cast<model::IsolationLevel>(limit % 3);
+      phase.isolation.image = limit % 2 == 0 ? "" : "tools:1";
       std::vector<model::PhaseRecord> phases;
       ASSERT_TRUE(decode(encode(std::vector{phase}), phases).has_value());
       EXPECT_EQ(phases[0].outcome->kind, phase.outcome->kind);
       EXPECT_EQ(phases[0].outcome->limits_hit, phase.outcome->limits_hit);
       EXPECT_EQ(phases[0].isolation.cgroup, phase.isolation.cgroup);
       EXPECT_EQ(phases[0].isolation.level, phase.isolation.level);
+      EXPECT_EQ(phases[0].isolation.image, phase.isolation.image);
     }
   }
 }

@@ -104,6 +104,7 @@ json::object encode_isolation(const model::Isolation& isolation) {
     missing.emplace_back(storable_text(name, kTextBytesMax));
   }
   object.emplace("missing", std::move(missing));
+  if (!isolation.image.empty()) put(object, "image", isolation.image);
   if (!isolation.fallback_from.empty()) {
     put(object, "fallback_from", isolation.fallback_from);
     put(object, "fallback_reason", isolation.fallback_reason);
@@ -121,6 +122,7 @@ base::Status decode_isolation(const json::value& value, model::Isolation& isolat
   fields.read("seccomp", isolation.seccomp);
   fields.read("rootless", isolation.rootless);
   fields.read("missing", isolation.missing, decode_text);
+  if (fields.find("image") != nullptr) fields.read("image", isolation.image);
   if (fields.find("fallback_from") != nullptr) {
     fields.read("fallback_from", isolation.fallback_from);
     fields.read("fallback_reason", isolation.fallback_reason);

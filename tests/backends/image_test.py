@@ -1,0 +1,240 @@
+"""Images that a run or a job asks for, from a registry of our own on loopback.
+
+As backend_test.py. What an operator does not allow is refused by name, in every mode.
+"""
+
+import base64
+import contextlib
+import io
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "blackbox")]
+
+import case  # noqa: E402
+import jobs_test  # noqa: E402
+from backend import HAS_DOCKER, MODE, SOCKET, comes_true, docker  # noqa: E402
+from service import Service  # noqa: E402
+
+REGISTRY = "docker-registry"
+GREET = "#!/bin/sh\necho greetings from ${WHO:-nobody}\n"
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+class Registry:
+    """Debian's docker-registry, which dockerd may talk to without TLS because it is on loopback."""
+
+    def __init__(self, folder):
+        self.host = f"127.0.0.1:{free_port()}"
+        config = pathlib.Path(folder, "registry.yml")
+        config.write_text("version: 0.1\n"
+                          f"storage: {{filesystem: {{rootdirectory: {folder}/blobs}}}}\n"
+                          f"http: {{addr: {self.host}}}\n")
+        self.process = subprocess.Popen([REGISTRY, "serve", config], stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if not comes_true(self.answers):
+            raise RuntimeError("the registry does not answer")
+
+    def answers(self):
+        with contextlib.suppress(OSError), socket.create_connection(
+                ("127.0.0.1", int(self.host.rsplit(":", 1)[1]))):
+            return True
+        return False
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(20)
+
+    def push(self, name, program):
+        """An image with `greet` on its PATH; its digest. dockerd does not have it afterwards."""
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            for path in ("bin/busybox", "bin/sh", "bin/cat"):
+                tar.add("/bin/busybox", arcname=path)
+            entry = tarfile.TarInfo("opt/tools/greet")
+            entry.size, entry.mode = len(program), 0o755
+            tar.addfile(entry, io.BytesIO(program.encode()))
+        image = f"{self.host}/{name}"
+        subprocess.run(["docker", "-H", f"unix://{SOCKET}", "import", "--change",
+                        "ENV PATH=/opt/tools:/bin WHO=the-image", "-", image],
+                       input=archive.getvalue(), capture_output=True, timeout=60, check=True)
+        docker("push", image)
+        digest = docker("inspect", "--format", "{{index .RepoDigests 0}}", image)
+        docker("rmi", image)
+        return image, digest
+
+
+def run(service, **request):
+    status, result = service.ask_json("POST", "/v1/run", request)
+    assert status == 200, (status, result)
+    return result
+
+
+def settings(*images, pull="missing"):
+    return {"AIRLOCK_EXECUTION_IMAGES": ",".join(images), "AIRLOCK_EXECUTION_IMAGE_PULL": pull}
+
+
+class Refused(unittest.TestCase):
+    def test_one_that_is_not_allowed_is_refused_by_name(self):
+        with Service("--jobs=false", env=settings("tools:1")) as service:
+            status, answer = service.ask_json(
+                "POST", "/v1/run", {"argv": ["/bin/true"], "image": "tools:2"})
+        self.assertEqual((status, answer["error"]["field"]), (400, "image"), answer)
+        wanted = "it has tools:1, airlock-base" if HAS_DOCKER else "which has none"
+        self.assertIn(wanted, answer["error"]["message"])
+        self.assertIn("execution.images", answer["error"]["hint"])
+
+
+@unittest.skipUnless(HAS_DOCKER, "no images in it")
+class Image(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.mkdtemp(prefix="registry-")
+        cls.addClassCleanup(shutil.rmtree, folder, ignore_errors=True)
+        cls.registry = Registry(folder)
+        cls.addClassCleanup(cls.registry.stop)
+        cls.image, cls.digest = cls.registry.push("team/tools:1", GREET)
+
+    def setUp(self):
+        for image in (self.image, self.digest):
+            docker("rmi", image)
+
+    def come_to_run(self, service, **request):
+        """Its result, when what is missing has been pulled."""
+        results = []
+
+        def runs():
+            results.append(run(service, **request))
+            return results[-1]["outcome"] == "exited"
+
+        comes_true(runs, 60)
+        return results[-1]
+
+    def test_one_that_is_missing_is_pulled_and_runs_with_its_own_environment(self):
+        with Service("--jobs=false", env=settings(self.image)) as service:
+            result = self.come_to_run(service, argv=["greet"], image=self.image)
+            self.assertEqual(result["stdout"], "greetings from the-image\n", result)
+            self.assertEqual((result["isolation"]["backend"], result["isolation"]["image"]),
+                             (MODE, self.image))
+            result = run(service, argv=["greet"], image=f"docker:{self.image}",
+                         env={"WHO": "me"})
+            self.assertEqual(result["stdout"], "greetings from me\n", result)
+            result = run(service, argv=["/bin/sh", "-c", "echo $PATH; cat /etc/debian_version"],
+                         image=self.image)
+            self.assertEqual(result["stdout"], "/opt/tools:/bin:/usr/local/bin:/usr/bin\n", result)
+            result = run(service, argv=["/bin/sh", "-c", "cat /etc/debian_version"])
+            self.assertNotIn("image", result["isolation"])
+            self.assertNotEqual(result["stdout"], "", result)  # of the default one
+
+    def test_one_by_digest_is_that_one_whatever_its_tag_has_become(self):
+        self.registry.push("team/tools:1", "#!/bin/sh\necho another\n")
+        self.addCleanup(self.registry.push, "team/tools:1", GREET)
+        with Service("--jobs=false", env=settings(self.digest, self.image)) as service:
+            result = self.come_to_run(service, argv=["greet"], image=self.digest)
+            self.assertEqual(result["stdout"], "greetings from the-image\n", result)
+            result = self.come_to_run(service, argv=["greet"], image=self.image)
+            self.assertEqual(result["stdout"], "another\n", result)
+
+    def test_one_that_is_there_is_pulled_again_only_where_that_is_wanted(self):
+        name, _ = self.registry.push("team/moving:1", "#!/bin/sh\necho old\n")
+        docker("pull", name)
+        old = docker("inspect", "--format", "{{.Id}}", name)
+        archive = pathlib.Path(tempfile.mkdtemp(prefix="moving-"), "image.tar")
+        self.addCleanup(shutil.rmtree, archive.parent)
+        docker("save", "--output", archive, name)
+        self.registry.push("team/moving:1", "#!/bin/sh\necho new\n")
+        docker("load", "--input", archive)
+        self.assertEqual(docker("inspect", "--format", "{{.Id}}", name), old)
+        for pull, said in (("missing", "old\n"), ("always", "new\n")):
+            with Service("--jobs=false", env=settings(name, pull=pull)) as service:
+                def answer(service=service):
+                    return run(service, argv=["greet"], image=name)["stdout"]
+
+                self.assertTrue(comes_true(lambda: answer() == said, 30), (pull, answer()))
+
+    def test_one_that_is_not_pulled_is_missing_and_holds_up_nobody_else(self):
+        with Service("--jobs=false", env=settings(self.image, pull="never")) as service:
+            time.sleep(2)
+            status, result = service.ask_json("POST", "/v1/run",
+                                              {"argv": ["greet"], "image": self.image})
+            said = str(result)
+            self.assertIn(f"Docker has no image {self.image}", said)
+            self.assertIn("image_pull", said)
+            result = run(service, argv=["/bin/echo", "hi"])
+            self.assertEqual(result["stdout"], "hi\n", result)
+            self.assertEqual(result["isolation"]["backend"], MODE)
+            self.assertNotIn("fallback", result["isolation"])
+
+    def test_a_registry_that_does_not_have_it_is_told_of(self):
+        name = f"{self.registry.host}/team/nothing:1"
+        with Service("--jobs=false", env=settings(name)) as service:
+            self.assertTrue(comes_true(lambda: any(
+                f"pull {name}: " in line for line in service.other_lines)), service.other_lines)
+
+    def test_none_is_taken_from_a_backend_that_has_none(self):
+        # Docker cannot be had, and what stands in for it has no images.
+        env = {**settings("tools:1"), "AIRLOCK_EXECUTION_FALLBACK_ON_ERROR": "true",
+               "AIRLOCK_EXECUTION_DOCKER_SOCKET": "/nowhere/docker.sock"}
+        with Service("--jobs=false", env=env) as service:
+            status, result = service.ask_json("POST", "/v1/run",
+                                              {"argv": ["/bin/true"], "image": "tools:1"})
+            self.assertNotEqual(result.get("outcome"), "exited", (status, result))
+            self.assertIn("image", str(result))
+
+
+class Configured(jobs_test.Runner):
+    def __init__(self, folder, images):
+        super().__init__(folder)
+        self.images = images
+
+    def configuration(self):
+        return super().configuration().replace(
+            "execution:\n", f"execution:\n  images: {self.images}\n", 1)
+
+
+@unittest.skipUnless(HAS_DOCKER, "no images in it")
+class OfJobs(unittest.TestCase):
+    def test_phases_of_a_job_run_in_the_image_that_its_repository_names(self):
+        folder = tempfile.mkdtemp(prefix="image-jobs-")
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        os.chmod(folder, 0o755)
+        with contextlib.closing(contextlib.ExitStack()) as stack:
+            registry = Registry(folder)
+            stack.callback(registry.stop)
+            image, _ = registry.push("team/jobs:1", GREET)
+            docker("pull", image)
+            runner = stack.enter_context(Configured(folder, [image]))
+            runner.servers.repository.commit({"airlock.yaml": (
+                f"image: docker:{image}\nprep: greet > /workspace/said\n"
+                "inference: cat /workspace/said > /output/said\n")})
+            job = runner.submit()
+            record = runner.wait(job, ("completed",), 120)
+            self.assertEqual(runner.output(job, "said"), b"greetings from the-image\n")
+            images = {phase["name"]: phase["result"]["isolation"].get("image")
+                      for phase in record["phases"]}
+            self.assertEqual(images, {"clone": None, "prep": image, "inference": image})
+            receipt = runner.json("GET", f"/v1/jobs/{job}/receipt")
+            self.assertIn(f'"image":"{image}"', str(base64.b64decode(receipt["payload"])))
+            runner.servers.repository.commit(
+                {"airlock.yaml": "image: docker:debian:12\ninference: greet\n"})
+            record = runner.wait(runner.submit(), ("failed",))
+            self.assertIn("airlock.yaml:1:8: \"docker:debian:12\" is no image of this server",
+                          str(record))
+
+
+if __name__ == "__main__":
+    sys.exit(case.run_tests(__name__))
