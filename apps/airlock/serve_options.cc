@@ -306,13 +306,9 @@ base::Result<ServeConfig> decode_serve_config(std::string_view records) {
   return config;
 }
 
-// Those that a request may name: none without Docker.
+// Those that a request may name: none but in Docker's own modes.
 model::ImageList images_of(const ExecutionOptions& execution) {
-  const std::vector<std::string> chain = execution.chain();
-  const auto has = [&](std::string_view name) {
-    return std::ranges::find(chain, name) != chain.end();
-  };
-  if (!has(backend::kDocker) && !has(backend::kDockerGvisor)) return {};
+  if (execution.mode != backend::kDocker && execution.mode != backend::kDockerGvisor) return {};
   std::vector<std::string> names = execution.images;
   names.push_back(execution.docker_image);
   return model::ImageList(std::move(names));

@@ -253,5 +253,31 @@ TEST(ServeOptionsTest, AHealthCheckAsksWhereTheVariablesSay) {
   EXPECT_EQ(default_listen_address({{"AIRLOCK_COMPAT", "swissbrain"}, {"PORT", "7"}})->port, 7);
 }
 
+TEST(ServeOptionsTest, ImagesAreToBeHadInDockersModesOnly) {
+  const Words words = {"--execution-images", "tools:1", "--execution-images", "a/b@sha256:12"};
+  Words docker = words;
+  docker.insert(docker.end(), {"--execution-mode", "docker+gvisor"});
+  const ServeOptions options = parsed(docker);
+  for (const char* name : {"tools:1", "a/b@sha256:12", "airlock-base"}) {
+    EXPECT_TRUE(options.limits.images.find(name)) << name;
+  }
+  EXPECT_FALSE(parsed(words).limits.images.find("tools:1"));
+  Words gvisor = words;
+  gvisor.insert(gvisor.end(), {"--execution-mode", "gvisor"});
+  EXPECT_FALSE(parsed(gvisor).limits.images.find("tools:1")) << "Docker may stand in, or not";
+}
+
+TEST(ServeOptionsTest, ImagesAreNamesAndNotTooMany) {
+  expect_mentions(refused({"--execution-images", "a b"}), "\"a b\" is no name of an image");
+  expect_mentions(refused({"--execution-images", "../x"}), "is no name of an image");
+  Words words;
+  for (std::size_t i = 0; i <= model::kImagesMax; ++i) {
+    words.insert(words.end(), {"--execution-images", "a:" + std::to_string(i)});
+  }
+  expect_mentions(refused(words), "more than 64 images");
+  expect_mentions(refused({}, {{"AIRLOCK_EXECUTION_IMAGE_PULL", "sometimes"}}), "never, missing");
+  EXPECT_EQ(parsed({}, {{"AIRLOCK_EXECUTION_IMAGE_PULL", "never"}}).execution.image_pull, "never");
+}
+
 }  // namespace
 }  // namespace airlock::apps

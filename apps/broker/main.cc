@@ -43,7 +43,7 @@ struct BrokerWords {
   GvisorOptions gvisor;
   DockerOptions docker;
   std::string start_timeout_ms;
-  std::string image_pull;  // "never", "missing" or "always"
+  std::string image_pull = "never";  // or "missing", or "always"
   std::vector<char*> rest;
 };
 
@@ -139,8 +139,7 @@ void start_sweeping(const ContainerTier& tier, const jail::SlotPool& slots,
 
 // In a process of its own: it may take long, and nobody waits for it.
 void start_pulling(const BrokerWords& words, base::UniqueFd* control) {
-  const bool always = words.image_pull == "always";
-  if (!always && words.image_pull != "missing") return;
+  if (words.image_pull == "never") return;
   const pid_t parent = getpid();
   if (fork() != 0) return;
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -148,10 +147,18 @@ void start_pulling(const BrokerWords& words, base::UniqueFd* control) {
   control->reset();
   std::vector<std::string> images = words.docker.images;
   images.push_back(words.docker.image);
-  for (bool again = always; getppid() == parent; again = false) {
-    pull_images(words.docker.socket, images, again);
-    std::this_thread::sleep_for(kPullInterval);
+  // One that hangs holds up no other.
+  std::vector<std::jthread> threads;
+  for (const std::string& image : images) {
+    threads.emplace_back([&words, image] {
+      ImagePuller puller(words.docker.socket, image, words.image_pull == "always");
+      while (true) {
+        puller.try_it();
+        std::this_thread::sleep_for(kPullInterval);
+      }
+    });
   }
+  while (getppid() == parent) std::this_thread::sleep_for(kPullInterval);
   _exit(0);
 }
 
@@ -160,6 +167,11 @@ base::Result<int> run(int argc, char** argv) {
   int control_fd = -1;
   AIRLOCK_ASSIGN(auto options, jail::parse_launcher_arguments(static_cast<int>(words.rest.size()),
                                                               words.rest.data(), &control_fd));
+  constexpr std::string_view kPulls[] = {"never", "missing", "always"};
+  if (std::ranges::find(kPulls, words.image_pull) == std::end(kPulls)) {
+    return base::fail(base::ErrorCode::kInvalidArgument,
+                      "--image-pull is never, missing or always");
+  }
   base::UniqueFd control(control_fd);
   fcntl(control.get(), F_SETFD, FD_CLOEXEC);
   AIRLOCK_ASSIGN(const jail::Tier tier, find_tier(words.backend));
@@ -168,8 +180,8 @@ base::Result<int> run(int argc, char** argv) {
   if (std::exchange(options.tells_when_settled, false)) {
     send(control.get(), &tier, sizeof tier, MSG_NOSIGNAL);
   }
-  if (!options.single && tier != jail::Tier::kGvisor) start_pulling(words, &control);
   AIRLOCK_ASSIGN(auto host, jail::LauncherHost::open(options));
+  if (!options.single && tier != jail::Tier::kGvisor) start_pulling(words, &control);
   host.complete(options);
   host.seccomp_listener = false;  // no descriptor of it could be passed out of a container
   AIRLOCK_TRY(jail::check_host_view(&host.view));

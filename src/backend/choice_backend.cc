@@ -67,12 +67,13 @@ class ChoiceBackend::Chosen final : public Workspace {
   Chosen(ChoiceBackend& owner, WorkspaceSpec spec) : owner_(owner), spec_(std::move(spec)) {}
 
   base::Status open(std::size_t start) {
-    const model::IsolationLevel least = spec_.least;
+    const Wanted wanted{.least = spec_.least, .image = needs_images_};
     WorkspaceSpec spec = spec_;
     spec.least = {};
     base::Error last{base::ErrorCode::kUnavailable, 0, "no backend is available", {}};
-    for (index_ = owner_.find(start, least); index_ < owner_.members_.size();
-         index_ = owner_.find(index_ + 1, least)) {
+    if (needs_images_) last.message = "no backend that has images is available";
+    for (index_ = owner_.find(start, wanted); index_ < owner_.members_.size();
+         index_ = owner_.find(index_ + 1, wanted)) {
       tried_since_ = owner_.clock_.steady_now();
       auto opened = owner_.members_[index_]->candidate.backend->open_workspace(spec);
       if (opened) {
@@ -89,8 +90,21 @@ class ChoiceBackend::Chosen final : public Workspace {
   bool is_alive() const override { return workspace_ != nullptr && workspace_->is_alive(); }
 
   base::Result<std::unique_ptr<Sandbox>> create_sandbox(SandboxSpec spec) override {
+    // Not known when the workspace was opened.
+    needs_images_ = !spec.image.empty();
+    const Candidate& first = owner_.members_[index_]->candidate;
+    if (needs_images_ && !first.has_images) {
+      if (had_sandbox_) {
+        return base::fail(base::ErrorCode::kUnavailable,
+                          "image " + spec.image + " is not to be had in " + first.name +
+                              ", which has stood in for Docker since this began");
+      }
+      if (!spec_.name.empty()) (void)workspace_->end();
+      workspace_.reset();
+      if (base::Status opened = open(0); !opened) return base::fail(std::move(opened).error());
+    }
     while (true) {
-      std::string reason;
+      base::Error failure;
       auto made = workspace_->create_sandbox(spec);
       const Candidate& candidate = owner_.members_[index_]->candidate;
       if (made && (had_sandbox_ || !candidate.to_be_tried)) return wrap(std::move(*made));
@@ -98,19 +112,20 @@ class ChoiceBackend::Chosen final : public Workspace {
         // Nothing is asked for: the answer comes when the sandbox is there.
         const auto there = workspace_->collect({.patterns = {}});
         if (there) return wrap(std::move(*made));
-        reason = there.error().to_string();
+        failure = there.error();
       } else {
-        reason = made.error().to_string();
+        failure = made.error();
       }
-      // An image that one backend does not have no other has, and that is not its fault.
       if (had_sandbox_) return made;
-      if (!spec.image.empty()) {
-        return base::fail(base::ErrorCode::kUnavailable, "image " + spec.image + ": " + reason);
+      // An image that dockerd does not have no other of its backends has: that is nobody's fault.
+      if (needs_images_ && failure.code == base::ErrorCode::kNotFound) {
+        failure.code = base::ErrorCode::kUnavailable;
+        return base::fail(std::move(failure));
       }
       made = std::unique_ptr<Sandbox>();
       if (!spec_.name.empty()) (void)workspace_->end();
       workspace_.reset();
-      pass_over(reason);
+      pass_over(failure.to_string());
       if (base::Status opened = open(index_ + 1); !opened) {
         return base::fail(std::move(opened).error());
       }
@@ -152,6 +167,7 @@ class ChoiceBackend::Chosen final : public Workspace {
   Fallback fallback_;
   std::chrono::steady_clock::time_point tried_since_;
   bool had_sandbox_ = false;
+  bool needs_images_ = false;
   bool told_ = true;
 };
 
@@ -172,15 +188,19 @@ model::IsolationLevel ChoiceBackend::level_of(Member& member) {
   return candidate.level.has_value() ? *candidate.level : candidate.backend->level();
 }
 
-std::size_t ChoiceBackend::find(std::size_t start, model::IsolationLevel least) {
+bool ChoiceBackend::will_do(Member& member, const Wanted& wanted) {
+  return level_of(member) >= wanted.least && (!wanted.image || member.candidate.has_images);
+}
+
+std::size_t ChoiceBackend::find(std::size_t start, const Wanted& wanted) {
   const std::int64_t now = clock_.steady_now().time_since_epoch().count();
   for (std::size_t index = start; index < members_.size(); ++index) {
     // The last one that will do is tried whatever it did before.
     const bool rests = members_[index]->rests_until_ns > now;
     const bool is_last =
         std::none_of(members_.begin() + static_cast<std::ptrdiff_t>(index) + 1, members_.end(),
-                     [&](const auto& member) { return level_of(*member) >= least; });
-    if (level_of(*members_[index]) >= least && (!rests || is_last)) return index;
+                     [&](const auto& member) { return will_do(*member, wanted); });
+    if (will_do(*members_[index], wanted) && (!rests || is_last)) return index;
   }
   return members_.size();
 }

@@ -34,6 +34,7 @@ class ChoiceBackend final : public Backend {
     std::optional<model::IsolationLevel> level;
     // A sandbox of it is asked whether it is there before it is used.
     bool to_be_tried = true;
+    bool has_images = false;  // SandboxSpec::image
   };
   // Instead of `from`, `to` made a sandbox.
   using OnFallback = std::function<void(const std::string& from, const std::string& to,
@@ -74,9 +75,15 @@ class ChoiceBackend final : public Backend {
   };
 
   model::IsolationLevel level_of(Member& member);
-  // The first from `start` on that does not rest and is strong enough; the number of members if
-  // there is none.
-  std::size_t find(std::size_t start, model::IsolationLevel least);
+  // What a sandbox asks of a member.
+  struct Wanted {
+    model::IsolationLevel least = {};
+    bool image = false;
+  };
+  bool will_do(Member& member, const Wanted& wanted);
+  // The first from `start` on that does not rest and will do; the number of members if there is
+  // none.
+  std::size_t find(std::size_t start, const Wanted& wanted);
   void rest(std::size_t index, const std::string& reason,
             std::chrono::steady_clock::time_point tried_since);
   std::string reason_of(std::size_t index);

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <tuple>
+
 namespace airlock::backend {
 namespace {
 
@@ -14,6 +16,7 @@ struct Behaviour {
   bool opens = true;
   bool creates = true;
   bool is_there = true;  // what it made answers
+  bool lacks_image = false;
   int opened = 0;
   base::ManualClock* clock = nullptr;
   std::chrono::nanoseconds takes{0};  // to open, as `clock` tells
@@ -47,6 +50,7 @@ class FakeWorkspace final : public Workspace {
   }
   base::Status put_file(InputFile) override { return {}; }
   base::Result<Collected> collect(CollectSpec) override {
+    if (behaviour_.lacks_image) return base::fail(base::ErrorCode::kNotFound, "no such image");
     if (!behaviour_.is_there) return base::fail(base::ErrorCode::kUnavailable, "it is not there");
     return Collected{};
   }
@@ -163,6 +167,68 @@ TEST_F(ChoiceTest, NothingWeakerThanWhatIsAskedForStandsIn) {
 TEST_F(ChoiceTest, WithNobodyLeftTheReasonIsTheFirstOnes) {
   strong_.opens = weak_.opens = false;
   EXPECT_EQ(run(), "not opened: strong: cannot open");
+}
+
+// "first", which has no images, then "one" and "two", which have, then "last", which has none.
+class ChoiceOfImagesTest : public testing::Test {
+ protected:
+  ChoiceOfImagesTest() {
+    std::vector<ChoiceBackend::Candidate> candidates;
+    for (const auto& [name, behaviour, has_images] : {std::tuple("first", &first_, false),
+                                                      {"one", &one_, true},
+                                                      {"two", &two_, true},
+                                                      {"last", &last_, false}}) {
+      candidates.push_back(
+          {name, std::make_unique<FakeBackend>(*behaviour), kContainer, true, has_images});
+    }
+    choice_.emplace(std::move(candidates), nullptr, clock_);
+  }
+
+  // Who was asked for a workspace, in the end, or what went wrong.
+  std::string run(const std::string& image) {
+    for (Behaviour* all : {&first_, &one_, &two_, &last_}) all->opened = 0;
+    auto workspace = choice_->open_workspace({});
+    if (!workspace) return "not opened: " + workspace.error().message;
+    auto sandbox = (*workspace)->create_sandbox({.image = image});
+    if (!sandbox) return "not created: " + sandbox.error().message;
+    if (last_.opened > 0) return "last";
+    if (two_.opened > 0) return "two";
+    return one_.opened > 0 ? "one" : "first";
+  }
+
+  Behaviour first_;
+  Behaviour one_;
+  Behaviour two_;
+  Behaviour last_;
+  base::ManualClock clock_;
+  std::optional<ChoiceBackend> choice_;
+};
+
+TEST_F(ChoiceOfImagesTest, OnlyWhoHasImagesMakesASandboxOfOne) {
+  EXPECT_EQ(run("tools"), "one");
+  EXPECT_EQ(run(""), "first");
+  one_.is_there = false;
+  EXPECT_EQ(run("tools"), "two");
+  two_.opens = false;
+  EXPECT_EQ(run("tools"), "not created: two: cannot open") << "and not the last";
+}
+
+TEST_F(ChoiceOfImagesTest, AnImageThatIsNotThereIsNobodysFault) {
+  one_.lacks_image = true;
+  EXPECT_EQ(run("tools"), "not created: no such image");
+  EXPECT_EQ(two_.opened, 0) << "it is the same dockerd";
+  one_.lacks_image = false;
+  EXPECT_EQ(run("tools"), "one") << "it does not rest";
+}
+
+TEST_F(ChoiceOfImagesTest, WhatHasBegunElsewhereHasNone) {
+  auto workspace = choice_->open_workspace({});
+  ASSERT_TRUE((*workspace)->create_sandbox({}).has_value());
+  const auto sandbox = (*workspace)->create_sandbox({.image = "tools"});
+  ASSERT_FALSE(sandbox.has_value());
+  EXPECT_EQ(
+      sandbox.error().message,
+      "image tools is not to be had in first, which has stood in for Docker since this began");
 }
 
 }  // namespace

@@ -42,6 +42,7 @@ constexpr std::uint64_t kMemoryBytesAhead = 512u << 20;
 constexpr std::uint32_t kTasksAhead = 256;
 constexpr std::chrono::seconds kCleanTimeout{10};
 constexpr std::string_view kGpuKind = "nvidia.com/gpu=";
+constexpr std::string_view kGpuVariable = "NVIDIA_VISIBLE_DEVICES";
 
 // "mode=0755,size=N,nr_inodes=M", of a workspace store.
 std::string number_after(const std::string& options, std::string_view name) {
@@ -63,8 +64,8 @@ std::uint64_t open_files_max() {
 // What dockerd has told.
 struct Ready {
   Engine engine;
-  Image image;              // the default one, with our programs
-  bool own_groups = false;  // it can put a container below a cgroup of ours
+  bool own_groups = false;          // it can put a container below a cgroup of ours
+  std::optional<Image> image = {};  // the default one, with our programs, once it is there
 };
 base::Result<Ready> get_ready(const DockerOptions& options, const DockerOwner& owner);
 
@@ -102,7 +103,7 @@ json::array gpu_request(const std::vector<std::string>& gpus) {
 std::string gpu_variable(const std::vector<std::string>& gpus) {
   std::string list;
   for (const std::string& gpu : gpus) list += (list.empty() ? "" : ",") + gpu;
-  return "NVIDIA_VISIBLE_DEVICES=" + (list.empty() ? "void" : list);
+  return std::string(kGpuVariable) + "=" + (list.empty() ? "void" : list);
 }
 
 // The directory of the group that `entrance`, a file in it, leads into.
@@ -125,6 +126,7 @@ class DockerRuntime final : public Runtime {
     // Whoever asks may be a daemon that was taken over.
     if (wanted_ != options_.image &&
         std::ranges::find(options_.images, wanted_) == options_.images.end()) {
+      is_by_image_ = true;
       return base::fail(base::ErrorCode::kPermissionDenied, wanted_ + " is not to be used",
                         "the operator names images in execution.images");
     }
@@ -165,6 +167,7 @@ class DockerRuntime final : public Runtime {
     return {};
   }
 
+  bool fails_by_image() const override { return is_by_image_; }
   std::vector<std::string> environment() const override { return image_.environment; }
 
   int put_input(const jail::PutFile& request, const UniqueFd& content) override {
@@ -185,9 +188,10 @@ class DockerRuntime final : public Runtime {
   const Engine& engine() const { return ready_->engine; }
   base::Status find_ready() {
     if (!ready_.has_value()) { AIRLOCK_ASSIGN(ready_, get_ready(options_, owner_)); }
-    image_ = ready_->image;
-    if (wanted_ == options_.image) return {};
-    AIRLOCK_ASSIGN(image_, find_image(engine(), wanted_, options_.common.programs));
+    // From here on what fails another image would not: it is of this one's author.
+    is_by_image_ = wanted_ != options_.image;
+    const Image* const known = !is_by_image_ && ready_->image ? &*ready_->image : nullptr;
+    AIRLOCK_ASSIGN(image_, find_image(engine(), wanted_, options_.common.programs, known));
     return {};
   }
   base::Result<Answer> create(const ContainerRequest& request) {
@@ -254,7 +258,7 @@ class DockerRuntime final : public Runtime {
         {"User", "0:0"},
         {"Entrypoint", json::value_from(link_command())},
         {"Cmd", json::array{}},
-        {"Env", json::array{gpu_variable(gpus_)}},
+        {"Env", own_environment()},
         {"WorkingDir", "/"},
         {"Hostname", "airlock"},
         {"NetworkDisabled", true},
@@ -267,6 +271,18 @@ class DockerRuntime final : public Runtime {
         {"AttachStderr", true},
         {"Labels", owner_.labels(request.slot)},
         {"HostConfig", host}};
+  }
+
+  // Of the container's first process and of the hooks of its runtime, which are root: a name alone
+  // takes away what the image has of that name. Programs are given it by the shim.
+  json::array own_environment() const {
+    json::array entries;
+    for (const std::string& entry : image_.environment) {
+      const std::string_view name = std::string_view(entry).substr(0, entry.find('='));
+      if (!name.empty() && name != kGpuVariable) entries.emplace_back(name);
+    }
+    entries.emplace_back(gpu_variable(gpus_));
+    return entries;
   }
 
   // A small workspace that is used once is memory; another is volumes of dockerd's.
@@ -307,6 +323,7 @@ class DockerRuntime final : public Runtime {
   std::optional<Ready> ready_;
   std::string wanted_;  // the image, as it was asked for
   Image image_;
+  bool is_by_image_ = false;
   std::string name_;
   std::string said_;
   std::string directory_;          // of the group of ours that the container is below; empty: none
@@ -399,7 +416,6 @@ base::Result<Ready> get_ready(const DockerOptions& options, const DockerOwner& o
   AIRLOCK_ASSIGN(const Answer info, engine.get("/info"));
   if (info.status != kOk) return refused("info", info);
   if (options.gvisor) AIRLOCK_TRY(check_runtime(info.body));
-  AIRLOCK_ASSIGN(Image image, find_image(engine, options.image, options.common.programs));
   // systemd takes slices of its own for parents only.
   const bool own_groups =
       text_of(info.body, "CgroupDriver") == "cgroupfs" && !owner.group_paths.empty();
@@ -410,7 +426,7 @@ base::Result<Ready> get_ready(const DockerOptions& options, const DockerOwner& o
         "our own: runsc cannot change limits of a container that runs",
         "execution.mode gvisor needs no dockerd");
   }
-  return Ready{.engine = std::move(engine), .image = std::move(image), .own_groups = own_groups};
+  return Ready{.engine = std::move(engine), .own_groups = own_groups};
 }
 
 }  // namespace
@@ -418,9 +434,14 @@ base::Result<Ready> get_ready(const DockerOptions& options, const DockerOwner& o
 base::Result<std::unique_ptr<ContainerTier>> make_docker_tier(const DockerOptions& options,
                                                               const jail::LauncherHost& host) {
   AIRLOCK_ASSIGN(DockerOwner owner, DockerOwner::open(host, options.group_parent));
-  auto ready = get_ready(options, owner);
-  return std::make_unique<DockerTier>(options, std::move(owner),
-                                      ready ? std::optional(std::move(*ready)) : std::nullopt);
+  std::optional<Ready> ready;
+  if (auto found = get_ready(options, owner)) {
+    ready = std::move(*found);
+    if (auto image = find_image(ready->engine, options.image, options.common.programs)) {
+      ready->image = std::move(*image);
+    }
+  }
+  return std::make_unique<DockerTier>(options, std::move(owner), std::move(ready));
 }
 
 }  // namespace airlock::container

@@ -107,6 +107,46 @@ base::Result<std::string> make_image(const Engine& engine, const std::string& ba
   return image;
 }
 
+// For a log, of what a registry may have said.
+std::string one_line(std::string text) {
+  constexpr std::size_t kLineBytesMax = 300;
+  if (text.size() > kLineBytesMax) text = text.substr(0, kLineBytesMax) + "...";
+  for (char& c : text) {
+    if (c < ' ' || c > '~') c = '?';
+  }
+  return text;
+}
+
+// What of an image's configuration counts. One that we do not take is refused.
+base::Status read_config(const json::value& described, const std::string& base, Image* image) {
+  const json::value* const config = member(described, "Config");
+  const json::value* const volumes = config != nullptr ? member(*config, "Volumes") : nullptr;
+  // dockerd would make them writable, without a limit, and one at the folder of our programs would
+  // hide these from the image that is made of it.
+  if (volumes != nullptr && volumes->is_object() && !volumes->as_object().empty()) {
+    return base::fail(base::ErrorCode::kNotFound,
+                      "image " + base + " declares volumes (" +
+                          one_line(volumes->as_object().begin()->key()) + ")",
+                      "build it without VOLUME, or docker export and import it");
+  }
+  const json::value* const environment = config != nullptr ? member(*config, "Env") : nullptr;
+  if (environment == nullptr || !environment->is_array()) return {};
+  std::size_t bytes = 0;
+  for (const json::value& entry : environment->as_array()) {
+    if (!entry.is_string()) continue;
+    bytes += entry.as_string().size();
+    image->environment.emplace_back(entry.as_string());
+  }
+  if (image->environment.size() > kImageVariablesMax || bytes > kImageVariablesBytesMax) {
+    return base::fail(base::ErrorCode::kNotFound,
+                      "image " + base + " has more than " + std::to_string(kImageVariablesMax) +
+                          " variables, or more than " +
+                          std::to_string(kImageVariablesBytesMax / 1024) + " KiB of them",
+                      "build it with less ENV");
+  }
+  return {};
+}
+
 }  // namespace
 
 // FNV-1a, as everywhere where a name is to differ and nobody is to be kept out.
@@ -154,19 +194,24 @@ std::string filter(std::string_view name, std::string_view value) {
   return "filters=" + encoded;
 }
 
-void pull_images(const std::string& socket, const std::vector<std::string>& images, bool always) {
-  for (const std::string& image : images) {
-    const auto engine = Engine::connect(socket, kPullTimeout);
-    if (!engine) return;  // who needs it says so
-    const auto there = engine->get("/images/" + image + "/json");
-    if (!there || (!always && there->status == kOk)) continue;
-    // Without a tag dockerd would pull every one that there is.
-    const std::size_t slash = image.rfind('/');
-    const bool whole =
-        image.find_first_of(":@", slash == std::string::npos ? 0 : slash) != std::string::npos;
-    if (const base::Status pulled = engine->pull(image + (whole ? "" : ":latest")); !pulled) {
-      std::fprintf(stderr, "airlock-broker: %s\n", pulled.error().to_string().c_str());
-    }
+ImagePuller::ImagePuller(std::string socket, std::string image, bool always)
+    : socket_(std::move(socket)), image_(std::move(image)), always_(always) {
+  // Without a tag dockerd would pull every one that there is.
+  const std::size_t slash = image_.rfind('/');
+  const std::size_t name = slash == std::string::npos ? 0 : slash;
+  if (image_.find_first_of(":@", name) == std::string::npos) image_ += ":latest";
+}
+
+void ImagePuller::try_it() {
+  const auto engine = Engine::connect(socket_, kPullTimeout);
+  if (!engine) return;  // who needs it says so
+  const auto there = engine->get("/images/" + image_ + "/json");
+  if (!there || (!always_ && there->status == kOk)) return;
+  const base::Status pulled = engine->pull(image_);
+  const std::string complaint = pulled ? "" : one_line(pulled.error().to_string());
+  if (pulled) always_ = false;
+  if (complaint != std::exchange(complaint_, complaint) && !pulled) {
+    std::fprintf(stderr, "airlock-broker: %s\n", complaint.c_str());
   }
 }
 
@@ -193,28 +238,25 @@ void sweep_images(const Engine& engine) {
 }
 
 base::Result<Image> find_image(const Engine& engine, const std::string& base,
-                               const std::string& programs) {
+                               const std::string& programs, const Image* known) {
   AIRLOCK_ASSIGN(const Answer found, engine.get("/images/" + base + "/json"));
   if (found.status == kNotFound) {
-    return base::fail(base::ErrorCode::kUnavailable, "Docker has no image " + base,
-                      "it may be on its way (execution.image_pull); else pull or import one, or "
-                      "name another by execution.docker_image");
+    return base::fail(base::ErrorCode::kNotFound, "Docker has no image " + base,
+                      "docker pull or docker import it, unless execution.image_pull is about to; "
+                      "the default one is named by execution.docker_image");
   }
   if (found.status != kOk) return refused("look for " + base, found);
-  const std::string base_id = text_of(found.body, "Id");
+  Image image{.base_id = text_of(found.body, "Id"), .name = {}, .environment = {}};
+  if (known != nullptr && known->base_id == image.base_id) return *known;
+  AIRLOCK_TRY(read_config(found.body, base, &image));
   AIRLOCK_ASSIGN(const Layer layer, make_layer(programs));
-  const std::string name = std::string(kImageName) + ":" + short_hash(base_id) + "-" + layer.stamp;
-  AIRLOCK_ASSIGN(const Answer made, engine.get("/images/" + name + "/json"));
-  if (made.status != kOk) AIRLOCK_TRY(make_image(engine, base_id, layer, name));
-  // Not its id: somebody else who makes the same at the same time takes the name away from that.
-  Image image{.name = name, .environment = {}};
-  const json::value* const config = member(found.body, "Config");
-  const json::value* const environment = config != nullptr ? member(*config, "Env") : nullptr;
-  if (environment != nullptr && environment->is_array()) {
-    for (const json::value& entry : environment->as_array()) {
-      if (entry.is_string()) image.environment.emplace_back(entry.as_string());
-    }
-  }
+  // The whole digest: who makes one image must not find a second one that is called the same.
+  const std::size_t colon = image.base_id.find(':');
+  image.name = std::string(kImageName) + ":" +
+               image.base_id.substr(colon == std::string::npos ? 0 : colon + 1) + "-" + layer.stamp;
+  AIRLOCK_ASSIGN(const Answer made, engine.get("/images/" + image.name + "/json"));
+  // By name and not by id: somebody else who makes the same at the same time takes the name away.
+  if (made.status != kOk) AIRLOCK_TRY(make_image(engine, image.base_id, layer, image.name));
   return image;
 }
 

@@ -41,16 +41,35 @@ std::string filter(std::string_view name, std::string_view value);
 std::string short_hash(std::string_view text);
 
 struct Image {
-  std::string name;
-  std::vector<std::string> environment;  // "NAME=value", for programs
+  std::string base_id;  // of what the operator named
+  std::string name;     // of the one with our programs
+  // "NAME=value", for programs; at most kImageVariablesMax, of kImageVariablesBytesMax together.
+  std::vector<std::string> environment;
 };
-// `base` is what the operator named, `programs` the folder of airlock-link and airlock-init.
-base::Result<Image> find_image(const docker::Engine& engine, const std::string& base,
-                               const std::string& programs);
+inline constexpr std::size_t kImageVariablesMax = 256;
+inline constexpr std::size_t kImageVariablesBytesMax = 32 * 1024;
 
-// Has dockerd pull those of `images` that it does not have, or all of them; blocks for as long as
-// that takes. Where it fails a line of our stderr says so.
-void pull_images(const std::string& socket, const std::vector<std::string>& images, bool always);
+// `base` is what the operator named, `programs` the folder of airlock-link and airlock-init;
+// `known` is what was found before, if anything. kNotFound: the image is not there, or is none that
+// we take.
+base::Result<Image> find_image(const docker::Engine& engine, const std::string& base,
+                               const std::string& programs, const Image* known = nullptr);
+
+// Has dockerd pull an image beforehand: a registry may be slow, or hang.
+class ImagePuller {
+ public:
+  // If dockerd lacks it or, with `always`, once in any case.
+  ImagePuller(std::string socket, std::string image, bool always);
+  // Blocks for as long as it takes. What fails is tried again by the next one; why is said on
+  // stderr when that is news.
+  void try_it();
+
+ private:
+  std::string socket_;
+  std::string image_;
+  bool always_;
+  std::string complaint_;  // that was told
+};
 
 // Removes what was left of making images: old containers, and images that have lost their name.
 void sweep_images(const docker::Engine& engine);

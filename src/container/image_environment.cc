@@ -41,10 +41,8 @@ std::string merge_path(std::string_view image, std::string_view given) {
   return path;
 }
 
-// With the "=".
-std::string_view name_of(std::string_view entry) {
-  return entry.substr(0, std::min(entry.find('='), entry.size() - 1) + 1);
-}
+// With the "="; of what is_variable().
+std::string_view name_of(std::string_view entry) { return entry.substr(0, entry.find('=') + 1); }
 
 bool is_variable(std::string_view entry) {
   const std::size_t equals = entry.find('=');

@@ -77,6 +77,9 @@ class Runtime {
   virtual int put_input(const jail::PutFile& request, const base::UniqueFd& content) = 0;
   // The limits of a program that is about to start, where they are the runtime's to hold.
   virtual base::Status limit(const jail::Exec& request) = 0;
+  // A container that is not there, or not ready in time, is so because of its image, as far as can
+  // be known: nothing is wrong with the runtime.
+  virtual bool fails_by_image() const { return false; }
   // What the image wants of every program's environment, as "NAME=value".
   virtual std::vector<std::string> environment() const { return {}; }
 };

@@ -107,7 +107,8 @@ class Shim {
         (error.to_string() + (error.hint.empty() ? "" : " (" + error.hint + ")"))
             .substr(0, jail::kDetailBytesMax);
     jail::InitReady failure;
-    failure.stage = static_cast<std::uint16_t>(jail::Stage::kContainer);
+    failure.stage = static_cast<std::uint16_t>(
+        runtime_->fails_by_image() ? jail::Stage::kImage : jail::Stage::kContainer);
     failure.stage_errno = error.os_errno != 0 ? error.os_errno : EIO;
     failure.detail = detail;
     jail::send_message(channel_.get(), failure);
@@ -192,7 +193,7 @@ class Shim {
     for (const std::string& entry : entries) words += entry + '\0';
     request.env = {words.data(), words.size(), static_cast<std::uint32_t>(entries.size())};
     packet->bytes = jail::encode(request, rewritten_, packet->fd_count);
-    if (!packet->bytes.empty()) return true;
+    if (!packet->bytes.empty() && entries.size() <= jail::kListEntriesMax) return true;
     failure_ = base::Error{base::ErrorCode::kLimitExceeded,
                            E2BIG,
                            "the program's words and the image's environment are too long",

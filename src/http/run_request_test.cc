@@ -329,6 +329,16 @@ TEST(RunRequestTest, IsolationIsAskedForByName) {
   EXPECT_EQ(parse(with(R"("seccomp_profile":"gpu")"), policy)->request.spec.seccomp_profile, "gpu");
 }
 
+TEST(RunRequestTest, AnImageIsOneOfTheOperators) {
+  EXPECT_EQ(refusal(with(R"("image":"tools:1")")).field, "image") << "there is none";
+  RunLimitsPolicy policy;
+  policy.images = model::ImageList({"tools:1"});
+  EXPECT_EQ(parse(with(R"("image":"docker:tools:1")"), policy)->request.spec.image, "tools:1");
+  EXPECT_EQ(parse(with(R"("env":{})"), policy)->request.spec.image, "");
+  EXPECT_EQ(refusal(with(R"("image":"tools:2")"), policy).field, "image");
+  EXPECT_EQ(refusal(with(R"("image":["tools:1"])"), policy).field, "image");
+}
+
 TEST(RunRequestTest, TheMaximumOfTheOperatorHoldsForDefaultsToo) {
   RunLimitsPolicy policy;
   policy.limits_max.memory = base::mebibytes(100);

@@ -31,9 +31,11 @@ bool Keeper::collect(const Collect& request, Packet* packet) {
   if (error == 0) error = send_packet(sandbox_->channel.get(), packet->bytes);
   sandbox_->collecting = error == 0;
   if (error != 0) {
-    send_message(
-        caller_.get(),
-        CollectDone{.truncated = false, .os_errno = error, .detail = sandbox_->failure_detail});
+    send_message(caller_.get(),
+                 CollectDone{.truncated = false,
+                             .os_errno = error,
+                             .detail = sandbox_->failure_detail,
+                             .stage = static_cast<std::uint16_t>(sandbox_->failure.stage)});
   }
   return true;
 }

@@ -321,9 +321,11 @@ void Keeper::init_died() {
   if (sandbox_->layer != nullptr) finish_layer(EIO);
   // To whoever keeps it for later, and is not going to ask; the first collect would fail, too.
   if (sandbox_->processes.empty() && !request_.reusable) {
-    send_message(
-        caller_.get(),
-        CollectDone{.truncated = false, .os_errno = ECHILD, .detail = sandbox_->failure_detail});
+    send_message(caller_.get(),
+                 CollectDone{.truncated = false,
+                             .os_errno = ECHILD,
+                             .detail = sandbox_->failure_detail,
+                             .stage = static_cast<std::uint16_t>(sandbox_->failure.stage)});
   }
   for (const auto& process : sandbox_->processes) {
     if (process->ended()) continue;

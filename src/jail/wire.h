@@ -30,7 +30,9 @@
 
 namespace airlock::jail {
 
-inline constexpr std::uint32_t kWireMagic = 0x314b4c41;  // "ALK1"
+// Another one as soon as a message changes: keepers outlive the daemon, and what a newer one cannot
+// speak with it must not adopt.
+inline constexpr std::uint32_t kWireMagic = 0x324b4c41;  // "ALK2"
 inline constexpr std::size_t kMessageBytesMax = 128 * 1024;
 inline constexpr std::size_t kMessageFdsMax = 8;
 inline constexpr std::size_t kDeniedCallsMax = 64;
@@ -179,9 +181,10 @@ struct CollectDone {
   static constexpr MessageType kType = MessageType::kCollectDone;
   bool truncated = false;
   std::int32_t os_errno = 0;
-  std::string_view detail =
-      {};  // why there is no sandbox, for a person, where more than that is known
-  void visit(auto& a) { a(truncated, os_errno, detail); }
+  // Why there is no sandbox, for a person, where more than that is known; and at which Stage.
+  std::string_view detail = {};
+  std::uint16_t stage = 0;
+  void visit(auto& a) { a(truncated, os_errno, detail, stage); }
 };
 
 struct Signal {

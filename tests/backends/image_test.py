@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import time
 import unittest
 
@@ -23,7 +24,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "blackbox")]
 
 import case  # noqa: E402
 import jobs_test  # noqa: E402
-from backend import HAS_DOCKER, MODE, SOCKET, comes_true, docker  # noqa: E402
+from backend import HAS_DOCKER, MODE, SOCKET, comes_true, containers, docker  # noqa: E402
 from service import Service  # noqa: E402
 
 REGISTRY = "docker-registry"
@@ -140,6 +141,24 @@ class Image(unittest.TestCase):
             self.assertNotIn("image", result["isolation"])
             self.assertNotEqual(result["stdout"], "", result)  # of the default one
 
+    def test_its_environment_is_for_programs_only(self):
+        docker("pull", self.image)
+        with Service("--jobs=false", env=settings(self.image)) as service:
+            sleeper = threading.Thread(target=run, args=(service,), kwargs={
+                "argv": ["/bin/busybox", "sleep", "4"], "image": self.image})
+            sleeper.start()
+            self.addCleanup(sleeper.join)
+            seen = []
+
+            def is_seen():
+                seen[:] = [line for line in docker(
+                    "inspect", "--format", "{{.Config.Env}}", *containers()).split("\n")
+                    if "WHO" in line]
+                return seen
+
+            self.assertTrue(comes_true(is_seen))
+            self.assertEqual(seen, ["[PATH WHO NVIDIA_VISIBLE_DEVICES=void]"])
+
     def test_one_by_digest_is_that_one_whatever_its_tag_has_become(self):
         self.registry.push("team/tools:1", "#!/bin/sh\necho another\n")
         self.addCleanup(self.registry.push, "team/tools:1", GREET)
@@ -171,13 +190,34 @@ class Image(unittest.TestCase):
             time.sleep(2)
             status, result = service.ask_json("POST", "/v1/run",
                                               {"argv": ["greet"], "image": self.image})
-            said = str(result)
-            self.assertIn(f"Docker has no image {self.image}", said)
-            self.assertIn("image_pull", said)
+            self.assertEqual(status, 503, result)
+            self.assertIn(f"Docker has no image {self.image}", result["error"]["message"])
+            self.assertIn("image_pull", str(result))
             result = run(service, argv=["/bin/echo", "hi"])
             self.assertEqual(result["stdout"], "hi\n", result)
             self.assertEqual(result["isolation"]["backend"], MODE)
             self.assertNotIn("fallback", result["isolation"])
+
+    def test_one_is_to_be_had_where_the_default_one_is_not(self):
+        docker("pull", self.image)
+        env = {**settings(self.image), "AIRLOCK_EXECUTION_DOCKER_IMAGE": "not-there:1",
+               "AIRLOCK_EXECUTION_FALLBACK_ON_ERROR": "true"}
+        with Service("--jobs=false", env=env) as service:
+            result = run(service, argv=["greet"], image=self.image)
+            self.assertEqual(result["stdout"], "greetings from the-image\n", result)
+            result = run(service, argv=["/bin/echo", "hi"])
+            self.assertIn("no image not-there:1", result["isolation"]["fallback"]["reason"])
+
+    def test_one_with_volumes_is_refused(self):
+        image = "with-volumes:1"
+        subprocess.run(["docker", "-H", f"unix://{SOCKET}", "import", "--change",
+                        "VOLUME /var/data", "-", image], input=bytes(10240),
+                       capture_output=True, timeout=60, check=True)
+        with Service("--jobs=false", env=settings(image)) as service:
+            status, result = service.ask_json("POST", "/v1/run",
+                                              {"argv": ["greet"], "image": image})
+            self.assertEqual(status, 503, result)
+            self.assertIn("declares volumes (/var/data)", result["error"]["message"])
 
     def test_a_registry_that_does_not_have_it_is_told_of(self):
         name = f"{self.registry.host}/team/nothing:1"
@@ -192,8 +232,9 @@ class Image(unittest.TestCase):
         with Service("--jobs=false", env=env) as service:
             status, result = service.ask_json("POST", "/v1/run",
                                               {"argv": ["/bin/true"], "image": "tools:1"})
-            self.assertNotEqual(result.get("outcome"), "exited", (status, result))
-            self.assertIn("image", str(result))
+            self.assertEqual(status, 503, result)
+            self.assertIn("/nowhere/docker.sock", result["error"]["message"])
+            self.assertEqual(run(service, argv=["/bin/true"])["outcome"], "exited")
 
 
 class Configured(jobs_test.Runner):

@@ -1,4 +1,4 @@
-"""What a hostile caller tries with layers, folders and devices (part of hostile_caller.py)."""
+"""What a hostile caller tries with what sandboxes are given (part of hostile_caller.py)."""
 
 import pathlib
 import struct
@@ -11,8 +11,9 @@ from hostile_support import exited_zero, expect, program, report_of, sandbox
 def names_that_are_not_given(launcher):
     names = ("unknown", "..", "../..", "/", "/etc", "a/b", "A", "", "\n", "x" * 200, "/dev/sda")
     for name in names:
-        for given in ({"layer": name}, {"folders": [name]}, {"devices": [name]}):
-            if given == {"layer": ""}:
+        for given in ({"layer": name}, {"folders": [name]}, {"devices": [name]},
+                      {"image": name}):
+            if given in ({"layer": ""}, {"image": ""}):
                 continue  # that is none
             keeper = launcher.open()
             wire.send(keeper, wire.create_sandbox(**given))

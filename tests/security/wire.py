@@ -14,7 +14,7 @@ import subprocess
 
 from support import airlock
 
-MAGIC = 0x314B4C41
+MAGIC = 0x324B4C41
 TYPES = (
     "none OpenWorkspace CreateSandbox DestroySandbox PutFile Exec Collect CollectedFile "
     "RefusedFile CollectDone Signal Terminate Kill Terminal Report ViewSetup WorkspaceSetup "

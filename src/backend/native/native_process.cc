@@ -252,6 +252,12 @@ base::Result<Collected> receive_collected(int channel) {
     } else if (jail::decode(packet.bytes, &refused)) {
       collected.refused.push_back({escape_name(refused.path), std::string(refused.reason)});
     } else if (jail::decode(packet.bytes, &done)) {
+      if (static_cast<jail::Stage>(done.stage) == jail::Stage::kImage) {
+        return base::fail(base::ErrorCode::kNotFound,
+                          done.detail.empty()
+                              ? setup_hint(jail::Stage::kImage, done.os_errno, false)
+                              : std::string(done.detail));
+      }
       if (!done.detail.empty()) {
         return base::fail(base::ErrorCode::kUnavailable, std::string(done.detail));
       }

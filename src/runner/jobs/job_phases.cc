@@ -137,7 +137,8 @@ Went<void> JobDriver::check() {
   if (fs::exists(kept / kKeptMark, error)) {
     const auto view = source::FolderView::open(kept.string());
     if (!view) return lost(view.error());
-    // Its language was asked for before: the host may have changed under a running job.
+    // Its language was asked for before: the host may have changed under a running job. How an
+    // image is called is for the list to say, and one that left it cannot be had.
     return plan_from(*view, {.image = parts_.host_checks.image});
   }
   fs::create_directories(kept, error);
