@@ -1,11 +1,18 @@
 #include "backend/choice_backend.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "base/check.h"
 
 namespace airlock::backend {
+namespace {
+
+// As many as are kept ready, about: whoever has removed one of them may have removed all.
+constexpr int kDiedMax = 4;
+
+}  // namespace
 
 // What comes back from a process says what its sandbox should have been.
 class ChoiceBackend::ChosenProcess final : public Process {
@@ -117,16 +124,18 @@ class ChoiceBackend::Chosen final : public Workspace {
         failure = made.error();
       }
       if (had_sandbox_) return made;
+      made = std::unique_ptr<Sandbox>();
       // An image that dockerd does not have no other of its backends has: that is nobody's fault.
       if (needs_images_ && failure.code == base::ErrorCode::kNotFound) {
         failure.code = base::ErrorCode::kUnavailable;
         return base::fail(std::move(failure));
       }
-      made = std::unique_ptr<Sandbox>();
       if (!spec_.name.empty()) (void)workspace_->end();
       workspace_.reset();
-      pass_over(failure.to_string());
-      if (base::Status opened = open(index_ + 1); !opened) {
+      // One that was kept ready and has died since says nothing of its backend.
+      const bool has_died = failure.os_errno == ECHILD && died_++ < kDiedMax;
+      if (!has_died) pass_over(failure.to_string());
+      if (base::Status opened = open(has_died ? index_ : index_ + 1); !opened) {
         return base::fail(std::move(opened).error());
       }
     }
@@ -168,6 +177,7 @@ class ChoiceBackend::Chosen final : public Workspace {
   std::chrono::steady_clock::time_point tried_since_;
   bool had_sandbox_ = false;
   bool needs_images_ = false;
+  int died_ = 0;  // sandboxes of ours that were there when they were asked for
   bool told_ = true;
 };
 

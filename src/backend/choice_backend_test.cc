@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <tuple>
 
 namespace airlock::backend {
@@ -17,6 +18,7 @@ struct Behaviour {
   bool creates = true;
   bool is_there = true;  // what it made answers
   bool lacks_image = false;
+  int die = 0;  // so many of what it makes
   int opened = 0;
   base::ManualClock* clock = nullptr;
   std::chrono::nanoseconds takes{0};  // to open, as `clock` tells
@@ -50,6 +52,10 @@ class FakeWorkspace final : public Workspace {
   }
   base::Status put_file(InputFile) override { return {}; }
   base::Result<Collected> collect(CollectSpec) override {
+    if (behaviour_.die > 0) {
+      --behaviour_.die;
+      return base::fail(base::errno_error("collect", ECHILD));
+    }
     if (behaviour_.lacks_image) return base::fail(base::ErrorCode::kNotFound, "no such image");
     if (!behaviour_.is_there) return base::fail(base::ErrorCode::kUnavailable, "it is not there");
     return Collected{};
@@ -126,6 +132,15 @@ TEST_F(ChoiceTest, WhatCannotOpenCreateOrAnswerIsPassedOver) {
   EXPECT_EQ(run(), "strong: it is not there");
   EXPECT_EQ(told_.size(), 3u);
   EXPECT_EQ(choice_->fallbacks(), 3u);
+}
+
+TEST_F(ChoiceTest, ASandboxThatWasReadyAndDiedIsMadeAgainByTheSame) {
+  strong_.die = 2;
+  EXPECT_EQ(run(), ": ");
+  EXPECT_EQ(strong_.opened, 3);
+  strong_.die = 100;
+  EXPECT_EQ(run(), "strong: collect: No child processes") << "but not for ever";
+  EXPECT_EQ(strong_.die, 95);
 }
 
 TEST_F(ChoiceTest, OneThatFailedRestsAndIsThenTriedAgain) {
