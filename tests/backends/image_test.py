@@ -62,21 +62,32 @@ class Registry:
 
     def push(self, name, program):
         """An image with `greet` on its PATH; its digest. dockerd does not have it afterwards."""
-        archive = io.BytesIO()
-        with tarfile.open(fileobj=archive, mode="w") as tar:
-            for path in ("bin/busybox", "bin/sh", "bin/cat"):
-                tar.add("/bin/busybox", arcname=path)
-            entry = tarfile.TarInfo("opt/tools/greet")
-            entry.size, entry.mode = len(program), 0o755
-            tar.addfile(entry, io.BytesIO(program.encode()))
         image = f"{self.host}/{name}"
-        subprocess.run(["docker", "-H", f"unix://{SOCKET}", "import", "--change",
-                        "ENV PATH=/opt/tools:/bin WHO=the-image", "-", image],
-                       input=archive.getvalue(), capture_output=True, timeout=60, check=True)
+        make_image(image, [("opt/tools/greet", tarfile.REGTYPE, program)],
+                   "ENV PATH=/opt/tools:/bin WHO=the-image")
         docker("push", image)
         digest = docker("inspect", "--format", "{{index .RepoDigests 0}}", image)
         docker("rmi", image)
         return image, digest
+
+
+def make_image(image, entries, *changes):
+    """Of busybox and (path, type, content or target of a link)."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for path in ("bin/busybox", "bin/sh", "bin/cat"):
+            tar.add("/bin/busybox", arcname=path)
+        for path, kind, content in entries:
+            entry = tarfile.TarInfo(path)
+            entry.type, entry.mode = kind, 0o755
+            if kind == tarfile.SYMTYPE:
+                entry.linkname = content
+            else:
+                entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content.encode()))
+    words = [word for change in changes for word in ("--change", change)]
+    subprocess.run(["docker", "-H", f"unix://{SOCKET}", "import", *words, "-", image],
+                   input=archive.getvalue(), capture_output=True, timeout=60, check=True)
 
 
 def run(service, **request):
@@ -114,15 +125,16 @@ class Image(unittest.TestCase):
         for image in (self.image, self.digest):
             docker("rmi", image)
 
-    def come_to_run(self, service, **request):
-        """Its result, when what is missing has been pulled."""
+    def come_to_run(self, service, seconds=60, **request):
+        """Its result, when what is missing has been pulled: until then it is refused."""
         results = []
 
         def runs():
-            results.append(run(service, **request))
-            return results[-1]["outcome"] == "exited"
+            status, result = service.ask_json("POST", "/v1/run", request)
+            results.append(result)
+            return status == 200 and result["outcome"] == "exited"
 
-        comes_true(runs, 60)
+        self.assertTrue(comes_true(runs, seconds), results[-1])
         return results[-1]
 
     def test_one_that_is_missing_is_pulled_and_runs_with_its_own_environment(self):
@@ -208,16 +220,52 @@ class Image(unittest.TestCase):
             result = run(service, argv=["/bin/echo", "hi"])
             self.assertIn("no image not-there:1", result["isolation"]["fallback"]["reason"])
 
-    def test_one_with_volumes_is_refused(self):
-        image = "with-volumes:1"
-        subprocess.run(["docker", "-H", f"unix://{SOCKET}", "import", "--change",
-                        "VOLUME /var/data", "-", image], input=bytes(10240),
-                       capture_output=True, timeout=60, check=True)
-        with Service("--jobs=false", env=settings(image)) as service:
-            status, result = service.ask_json("POST", "/v1/run",
-                                              {"argv": ["greet"], "image": image})
-            self.assertEqual(status, 503, result)
-            self.assertIn("declares volumes (/var/data)", result["error"]["message"])
+    def test_one_that_takes_more_than_its_own_is_refused(self):
+        refused = {"with-volumes:1": ("VOLUME /var/data", "declares volumes (/var/data)"),
+                   "in-our-place:1": ("VOLUME /.airlock", "declares volumes (/.airlock)"),
+                   "too-many:1": ("ENV " + " ".join(f"A{i}=1" for i in range(257)),
+                                  "has more than 256 variables"),
+                   "too-long:1": ("ENV A=" + "a" * 33000, "or more than 32 KiB")}
+        for image, (change, _) in refused.items():
+            make_image(image, [], change)
+        with Service("--jobs=false", env=settings(*refused)) as service:
+            for image, (_, reason) in refused.items():
+                status, result = service.ask_json("POST", "/v1/run",
+                                                  {"argv": ["greet"], "image": image})
+                self.assertEqual(status, 503, result)
+                self.assertIn(reason, result["error"]["message"])
+
+    def test_what_it_has_in_our_places_does_not_count(self):
+        evil = "#!/bin/sh\necho evil\n"
+        links = [("opt/evil/airlock-link", tarfile.REGTYPE, evil),
+                 ("opt/evil/airlock-init", tarfile.REGTYPE, evil),
+                 (".airlock", tarfile.SYMTYPE, "/opt/evil"), ("usr", tarfile.DIRTYPE, ""),
+                 *((path, tarfile.SYMTYPE, "/usr")
+                   for path in ("workspace", "tmp", "output", "build", "input", "dev", "proc"))]
+        others = [(".airlock/airlock-link", tarfile.DIRTYPE, ""),
+                  (".airlock/airlock-init", tarfile.DIRTYPE, ""),
+                  *((path, tarfile.REGTYPE, "x") for path in ("workspace", "tmp", "input"))]
+        make_image("links:1", links)
+        make_image("others:1", others)
+        script = ("cat in; echo kept > /workspace/f && cat /workspace/f; cat /proc/1/comm; "
+                  "for place in /usr /opt/evil /.airlock /input; do "
+                  "echo x > $place/x && echo wrote $place; done 2>/dev/null; exit 7")
+        with Service("--jobs=false", env=settings("links:1", "others:1")) as service:
+            for image in ("links:1", "others:1"):
+                result = run(service, argv=["/bin/sh", "-c", script], image=image,
+                             files=[{"path": "in", "content": "given\n"}])
+                self.assertEqual((result["stdout"], result["exit_code"]),
+                                 ("given\nkept\nairlock-link\n", 7), result)
+
+    @unittest.skipUnless(MODE == "docker", "as slow as the minute that it waits: once")
+    def test_one_that_the_registry_does_not_have_yet_is_tried_again(self):
+        name = f"{self.registry.host}/team/late:1"
+        with Service("--jobs=false", env=settings(name)) as service:
+            self.assertTrue(comes_true(lambda: any(
+                f"pull {name}: " in line for line in service.other_lines)), service.other_lines)
+            self.registry.push("team/late:1", GREET)
+            self.assertEqual(self.come_to_run(service, 90, argv=["greet"], image=name)["stdout"],
+                             "greetings from the-image\n")
 
     def test_a_registry_that_does_not_have_it_is_told_of(self):
         name = f"{self.registry.host}/team/nothing:1"
