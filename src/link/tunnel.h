@@ -117,9 +117,10 @@ class Tunnel {
   bool accept_one(Channel* channel);
   bool give_out(Channel* channel);
   bool write_local(Channel* channel);
-  // What programs wrote before they ended, and why one did not start, has been sent (guest) or
-  // written (host).
+  // What programs wrote before they ended has been sent (guest) or written (host).
   bool outputs_are_through();
+  // All that there is: why a program did not start comes before its end.
+  void read_handshakes();
   bool send_held();
 
   void serve(Channel* channel, short events, bool* ok);

@@ -139,24 +139,31 @@ bool Tunnel::outputs_are_through() {
   }
   bool through = true;
   for (Channel& channel : channels_) {
-    const bool is_handshake = channel.kind == Kind::kPackets && channel.id != kRootChannel;
     pollfd more = {channel.fd.get(), POLLIN, 0};
-    while ((channel.is_output || is_handshake) && channel.reads && poll(&more, 1, 0) > 0) {
-      if (is_handshake) {
-        read_packets(&channel);
-      } else if (channel.credit == 0) {
+    while (channel.is_output && channel.reads && poll(&more, 1, 0) > 0) {
+      if (channel.credit == 0) {
         through = false;
         break;
-      } else if (!read_stream(&channel)) {
-        return false;
       }
+      if (!read_stream(&channel)) return false;
     }
   }
   return through;
 }
 
+// Of processes: each has one of its own.
+void Tunnel::read_handshakes() {
+  for (Channel& channel : channels_) {
+    if (channel.kind != Kind::kPackets || channel.id == kRootChannel) continue;
+    pollfd more = {channel.fd.get(), POLLIN, 0};
+    while (channel.reads && poll(&more, 1, 0) > 0) read_packets(&channel);
+  }
+}
+
 bool Tunnel::send_held() {
-  if (held_.empty() || !outputs_are_through()) return true;
+  if (held_.empty()) return true;
+  read_handshakes();
+  if (!outputs_are_through()) return true;
   send_packet(kRootChannel, std::exchange(held_, {}), {});
   return true;
 }
