@@ -112,6 +112,7 @@ class Keeper {
   bool put_file(const PutFile& request, Packet* packet);
   bool exec(const Exec& request, Packet* packet);
   bool collect(const Collect& request, Packet* packet);
+  void fail_collect(int error);
   void on_ready();
   bool may_be_collected(const Packet& packet);
   bool refuse_exec(int error, const Packet& packet) const;

@@ -30,14 +30,16 @@ bool Keeper::collect(const Collect& request, Packet* packet) {
   if (error == 0 && sandbox_->failure.stage != Stage::kNone) error = ENXIO;
   if (error == 0) error = send_packet(sandbox_->channel.get(), packet->bytes);
   sandbox_->collecting = error == 0;
-  if (error != 0) {
-    send_message(caller_.get(),
-                 CollectDone{.truncated = false,
-                             .os_errno = error,
-                             .detail = sandbox_->failure_detail,
-                             .stage = static_cast<std::uint16_t>(sandbox_->failure.stage)});
-  }
+  if (error != 0) fail_collect(error);
   return true;
+}
+
+void Keeper::fail_collect(int error) {
+  send_message(caller_.get(),
+               CollectDone{.truncated = false,
+                           .os_errno = error,
+                           .detail = sandbox_->failure_detail,
+                           .stage = static_cast<std::uint16_t>(sandbox_->failure.stage)});
 }
 
 // Init checks all of this; in a container somebody else may speak in its place.

@@ -320,13 +320,7 @@ void Keeper::init_died() {
   sandbox_->channel.reset();
   if (sandbox_->layer != nullptr) finish_layer(EIO);
   // To whoever keeps it for later, and is not going to ask; the first collect would fail, too.
-  if (sandbox_->processes.empty() && !request_.reusable) {
-    send_message(caller_.get(),
-                 CollectDone{.truncated = false,
-                             .os_errno = ECHILD,
-                             .detail = sandbox_->failure_detail,
-                             .stage = static_cast<std::uint16_t>(sandbox_->failure.stage)});
-  }
+  if (sandbox_->processes.empty() && !request_.reusable) fail_collect(ECHILD);
   for (const auto& process : sandbox_->processes) {
     if (process->ended()) continue;
     // A tree that could not be ended in time went with its init: that was us.
