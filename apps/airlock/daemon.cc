@@ -360,12 +360,11 @@ void Daemon::check_again() {
 void Daemon::finish_check(const base::Result<model::RunResult>& result) {
   if (draining_) return;
   if (!result && result.error().code == base::ErrorCode::kBusy) return check_again();
-  // An image of Docker's need not have that program: it is enough that a sandbox was there for it.
-  const bool by_docker = result && (result->isolation.backend == backend::kDocker ||
-                                    result->isolation.backend == backend::kDockerGvisor);
+  // An image need not have that program: it is enough that a sandbox was there for it.
+  const bool of_image = result && backend::has_images(result->isolation.backend);
   const bool ran =
       result &&
-      ((by_docker && result->outcome.has_no_program) ||
+      ((of_image && result->outcome.has_no_program) ||
        (result->outcome.kind == model::OutcomeKind::kExited && result->outcome.exit_code == 0));
   if (!ran) {
     const std::string reason = result ? result->outcome.detail : result.error().to_string();

@@ -36,7 +36,7 @@ base::Result<DaemonBackends> choose_backends(std::unique_ptr<backend::Backend> n
   for (const std::string& name : chain) {
     backend::ChoiceBackend::Candidate candidate{.name = name, .backend = {}, .level = {}};
     candidate.to_be_tried = name != backend::kDirect;
-    candidate.has_images = name == backend::kDocker || name == backend::kDockerGvisor;
+    candidate.has_images = backend::has_images(name);
     if (candidate.to_be_tried) {
       candidate.level = backend::level_of_backend(name);
       AIRLOCK_ASSIGN(candidate.backend,

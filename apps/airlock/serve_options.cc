@@ -308,7 +308,7 @@ base::Result<ServeConfig> decode_serve_config(std::string_view records) {
 
 // Those that a request may name: none but in Docker's own modes.
 model::ImageList images_of(const ExecutionOptions& execution) {
-  if (execution.mode != backend::kDocker && execution.mode != backend::kDockerGvisor) return {};
+  if (!backend::has_images(execution.mode)) return {};
   std::vector<std::string> names = execution.images;
   names.push_back(execution.docker_image);
   return model::ImageList(std::move(names));

@@ -106,9 +106,7 @@ class ChoiceBackend::Chosen final : public Workspace {
                           "image " + spec.image + " is not to be had in " + first.name +
                               ", which has stood in for Docker since this began");
       }
-      if (!spec_.name.empty()) (void)workspace_->end();
-      workspace_.reset();
-      if (base::Status opened = open(0); !opened) return base::fail(std::move(opened).error());
+      AIRLOCK_TRY(open_another(0));
     }
     while (true) {
       base::Error failure;
@@ -130,14 +128,10 @@ class ChoiceBackend::Chosen final : public Workspace {
         failure.code = base::ErrorCode::kUnavailable;
         return base::fail(std::move(failure));
       }
-      if (!spec_.name.empty()) (void)workspace_->end();
-      workspace_.reset();
       // One that was kept ready and has died since says nothing of its backend.
       const bool has_died = failure.os_errno == ECHILD && died_++ < kDiedMax;
       if (!has_died) pass_over(failure.to_string());
-      if (base::Status opened = open(has_died ? index_ : index_ + 1); !opened) {
-        return base::fail(std::move(opened).error());
-      }
+      AIRLOCK_TRY(open_another(has_died ? index_ : index_ + 1));
     }
   }
 
@@ -152,6 +146,13 @@ class ChoiceBackend::Chosen final : public Workspace {
   }
 
  private:
+  // In place of the one that there is.
+  base::Status open_another(std::size_t start) {
+    if (!spec_.name.empty()) (void)workspace_->end();
+    workspace_.reset();
+    return open(start);
+  }
+
   void pass_over(const std::string& reason) {
     if (fallback_.from.empty()) { fallback_ = {owner_.members_[index_]->candidate.name, reason}; }
     owner_.rest(index_, reason, tried_since_);

@@ -15,6 +15,8 @@ model::IsolationLevel level_of_backend(std::string_view name) {
                                                   : model::IsolationLevel::kContainer;
 }
 
+bool has_images(std::string_view name) { return name == kDocker || name == kDockerGvisor; }
+
 // What stands in is as strong, if there is such a one, before it is weaker; of two that are equal
 // the one that needs less of the host comes first.
 std::vector<std::string> backend_chain(std::string_view mode, bool fallback,

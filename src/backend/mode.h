@@ -26,6 +26,9 @@ std::span<const std::string_view> mode_names();
 // What a backend holds against at best; "direct" may turn out to be less (Backend::level).
 model::IsolationLevel level_of_backend(std::string_view name);
 
+// Whether its sandboxes have an image for their root (SandboxSpec::image).
+bool has_images(std::string_view name);
+
 // The backends that are tried, one after the other where one is not available: the one that the
 // mode names and, with `fallback`, those that can stand in for it. None of them is below `least`;
 // empty if the mode's own is. `mode` is one of mode_names().
