@@ -46,7 +46,7 @@ LESS = {
         "ParkedNative.AProgramStartsWithNoSignalIgnored": "a sentry's /proc does not tell",
     },
 }
-PROTOCOL = "NativeBackendTest.*:Durable*:ParkedNative*:GpuNativeTest.*"
+PROTOCOL = "NativeBackendTest.*:Durable*:ParkedNative*:RuntimeGrantsTest.*"
 # A link carries 512 channels at once.
 EGRESS_LESS = ("test_ten_thousand_connections",)
 # Of the image: what jobs and the programs of the tests need.

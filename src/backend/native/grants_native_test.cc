@@ -187,9 +187,10 @@ TEST_F(DevicesNativeTest, DevicesLayersAndFoldersGoTogether) {
   }
 }
 
-// On every backend, which tests/backends/run.py names: a native sandbox gets nodes, Docker is asked
-// for a GPU by its name, and has a hook that stands in for NVIDIA's note what it is to get.
-class GpuNativeTest : public GrantsFixture {
+// What the runtime of a container gives, on every backend, which tests/backends/run.py names: a
+// native sandbox gets nodes, Docker is asked for a GPU by its name, and has a hook that stands in
+// for NVIDIA's note what it is to get.
+class RuntimeGrantsTest : public GrantsFixture {
  protected:
   static std::string backend() {
     const char* const name = std::getenv("AIRLOCK_TEST_BACKEND");
@@ -206,14 +207,14 @@ class GpuNativeTest : public GrantsFixture {
 };
 
 // Also where whoever asks is a daemon that was taken over.
-TEST_F(GpuNativeTest, AnImageThatTheOperatorDoesNotAllowIsNotToBeHad) {
+TEST_F(RuntimeGrantsTest, AnImageThatTheOperatorDoesNotAllowIsNotToBeHad) {
   start({});
   const bool has_images = backend().starts_with("docker");
   EXPECT_EQ(why_not({.image = "airlock-run:latest"}),
             "image: " + std::to_string(has_images ? EIO : ENOTSUP));
 }
 
-TEST_F(GpuNativeTest, ThoseOfTheLeaseByNameAndNoOther) {
+TEST_F(RuntimeGrantsTest, ThoseOfTheLeaseByNameAndNoOther) {
   start({.device_table = gpu("GPU-a") + gpu("GPU-b") + gpu("MIG-c")});
   const std::string before = hook_has_seen();
   const SandboxSpec two{.devices = {"nvidia.com/gpu=GPU-b", "nvidia.com/gpu=GPU-a"}};
