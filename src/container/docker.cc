@@ -126,7 +126,7 @@ class DockerRuntime final : public Runtime {
     // Whoever asks may be a daemon that was taken over.
     if (wanted_ != options_.image &&
         std::ranges::find(options_.images, wanted_) == options_.images.end()) {
-      is_by_image_ = true;
+      image_is_to_blame_ = true;
       return base::fail(base::ErrorCode::kPermissionDenied, wanted_ + " is not to be used",
                         "the operator names images in execution.images");
     }
@@ -167,7 +167,7 @@ class DockerRuntime final : public Runtime {
     return {};
   }
 
-  bool fails_by_image() const override { return is_by_image_; }
+  bool fails_by_image() const override { return image_is_to_blame_; }
   std::vector<std::string> environment() const override { return image_.environment; }
 
   int put_input(const jail::PutFile& request, const UniqueFd& content) override {
@@ -189,8 +189,8 @@ class DockerRuntime final : public Runtime {
   base::Status find_ready() {
     if (!ready_.has_value()) { AIRLOCK_ASSIGN(ready_, get_ready(options_, owner_)); }
     // From here on what fails another image would not: it is of this one's author.
-    is_by_image_ = wanted_ != options_.image;
-    const Image* const known = !is_by_image_ && ready_->image ? &*ready_->image : nullptr;
+    image_is_to_blame_ = wanted_ != options_.image;
+    const Image* const known = !image_is_to_blame_ && ready_->image ? &*ready_->image : nullptr;
     AIRLOCK_ASSIGN(image_, find_image(engine(), wanted_, options_.common.programs, known));
     return {};
   }
@@ -323,7 +323,7 @@ class DockerRuntime final : public Runtime {
   std::optional<Ready> ready_;
   std::string wanted_;  // the image, as it was asked for
   Image image_;
-  bool is_by_image_ = false;
+  bool image_is_to_blame_ = false;
   std::string name_;
   std::string said_;
   std::string directory_;          // of the group of ours that the container is below; empty: none

@@ -8,6 +8,13 @@ namespace {
 constexpr std::string_view kScheme = "docker:";
 constexpr std::size_t kShownBytesMax = 100;
 
+// Whoever asks may have written anything.
+std::string shown(std::string_view text) {
+  const bool plain = text.size() <= kShownBytesMax &&
+                     std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~'; });
+  return plain ? "\"" + std::string(text) + "\"" : "that";
+}
+
 }  // namespace
 
 base::Result<std::string> ImageList::find(std::string_view text) const {
@@ -20,7 +27,7 @@ base::Result<std::string> ImageList::find(std::string_view text) const {
   for (const std::string& name : names_) list += (list.empty() ? "" : ", ") + name;
   return base::fail(
       base::ErrorCode::kInvalidArgument,
-      "\"" + std::string(text.substr(0, kShownBytesMax)) + "\" is no image of this server" +
+      shown(text) + " is no image of this server" +
           (list.empty() ? ", which has none" : ": it has " + list),
       "the operator names images in execution.images, with execution.mode docker or docker+gvisor");
 }

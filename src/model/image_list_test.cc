@@ -20,6 +20,14 @@ TEST(ImageListTest, OnlyWhatIsInItIsFoundWithOrWithoutTheScheme) {
             "registry.example/a@sha256:12");
 }
 
+TEST(ImageListTest, WhatCannotBePrintedIsNotRepeated) {
+  const ImageList images({"tools:1"});
+  for (const std::string& text : {std::string("a\nb"), std::string("\xc3\xa9"),
+                                  std::string("a\0b", 3), std::string(101, 'a')}) {
+    EXPECT_EQ(images.find(text).error().message, "that is no image of this server: it has tools:1");
+  }
+}
+
 TEST(ImageListTest, AServerWithoutImagesSaysSo) {
   const auto found = ImageList().find("tools:1");
   ASSERT_FALSE(found.has_value());
